@@ -1,0 +1,134 @@
+package llm
+
+import "strings"
+
+// Accumulator folds the events of a stream into the answer so far. It serves
+// continuation after a cut (what was sent), the ledger (usage, finish) and
+// encoders that start in mid-answer.
+type Accumulator struct {
+	ID      string
+	Model   string
+	Created int64
+	Usage   Usage
+	Ended   bool // the dialect's own end mark was seen
+	Choices []AccChoice
+}
+
+// AccChoice is one alternative of an answer under way.
+type AccChoice struct {
+	Parts        []AccPart
+	Finish       FinishReason
+	StopSequence string
+}
+
+// AccPart is one part of an answer under way.
+type AccPart struct {
+	Kind     PartKind
+	ID, Name string
+	Stopped  bool
+	body     []byte
+	sig      []byte
+	Raw      []byte
+}
+
+// Body returns the part's text or tool arguments so far.
+func (p *AccPart) Body() string { return string(p.body) }
+
+// Len returns the number of bytes of text or arguments so far.
+func (p *AccPart) Len() int { return len(p.body) }
+
+// Signature returns the thinking signature so far.
+func (p *AccPart) Signature() string { return string(p.sig) }
+
+// Add folds one event in.
+func (a *Accumulator) Add(e *Event) {
+	switch e.Kind {
+	case EventStart:
+		a.ID, a.Model, a.Created = e.ID, e.Model, e.Created
+		if e.Usage.Reported {
+			a.Usage = e.Usage
+		}
+	case EventPartStart:
+		c := a.choice(e.Choice)
+		c.Parts = append(c.Parts, AccPart{Kind: e.PartKind, ID: e.ID, Name: e.Name, Raw: e.Raw})
+	case EventDelta:
+		if p := a.part(e); p != nil {
+			p.body = append(p.body, e.Text...)
+		}
+	case EventSignature:
+		if p := a.part(e); p != nil {
+			p.sig = append(p.sig, e.Text...)
+		}
+	case EventPartStop:
+		if p := a.part(e); p != nil {
+			p.Stopped = true
+		}
+	case EventFinish:
+		c := a.choice(e.Choice)
+		c.Finish, c.StopSequence = e.Finish, e.StopSequence
+	case EventUsage:
+		a.Usage = e.Usage
+	case EventEnd:
+		a.Ended = true
+	}
+}
+
+func (a *Accumulator) choice(i int) *AccChoice {
+	for len(a.Choices) <= i {
+		a.Choices = append(a.Choices, AccChoice{})
+	}
+	return &a.Choices[i]
+}
+
+func (a *Accumulator) part(e *Event) *AccPart {
+	c := a.choice(e.Choice)
+	if e.Part < 0 || e.Part >= len(c.Parts) {
+		return nil
+	}
+	return &c.Parts[e.Part]
+}
+
+// Complete reports whether every choice has a finish reason and there is one.
+func (a *Accumulator) Complete() bool {
+	for i := range a.Choices {
+		if a.Choices[i].Finish == "" {
+			return false
+		}
+	}
+	return len(a.Choices) > 0
+}
+
+// Text returns the text parts of a choice, joined.
+func (a *Accumulator) Text(choice int) string {
+	if choice >= len(a.Choices) {
+		return ""
+	}
+	var b strings.Builder
+	for i := range a.Choices[choice].Parts {
+		if p := &a.Choices[choice].Parts[i]; p.Kind == PartText {
+			b.Write(p.body)
+		}
+	}
+	return b.String()
+}
+
+// Response returns the answer so far.
+func (a *Accumulator) Response() *Response {
+	r := &Response{ID: a.ID, Model: a.Model, Created: a.Created, Usage: a.Usage}
+	for i := range a.Choices {
+		c := &a.Choices[i]
+		out := Choice{Index: i, Finish: c.Finish, StopSequence: c.StopSequence}
+		for j := range c.Parts {
+			p := &c.Parts[j]
+			part := Part{Kind: p.Kind, ID: p.ID, Name: p.Name, Signature: p.Signature(), Opaque: p.Raw}
+			if p.Kind == PartToolCall {
+				part.Arguments = p.Body()
+			} else {
+				part.Text = p.Body()
+			}
+			out.Parts = append(out.Parts, part)
+		}
+		r.Choices = append(r.Choices, out)
+	}
+	return r
+}

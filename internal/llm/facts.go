@@ -1,0 +1,66 @@
+package llm
+
+// Features is the set of capabilities a request uses. The ledger keeps them:
+// they are what holds a workload at its vendor.
+type Features uint32
+
+// Features.
+const (
+	FeatureTools Features = 1 << iota
+	FeatureParallelTools
+	FeatureToolRequired
+	FeatureServerTools
+	FeatureImages
+	FeatureAudio
+	FeatureDocuments
+	FeatureJSONObject
+	FeatureJSONSchema
+	FeatureThinking
+	FeatureCacheControl
+	FeatureLogprobs
+	FeatureLogitBias
+	FeatureN
+	FeatureSeed
+	FeatureStop
+	FeatureSuffix
+	FeatureStream
+	FeaturePrefill // the last message is the assistant's
+)
+
+var featureNames = []string{
+	"tools", "parallel_tools", "tool_required", "server_tools", "images", "audio", "documents",
+	"json_object", "json_schema", "thinking", "cache_control", "logprobs", "logit_bias", "n",
+	"seed", "stop", "suffix", "stream", "prefill",
+}
+
+// Has reports whether f contains all of g.
+func (f Features) Has(g Features) bool { return f&g == g }
+
+// Names lists the features by their stable names, in a fixed order.
+func (f Features) Names() []string {
+	var out []string
+	for i, n := range featureNames {
+		if f&(1<<i) != 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Facts is what is known of a request after one scan of its body, without
+// decoding it whole: enough to route, filter, meter and journal it.
+type Facts struct {
+	Model        string
+	Stream       bool
+	IncludeUsage bool  // the client asked for usage in the stream
+	MaxTokens    int64 // 0: not said
+	N            int64 // 0: not said
+	Features     Features
+	// TextBytes is the size of the prompt's text in bytes (images and other
+	// media excluded), for token estimates.
+	TextBytes int
+	// Conversation identifies the conversation: a hash of the first turns
+	// (system and first user message), so that later turns share it.
+	// Empty when the operation has no conversation.
+	Conversation string
+}

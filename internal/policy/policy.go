@@ -1,0 +1,113 @@
+// Package policy decides which places may receive a request's bytes. It is the
+// only maker of a Permit, and upstream sends nothing without one: there is no
+// other way out. It fails closed: an unknown class, or a place of which a
+// demanded fact is unknown, is refused.
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Class is one data class: where its bytes may go. The zero value allows every place.
+type Class struct {
+	Name          string
+	Inside        bool     // only places inside the company's own perimeter
+	Jurisdictions []string // only operators under one of these laws; empty: any
+	Regions       []string // bytes processed only in one of these; empty: any
+	Providers     []string // only these providers by name; empty: any
+}
+
+// Place is what is known of where a deployment's bytes go. Empty facts are unknown.
+type Place struct {
+	Provider     string
+	Inside       bool
+	Region       string
+	Jurisdiction string
+}
+
+// Classes are the data classes of one configuration, by name.
+type Classes map[string]Class
+
+// Perimeter is the combination of the classes of one request: a place must
+// satisfy every one of them.
+type Perimeter struct {
+	classes []Class
+}
+
+// UnknownClassError is returned for a class that the configuration does not have.
+type UnknownClassError struct{ Name string }
+
+func (e *UnknownClassError) Error() string {
+	return fmt.Sprintf("data class %q is not defined under data_classes", e.Name)
+}
+
+// Perimeter combines the named classes. An unknown name is an *UnknownClassError.
+func (c Classes) Perimeter(names ...string) (Perimeter, error) {
+	var p Perimeter
+	for _, n := range names {
+		class, ok := c[n]
+		if !ok {
+			return Perimeter{}, &UnknownClassError{Name: n}
+		}
+		if !slices.ContainsFunc(p.classes, func(h Class) bool { return h.Name == n }) {
+			p.classes = append(p.classes, class)
+		}
+	}
+	return p, nil
+}
+
+// Names lists the combined classes.
+func (p Perimeter) Names() []string {
+	var out []string
+	for _, c := range p.classes {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// Permit allows one request's bytes to go to one provider. Its zero value
+// allows nothing, and only this package makes another.
+type Permit struct {
+	provider string
+}
+
+// Allows reports whether bytes may go to the provider.
+func (p Permit) Allows(provider string) bool { return p.provider != "" && p.provider == provider }
+
+// Permit asks for a place. When it is refused, reason says which class forbids
+// it and why ("data class eu-only: jurisdiction US is not among EU").
+func (p Perimeter) Permit(place Place) (permit Permit, reason string) {
+	for i := range p.classes {
+		if why := p.classes[i].forbids(place); why != "" {
+			return Permit{}, "data class " + p.classes[i].Name + ": " + why
+		}
+	}
+	return Permit{provider: place.Provider}, ""
+}
+
+func (c *Class) forbids(p Place) string {
+	switch {
+	case c.Inside && !p.Inside:
+		return "provider " + p.Provider + " is not inside"
+	case len(c.Jurisdictions) > 0 && !has(c.Jurisdictions, p.Jurisdiction):
+		return "jurisdiction " + known(p.Jurisdiction) + " is not among " + strings.Join(c.Jurisdictions, ", ")
+	case len(c.Regions) > 0 && !has(c.Regions, p.Region):
+		return "region " + known(p.Region) + " is not among " + strings.Join(c.Regions, ", ")
+	case len(c.Providers) > 0 && !slices.Contains(c.Providers, p.Provider):
+		return "provider " + p.Provider + " is not among " + strings.Join(c.Providers, ", ")
+	}
+	return ""
+}
+
+func has(list []string, v string) bool {
+	return v != "" && slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, v) })
+}
+
+func known(v string) string {
+	if v == "" {
+		return "unknown"
+	}
+	return v
+}

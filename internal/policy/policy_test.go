@@ -1,0 +1,86 @@
+package policy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"freehold/internal/policy"
+
+	"pgregory.net/rapid"
+)
+
+var classes = policy.Classes{
+	"public":     {Name: "public"},
+	"restricted": {Name: "restricted", Inside: true},
+	"eu-only":    {Name: "eu-only", Jurisdictions: []string{"EU"}},
+	"frankfurt":  {Name: "frankfurt", Regions: []string{"eu-central-1"}},
+	"named":      {Name: "named", Providers: []string{"cluster"}},
+}
+
+func TestPermit(t *testing.T) {
+	cluster := policy.Place{Provider: "cluster", Inside: true, Region: "eu-central-1", Jurisdiction: "EU"}
+	openai := policy.Place{Provider: "openai", Jurisdiction: "US"}
+	dark := policy.Place{Provider: "dark"}
+	for _, c := range []struct {
+		classes string
+		place   policy.Place
+		reason  string // empty: permitted
+	}{
+		{"", openai, ""},
+		{"public", dark, ""},
+		{"restricted", cluster, ""},
+		{"restricted", openai, "data class restricted: provider openai is not inside"},
+		{"eu-only", cluster, ""},
+		{"eu-only", openai, "data class eu-only: jurisdiction US is not among EU"},
+		{"eu-only", dark, "data class eu-only: jurisdiction unknown is not among EU"},
+		{"frankfurt", dark, "data class frankfurt: region unknown is not among eu-central-1"},
+		{"named", openai, "data class named: provider openai is not among cluster"},
+		{"public restricted", openai, "data class restricted: provider openai is not inside"},
+	} {
+		p, err := classes.Perimeter(strings.Fields(c.classes)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		permit, reason := p.Permit(c.place)
+		if reason != c.reason || permit.Allows(c.place.Provider) != (c.reason == "") {
+			t.Errorf("%q at %s: permit %v, reason %q; want %q", c.classes, c.place.Provider, permit.Allows(c.place.Provider), reason, c.reason)
+		}
+	}
+}
+
+func TestFailsClosed(t *testing.T) {
+	if _, err := classes.Perimeter("public", "nope"); err == nil {
+		t.Error("an unknown class was accepted")
+	}
+	var zero policy.Permit
+	if zero.Allows("") || zero.Allows("openai") {
+		t.Error("the zero permit allows something")
+	}
+	permit, _ := policy.Perimeter{}.Permit(policy.Place{Provider: "a"})
+	if permit.Allows("b") {
+		t.Error("a permit for one provider allows another")
+	}
+}
+
+// More classes never allow more.
+func TestIntersection(t *testing.T) {
+	names := []string{"public", "restricted", "eu-only", "frankfurt", "named"}
+	rapid.Check(t, func(t *rapid.T) {
+		place := policy.Place{
+			Provider:     rapid.SampledFrom([]string{"cluster", "openai"}).Draw(t, "provider"),
+			Inside:       rapid.Bool().Draw(t, "inside"),
+			Region:       rapid.SampledFrom([]string{"", "eu-central-1", "us-east-1"}).Draw(t, "region"),
+			Jurisdiction: rapid.SampledFrom([]string{"", "EU", "eu", "US"}).Draw(t, "jurisdiction"),
+		}
+		some := rapid.SliceOf(rapid.SampledFrom(names)).Draw(t, "classes")
+		more := append(slices.Clone(some), rapid.SampledFrom(names).Draw(t, "one more"))
+		a, _ := classes.Perimeter(some...)
+		b, _ := classes.Perimeter(more...)
+		pa, _ := a.Permit(place)
+		pb, _ := b.Permit(place)
+		if pb.Allows(place.Provider) && !pa.Allows(place.Provider) {
+			t.Fatalf("%v allows what %v forbids", more, some)
+		}
+	})
+}

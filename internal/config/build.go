@@ -1,0 +1,307 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// builder turns the parser's tree into ours: aliases and merge keys resolved,
+// every value with its position and its bytes.
+type builder struct {
+	doc     *document
+	rep     *report
+	anchors map[string]*node // nil while the anchor's own value is being read
+	toks    token.Tokens
+	next    map[*token.Token]int // index of the token after
+	full    bool                 // the bound on nodes was hit and told
+}
+
+func (b *builder) index(toks token.Tokens) {
+	b.toks = toks
+	for i, t := range toks {
+		b.next[t] = i + 1
+	}
+}
+
+// endOf is the byte offset behind a token's own text.
+func (b *builder) endOf(t *token.Token) int {
+	start := b.doc.offset(at(t))
+	i, ok := b.next[t]
+	if !ok {
+		return start
+	}
+	stop := len(b.doc.text)
+	if i < len(b.toks) {
+		stop = max(start, b.doc.offset(at(b.toks[i])))
+	}
+	return start + len(strings.TrimRight(b.doc.text[start:stop], " \t\n"))
+}
+
+// item reads a value and the bytes it takes.
+func (b *builder) item(key string, n ast.Node, depth int) *entry {
+	e := &entry{key: key}
+	e.start, e.end = b.span(n)
+	e.value = b.value(n, depth)
+	e.pos = e.value.pos
+	if n != nil && n.Type() == ast.AliasType {
+		e.pos = at(n.GetToken())
+	}
+	return e
+}
+
+// span is the byte range of a value as written.
+func (b *builder) span(n ast.Node) (start, end int) {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if n.IsFlowStyle {
+			return b.doc.offset(at(n.Start)), b.endOf(n.End)
+		}
+		if len(n.Values) == 0 {
+			return b.tokenSpan(n.GetToken())
+		}
+		start, _ = b.span(n.Values[0])
+		_, end = b.span(n.Values[len(n.Values)-1])
+		return start, end
+	case *ast.MappingValueNode:
+		start, _ = b.span(n.Key)
+		if b.implicit(n.Value) {
+			return start, b.endOf(n.Start)
+		}
+		_, end = b.span(n.Value)
+		return start, max(start, end)
+	case *ast.MappingKeyNode:
+		return b.doc.offset(at(n.Start)), b.endOf(n.Value.GetToken())
+	case *ast.SequenceNode:
+		if n.IsFlowStyle {
+			return b.doc.offset(at(n.Start)), b.endOf(n.End)
+		}
+		start = b.doc.offset(at(n.Start))
+		if len(n.Values) == 0 {
+			return start, start
+		}
+		last := n.Values[len(n.Values)-1]
+		if b.implicit(last) {
+			return start, b.endOf(n.Entries[len(n.Entries)-1].Start)
+		}
+		_, end = b.span(last)
+		return start, end
+	case *ast.AnchorNode:
+		_, end = b.span(n.Value)
+		return b.doc.offset(at(n.Start)), max(end, b.endOf(n.Name.GetToken()))
+	case *ast.AliasNode:
+		return b.doc.offset(at(n.Start)), b.endOf(n.Value.GetToken())
+	case *ast.TagNode:
+		start = b.doc.offset(at(n.Start))
+		if n.Value == nil {
+			return start, b.endOf(n.Start)
+		}
+		_, end = b.span(n.Value)
+		return start, end
+	case *ast.LiteralNode:
+		start = b.doc.offset(at(n.Start))
+		end = b.endOf(n.Start)
+		if i, ok := b.next[n.Start]; ok && i < len(b.toks) && n.Value != nil && b.toks[i] == n.Value.GetToken() {
+			end = max(end, b.endOf(b.toks[i]))
+		}
+		return start, end
+	case nil:
+		return 0, 0
+	}
+	return b.tokenSpan(n.GetToken())
+}
+
+func (b *builder) tokenSpan(t *token.Token) (start, end int) {
+	return b.doc.offset(at(t)), b.endOf(t)
+}
+
+// implicit reports a value that is not written at all.
+func (b *builder) implicit(n ast.Node) bool {
+	if n == nil {
+		return true
+	}
+	if n.Type() != ast.NullType {
+		return false
+	}
+	_, written := b.next[n.GetToken()]
+	return !written
+}
+
+func (b *builder) value(n ast.Node, depth int) *node {
+	if n == nil {
+		return &node{kind: kindNull, size: 1}
+	}
+	out := &node{pos: at(n.GetToken()), size: 1}
+	out.start, out.end = b.span(n)
+	if depth > maxDepth {
+		b.rep.errorf(out.pos, "", "nested deeper than %d levels", maxDepth)
+		return out
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		out.flow = n.IsFlowStyle
+		b.mapping(out, n.Values, depth)
+	case *ast.MappingValueNode:
+		b.mapping(out, []*ast.MappingValueNode{n}, depth)
+	case *ast.SequenceNode:
+		out.kind, out.flow, out.pos = kindList, n.IsFlowStyle, at(n.Start)
+		for i, v := range n.Values {
+			e := b.item(strconv.Itoa(i), v, depth+1)
+			e.keyStart = e.start
+			if !n.IsFlowStyle && i < len(n.Entries) {
+				e.keyStart = b.doc.offset(at(n.Entries[i].Start))
+				if b.implicit(v) {
+					e.start = b.endOf(n.Entries[i].Start)
+					e.end, e.pos = e.start, at(n.Entries[i].Start)
+				}
+			}
+			e.keyPos = e.pos
+			b.adopt(out, e)
+		}
+	case *ast.AnchorNode:
+		name := n.Name.GetToken().Value
+		b.anchors[name] = nil
+		out = b.value(n.Value, depth)
+		b.anchors[name] = out
+	case *ast.AliasNode:
+		name := n.Value.GetToken().Value
+		target, known := b.anchors[name]
+		switch {
+		case !known:
+			b.rep.errorf(at(n.Start), didYouMean(name, keys(b.anchors)), "alias *%s has no anchor &%s before it", name, name)
+		case target == nil:
+			b.rep.errorf(at(n.Start), "", "alias *%s stands inside its own anchor", name)
+		default:
+			out = target
+		}
+	case *ast.TagNode:
+		tag := n.Start.Value
+		out = b.value(n.Value, depth)
+		switch {
+		case tag == "!!str" && out.kind == kindScalar:
+			cp := *out
+			cp.typ, cp.quoted = typeString, true
+			out = &cp
+		case tag == "!!int" || tag == "!!float" || tag == "!!bool" || tag == "!!null" || tag == "!!map" || tag == "!!seq":
+		default:
+			b.rep.errorf(at(n.Start), "take the tag away", "the tag %s has no meaning here", tag)
+		}
+	case *ast.StringNode:
+		t := n.GetToken().Type
+		b.scalar(out, n.Value, typeString, t == token.SingleQuoteType || t == token.DoubleQuoteType)
+	case *ast.LiteralNode:
+		text := ""
+		if n.Value != nil {
+			text = n.Value.Value
+		}
+		out.pos = at(n.Start)
+		b.scalar(out, text, typeString, true)
+	case *ast.IntegerNode:
+		b.scalar(out, n.GetToken().Value, typeInt, false)
+	case *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		b.scalar(out, n.GetToken().Value, typeFloat, false)
+	case *ast.BoolNode:
+		b.scalar(out, n.GetToken().Value, typeBool, false)
+	case *ast.NullNode, *ast.CommentGroupNode:
+	default:
+		b.rep.errorf(out.pos, "", "this kind of YAML value cannot stand here")
+	}
+	return out
+}
+
+func (b *builder) scalar(n *node, text string, typ scalarType, quoted bool) {
+	n.kind, n.text, n.typ, n.quoted = kindScalar, unmasker.Replace(text), typ, quoted
+}
+
+// adopt adds a child and keeps count: aliases of aliases grow without bound.
+func (b *builder) adopt(n *node, e *entry) {
+	n.entries = append(n.entries, e)
+	if n.size += e.value.size; n.size > maxNodes {
+		if !b.full {
+			b.full = true
+			b.rep.errorf(e.pos, "aliases multiply what they stand for", "the file stands for more than %d values", maxNodes)
+		}
+		n.size, e.value = 1, &node{kind: kindNull, pos: e.pos, size: 1}
+	}
+}
+
+func (b *builder) mapping(out *node, values []*ast.MappingValueNode, depth int) {
+	out.kind = kindMap
+	var merges []ast.Node
+	for i, v := range values {
+		kt := v.Key.GetToken()
+		if mk, ok := v.Key.(*ast.MappingKeyNode); ok {
+			kt = mk.Value.GetToken()
+			if !isScalar(mk.Value) {
+				b.rep.errorf(at(mk.Start), "", "a key must be a single value")
+				continue
+			}
+		}
+		if i == 0 && !out.flow {
+			out.pos = at(kt)
+		}
+		if v.Key.IsMergeKey() {
+			merges = append(merges, v.Value)
+			continue
+		}
+		key := unmasker.Replace(kt.Value)
+		e := b.item(key, v.Value, depth+1)
+		e.keyPos = at(kt)
+		e.keyStart, _ = b.span(v.Key)
+		if b.implicit(v.Value) {
+			e.start = b.endOf(v.Start)
+			if v.Start.Type != token.MappingValueType { // {a, b}: a key alone
+				e.start = b.endOf(kt)
+			}
+			e.end, e.pos = e.start, e.keyPos
+			e.value.pos = e.keyPos
+		}
+		if first := out.get(key); first != nil {
+			b.rep.errorf(e.keyPos, "keep one of them", "the key %q is already given in line %d", key, first.keyPos.Line)
+			continue
+		}
+		b.adopt(out, e)
+	}
+	for _, m := range merges {
+		b.merge(out, m, depth)
+	}
+}
+
+// merge adds what << brings; keys of the map itself win, then earlier merges.
+func (b *builder) merge(out *node, m ast.Node, depth int) {
+	src := b.value(m, depth+1)
+	var maps []*node
+	switch {
+	case src.kind == kindMap:
+		maps = []*node{src}
+	case src.kind == kindList:
+		for _, e := range src.entries {
+			maps = append(maps, e.value)
+		}
+	}
+	for _, from := range maps {
+		if from.kind != kindMap {
+			maps = nil
+		}
+	}
+	if maps == nil {
+		b.rep.errorf(at(m.GetToken()), "write <<: *name of an anchored map", "<< merges maps only")
+		return
+	}
+	for _, from := range maps {
+		for _, e := range from.entries {
+			if out.get(e.key) == nil {
+				cp := *e
+				cp.merged = true
+				b.adopt(out, &cp)
+			}
+		}
+	}
+}
+
+func isScalar(n ast.Node) bool {
+	_, ok := n.(ast.ScalarNode)
+	return ok
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// OSEnv takes variables and files from the operating system.
+func OSEnv(cat Catalog) Env {
+	return Env{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile, Catalog: cat}
+}
+
+// Load reads and checks a configuration file. All problems come back at once
+// in the order of the file; the Config is nil when one of them is an error.
+func Load(path string, env Env) (*Config, Diagnostics) {
+	src, err := env.ReadFile(path)
+	if err != nil {
+		return nil, Diagnostics{{File: path, Message: "cannot read the configuration: " + reason(err), Hint: "name another file with --config, or let freehold up write one"}}
+	}
+	return Parse(path, src, env)
+}
+
+// Parse is Load for text that is already in memory; path names it in
+// messages and is what relative file names refer to.
+func Parse(path string, src []byte, env Env) (*Config, Diagnostics) {
+	rep := &report{}
+	doc := parse(src, rep)
+	var cfg *Config
+	var literals []*node
+	if doc != nil && doc.root != nil {
+		cfg, literals = decodeConfig(path, doc, env, rep)
+	}
+	finish(rep, path, doc, literals)
+	if len(rep.list.Errors()) > 0 {
+		cfg = nil
+	}
+	return cfg, rep.list
+}
+
+func decodeConfig(path string, doc *document, env Env, rep *report) (*Config, []*node) {
+	cfg := &Config{path: path, doc: doc}
+	exp := &expander{env: env, path: path, files: map[string]bool{}}
+	dec := &decoder{rep: rep, exp: exp}
+	if k := doc.root.value.kind; k != kindMap && k != kindNull {
+		rep.errorf(doc.root.pos, "write server:, providers:, models: and workloads: with their keys below", "the file must be a map, not %s", k)
+		return cfg, nil
+	}
+	if doc.root.value.kind == kindNull {
+		rep.errorf(Pos{1, 1}, "freehold up writes a first configuration", "the configuration is empty")
+		return cfg, nil
+	}
+	dec.decode(doc.root, reflect.ValueOf(cfg).Elem(), nil, limits{})
+	c := &checker{cfg: cfg, rep: rep, env: env, root: doc.root, files: exp.files, literals: dec.literals}
+	c.run()
+	cfg.files = keys(c.files)
+	return cfg, dec.literals
+}
+
+// finish puts file names and source lines, free of secrets, to the problems.
+func finish(rep *report, path string, doc *document, literals []*node) {
+	red := newRedaction(doc, literals)
+	rep.list = rep.list.sorted()
+	for i := range rep.list {
+		d := &rep.list[i]
+		d.File = path
+		d.Message, d.Hint = red.text(d.Message), red.text(d.Hint)
+		if doc != nil && d.Line > 0 {
+			d.Source, d.caret = red.line(d.Line, d.Col)
+		}
+	}
+	if len(rep.list) > maxProblems {
+		rest := len(rep.list) - maxProblems
+		rep.list = append(slices.Clip(rep.list[:maxProblems]), Diagnostic{File: path, Message: fmt.Sprintf("and %d more problems", rest), Severity: worst(rep.list[maxProblems:])})
+	}
+}
+
+// maxProblems bounds what one load reports.
+const maxProblems = 200
+
+func worst(ds Diagnostics) Severity {
+	if len(ds.of(Error)) > 0 {
+		return Error
+	}
+	return Warning
+}
+
+// reason is an error of the file system without the path, which the message
+// around it already has.
+func reason(err error) string {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "no such file"
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	case errors.As(err, &errno):
+		return errno.Error()
+	}
+	return strings.TrimPrefix(err.Error(), "open ")
+}

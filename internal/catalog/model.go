@@ -20,7 +20,7 @@ type Model struct {
 	// matches and that no entry names. Only what the whole family shares is set.
 	Match string `yaml:"match"`
 
-	Openness string `yaml:"openness"` // open | proprietary
+	Openness string `yaml:"openness"` // open | proprietary | proprietary-tuned
 	Licence  string `yaml:"licence"`
 	Vendor   string `yaml:"vendor"`
 	// Context and MaxOutput are in tokens; 0: unknown.
@@ -42,6 +42,9 @@ func (m Model) Family() bool { return m.Match != "" }
 
 // Has reports whether the model is known to have a feature.
 func (m Model) Has(feature string) bool { return slices.Contains(m.Features, feature) }
+
+// opennesses are the words of the configuration.
+var opennesses = []string{"open", "proprietary", "proprietary-tuned"}
 
 type models struct {
 	byKey    map[string]*Model
@@ -91,8 +94,8 @@ func (m *Model) compile() error {
 	if m.Name == "" {
 		errs = append(errs, errors.New("no name"))
 	}
-	if m.Openness != "open" && m.Openness != "proprietary" {
-		errs = append(errs, fmt.Errorf("openness is %q; want open or proprietary", m.Openness))
+	if !slices.Contains(opennesses, m.Openness) {
+		errs = append(errs, fmt.Errorf("openness is %q; want one of %s", m.Openness, strings.Join(opennesses, ", ")))
 	}
 	switch m.Continuation {
 	case "", Prefill, PrefillEcho, Instruct, NoContinuation:
@@ -173,7 +176,7 @@ func Key(id string) string {
 var (
 	separators   = regexp.MustCompile(`[-_.:@ ]+`)
 	pointVersion = regexp.MustCompile(`([-_a-z]\d+)p(\d+)`)
-	marks        = regexp.MustCompile(`-(instruct|it|chat|hf|turbo|lite|fast|free|latest|fp8|fp4|nvfp4|mxfp4|bf16|awq|gptq|int4|int8|gguf|q\d[a-z0-9-]*|reference|maas|20\d{6}|20\d\d-\d\d-\d\d)$`)
+	marks        = regexp.MustCompile(`-(instruct|it|hf|turbo|lite|fast|free|latest|fp8|fp4|nvfp4|mxfp4|bf16|awq|gptq|int4|int8|gguf|q\d[a-z0-9-]*|reference|maas|20\d{6}|20\d\d-\d\d-\d\d)$`)
 )
 
 // trimMark drops the last mark of a key; the result is empty when there is none.

@@ -18,8 +18,12 @@ var (
 // snapshot that has no row of its own has that of its undated name. The other
 // way round nothing is guessed: an undated name moves between snapshots of
 // different prices.
-func candidates(p *Preset, id string) []string {
-	id = strings.ToLower(id)
+func (c *Catalog) candidates(ref Ref) []string {
+	p := c.presets[ref.Preset]
+	if p == nil || len(p.Prices.Prefixes) == 0 {
+		return nil
+	}
+	id := strings.ToLower(ref.ID)
 	ids := []string{id}
 	if m := fineTune.FindStringSubmatch(id); m != nil {
 		ids = append(ids, m[1])

@@ -204,7 +204,7 @@ func (p *Preset) compile() error {
 	}
 	oneOf("dialect", p.Dialect, "openai", "anthropic")
 	oneOf("hosting", p.Hosting, "api", "managed", "serverless", "kubernetes", "self")
-	oneOf("openness", p.Openness, "open", "proprietary", "proprietary-tuned")
+	oneOf("openness", p.Openness, opennesses...)
 	oneOf("continuation", string(p.Continuation), string(Prefill), string(PrefillEcho), string(Instruct), string(NoContinuation))
 	oneOf("quirks.tool_choice_required", p.Quirks.ToolChoiceRequired, "required", "any", "")
 	oneOf("quirks.seed_field", p.Quirks.SeedField, "seed", "random_seed", "")

@@ -170,51 +170,70 @@ func (l priceList) scan(want func(name string) bool, row func(name string, raw j
 // found. A Ref that is not in the result is in no list. Exact names come before
 // undated ones, a refreshed list before the embedded one.
 func (c *Catalog) Prices(refs []Ref) (map[Ref]Listing, error) {
-	type wanted struct {
-		ref  Ref
-		rank int // of the candidate name: 0 is the exact one
-	}
-	want := map[string][]wanted{}
+	want := map[string]bool{}
 	for _, ref := range refs {
-		p, ok := c.presets[ref.Preset]
-		if !ok {
-			continue
-		}
-		for rank, name := range candidates(p, ref.ID) {
-			want[name] = append(want[name], wanted{ref, rank})
+		for _, name := range c.candidates(ref) {
+			want[name] = true
 		}
 	}
 	found := map[Ref]Listing{}
 	if len(want) == 0 {
 		return found, nil
 	}
-	best := map[Ref]int{}
+	rows, err := c.rows(func(name string) bool { return want[name] })
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range refs {
+		if l, ok := c.choose(ref, func(name string) []foundRow { return rows[name] }); ok {
+			found[ref] = l
+		}
+	}
+	return found, nil
+}
+
+// foundRow is a row and the list it stands in.
+type foundRow struct {
+	row
+	name string
+	list priceList
+}
+
+// rows streams once through all lists and decodes the rows that want asks for,
+// by their name in lower case. Rows of one name are in order of precedence.
+func (c *Catalog) rows(want func(name string) bool) (map[string][]foundRow, error) {
+	out := map[string][]foundRow{}
 	for _, l := range c.prices {
 		err := l.scan(
-			func(name string) bool { return want[strings.ToLower(name)] != nil },
+			func(name string) bool { return want(strings.ToLower(name)) },
 			func(name string, raw jsontext.Value) error {
-				row, err := decodeRow(raw)
+				r, err := decodeRow(raw)
 				if err != nil {
 					return err
 				}
-				for _, w := range want[strings.ToLower(name)] {
-					p := c.presets[w.ref.Preset]
-					if !slices.Contains(p.Prices.Providers, row.provider) {
-						continue
-					}
-					if r, ok := best[w.ref]; ok && r <= w.rank {
-						continue
-					}
-					best[w.ref] = w.rank
-					found[w.ref] = row.listing(w.ref, name, w.rank > 0, l)
-				}
+				key := strings.ToLower(name)
+				out[key] = append(out[key], foundRow{r, name, l})
 				return nil
 			})
 		if err != nil {
 			return nil, fmt.Errorf("catalog: prices of %s: %w", l.source, err)
 		}
 	}
-	return found, nil
+	return out, nil
+}
+
+// choose takes the best row for ref: the first candidate name that has a row of
+// the preset's own provider.
+func (c *Catalog) choose(ref Ref, rows func(name string) []foundRow) (Listing, bool) {
+	p := c.presets[ref.Preset]
+	for i, name := range c.candidates(ref) {
+		for _, r := range rows(name) {
+			if slices.Contains(p.Prices.Providers, r.provider) {
+				return r.listing(ref, i >= len(p.Prices.Prefixes)), true
+			}
+		}
+	}
+	return Listing{}, false
 }
 
 // row is one decoded row of a price list.
@@ -360,9 +379,9 @@ func count(v jsontext.Value) int64 {
 	return d.IntPart()
 }
 
-func (r row) listing(ref Ref, name string, undated bool, l priceList) Listing {
+func (r foundRow) listing(ref Ref, undated bool) Listing {
 	out := Listing{
-		Ref: ref, Row: name, Undated: undated, Mode: r.mode,
+		Ref: ref, Row: r.name, Undated: undated, Mode: r.mode,
 		MaxInput: r.maxInput, MaxOutput: r.maxOutput,
 		Features: r.features, Deprecated: r.deprecated,
 	}
@@ -372,7 +391,7 @@ func (r row) listing(ref Ref, name string, undated bool, l priceList) Listing {
 	case !r.rates.Input.Valid && !r.rates.Output.Valid:
 		out.Unpriced = "listed at 0 or without a price, which says nothing of what the provider charges"
 	default:
-		out.Price = meter.Price{Rates: r.rates, Tiers: r.tiers, Source: l.source, AsOf: l.asOf}
+		out.Price = meter.Price{Rates: r.rates, Tiers: r.tiers, Source: r.list.source, AsOf: r.list.asOf}
 	}
 	return out
 }

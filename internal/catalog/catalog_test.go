@@ -1,0 +1,289 @@
+package catalog
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func load(t testing.TB, o Options) *Catalog {
+	t.Helper()
+	c, err := Load(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestEmbeddedPresets(t *testing.T) {
+	c := load(t, Options{})
+	want := strings.Fields(`anthropic azure-openai coreweave deepinfra fireworks groq lambda llama.cpp lmstudio
+		mistral nebius ollama openai openai-compatible openrouter ovhcloud runpod scaleway sglang tgi together vllm`)
+	if d := cmp.Diff(want, c.PresetNames()); d != "" {
+		t.Fatal(d)
+	}
+	// Only these cannot be used without a base_url in the configuration.
+	var noURL, slots []string
+	for _, name := range want {
+		p, _ := c.Preset(name)
+		if p.Name != name || p.Title == "" || p.Probe.Path == "" {
+			t.Errorf("%s: incomplete: %+v", name, p)
+		}
+		if p.BaseURL == "" {
+			noURL = append(noURL, name)
+		}
+		slots = append(slots, p.Placeholders()...)
+		if p.Auth.Header == "" {
+			t.Errorf("%s: no auth header", name)
+		}
+		if p.Quirks.DefaultMaxTokens == 0 && p.Dialect == "anthropic" {
+			t.Errorf("%s: Anthropic requires max_tokens", name)
+		}
+		for _, s := range p.Source {
+			if s.URL == "" || len(s.Date) < len("2026-11") {
+				t.Errorf("%s: source %+v", name, s)
+			}
+		}
+		if p.Hosting == "self" && (p.Jurisdiction != "" || !p.Auth.Optional) {
+			t.Errorf("%s: where a local engine stands is not the catalog's to say", name)
+		}
+	}
+	if d := cmp.Diff([]string{"lambda", "openai-compatible"}, noURL); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"resource", "endpoint_id"}, slots); d != "" {
+		t.Error(d)
+	}
+	if _, ok := c.Preset("nobody"); ok {
+		t.Error("an unknown preset was found")
+	}
+}
+
+func TestWireFacts(t *testing.T) {
+	c := load(t, Options{})
+	p := func(name string) Preset { p, _ := c.Preset(name); return p }
+	for _, tc := range []struct {
+		what      string
+		got, want any
+	}{
+		{"bearer", p("openai").Auth, Auth{Header: "Authorization", Scheme: "Bearer"}},
+		{"x-api-key", p("anthropic").Auth, Auth{Header: "x-api-key"}},
+		{"api-key", p("azure-openai").Auth, Auth{Header: "api-key"}},
+		{"anthropic-version", p("anthropic").Headers, map[string]string{"anthropic-version": "2023-06-01"}},
+		{"azure path", p("azure-openai").Paths["chat"], "/deployments/{model}/chat/completions"},
+		{"azure version", p("azure-openai").Query["api-version"], "2024-10-21"},
+		{"wire trap 15", p("openai").Quirks.For("o3-mini").MaxTokensField, "max_completion_tokens"},
+		{"wire trap 15", slices.Contains(p("openai").Quirks.For("gpt-5-mini").Unsupported, "max_tokens"), true},
+		{"wire trap 15", slices.Contains(p("openai").Quirks.For("gpt-4o").Unsupported, "max_tokens"), false},
+		{"wire trap 20", slices.Contains(p("anthropic").Quirks.For("claude-opus-4-7").Unsupported, "temperature"), true},
+		{"wire trap 20", slices.Contains(p("anthropic").Quirks.For("claude-sonnet-4-6").Unsupported, "temperature"), false},
+		{"wire trap 23", p("mistral").Quirks.ToolChoiceRequired, "any"},
+		{"wire trap 23", p("mistral").Quirks.SeedField, "random_seed"},
+		{"wire trap 23", p("mistral").Quirks.Prefill.Message, map[string]any{"prefix": true}},
+		{"wire trap 24", p("ollama").Quirks.Unsupported, []string{"tool_choice", "n", "logit_bias", "user"}},
+		{"wire trap 24", p("ollama").Quirks.ImageURLs, false},
+		{"wire trap 24", p("ollama").Quirks.DefaultContext, 4096},
+		{"wire trap 25", p("vllm").Quirks.ReasoningField, "reasoning"},
+		{"vllm prefill", p("vllm").Quirks.Prefill.Body, map[string]any{"continue_final_message": true, "add_generation_prompt": false}},
+		{"llama.cpp tools", p("llama.cpp").Quirks.ToolChoiceRequired, ""},
+		{"llama.cpp probe", p("llama.cpp").Probe, Probe{Path: "/health", Root: true}},
+	} {
+		if d := cmp.Diff(tc.want, tc.got); d != "" {
+			t.Errorf("%s: %s", tc.what, d)
+		}
+	}
+}
+
+func TestOwners(t *testing.T) {
+	c := load(t, Options{})
+	for model, want := range map[string][]string{
+		"gpt-4o":                            {"openai"},
+		"o1":                                {"openai"},
+		"o4-mini-2025-04-16":                {"openai"},
+		"chatgpt-4o-latest":                 {"openai"},
+		"ft:gpt-4o-mini-2024-07-18:acme::x": {"openai"},
+		"text-embedding-3-small":            {"openai"},
+		"claude-3-5-sonnet-20241022":        {"anthropic"},
+		"mistral-large-latest":              {"mistral"},
+		"open-mixtral-8x7b":                 {"mistral"},
+		"accounts/fireworks/models/x":       {"fireworks"},
+		"olmo-2":                            nil,
+		"o1x":                               nil,
+		"my-gpt-4o":                         nil,
+		"meta-llama/Llama-3.1-8B-Instruct":  nil,
+	} {
+		if d := cmp.Diff(want, c.Owners(model)); d != "" {
+			t.Errorf("%s: %s", model, d)
+		}
+	}
+}
+
+func TestModelAliases(t *testing.T) {
+	c := load(t, Options{})
+	for id, want := range map[string]string{
+		"llama-3.1-70b":                                     "llama-3.1-70b",
+		"meta-llama/Llama-3.1-70B-Instruct":                 "llama-3.1-70b",
+		"meta-llama/Meta-Llama-3.1-70B-Instruct-Turbo":      "llama-3.1-70b",
+		"accounts/fireworks/models/llama-v3p1-70b-instruct": "llama-3.1-70b",
+		"Meta-Llama-3_1-70B-Instruct":                       "llama-3.1-70b",
+		"llama3.1-70b-instruct-fp8":                         "llama-3.1-70b",
+		"llama3.1:70b":                                      "llama-3.1-70b",
+		"llama3.1:70b-instruct-q4_K_M":                      "llama-3.1-70b",
+		"mistral-large-2407":                                "mistral-large-2",
+		"claude-3-5-sonnet-20241022":                        "claude-3.5-sonnet",
+		"anthropic/claude-3.5-sonnet":                       "claude-3.5-sonnet",
+		"claude-opus-4-6-20260205":                          "claude-opus-4.6",
+		"claude-opus-9":                                     "claude",
+		"gpt-4o-2024-08-06":                                 "gpt-4o",
+		"ft:gpt-4o-mini-2024-07-18:acme::abc":               "openai-tuned",
+		"microsoft/phi-4":                                   "phi-4",
+		"Qwen/Qwen3-32B":                                    "qwen3-32b",
+		"qwen2p5-72b-instruct":                              "qwen2.5-72b",
+		"openai/gpt-oss-120b":                               "gpt-oss-120b",
+		"SmolLM2-135M-Instruct-Q8_0":                        "smollm2-135m",
+		"deepseek-ai/DeepSeek-V3.1":                         "deepseek-v3.1",
+		"something-else":                                    "",
+	} {
+		m, ok := c.Model(id)
+		if m.Name != want || ok != (want != "") {
+			t.Errorf("Model(%q) = %q, %v; want %q", id, m.Name, ok, want)
+		}
+	}
+}
+
+func TestOpennessAndContinuation(t *testing.T) {
+	c := load(t, Options{})
+	for _, tc := range []struct {
+		preset, id, openness string
+		cont                 Continuation
+	}{
+		{"anthropic", "claude-3-5-sonnet-20241022", "proprietary", Prefill},
+		{"anthropic", "claude-sonnet-4-5-20250929", "proprietary", Prefill},
+		{"anthropic", "claude-opus-4-6", "proprietary", Instruct},
+		{"anthropic", "claude-sonnet-4-6", "proprietary", Instruct},
+		{"anthropic", "claude-fable-5", "proprietary", Instruct},
+		{"anthropic", "claude-not-yet-known", "proprietary", Instruct},
+		{"openai", "gpt-4o", "proprietary", Instruct},
+		{"openai", "ft:gpt-4o-2024-08-06:acme::1", "proprietary-tuned", Instruct},
+		{"mistral", "mistral-large-2407", "open", PrefillEcho},
+		{"mistral", "mistral-medium-latest", "proprietary", PrefillEcho},
+		{"vllm", "meta-llama/Llama-3.1-70B-Instruct", "open", Prefill},
+		{"vllm", "openai/gpt-oss-20b", "open", Instruct},
+		{"llama.cpp", "anything.gguf", "open", PrefillEcho},
+		{"together", "anthropic/claude-opus-4-6", "proprietary", Instruct},
+		{"openai-compatible", "unheard-of", "proprietary", Instruct},
+		{"no-such-preset", "unheard-of", "proprietary", NoContinuation},
+	} {
+		if got := c.Openness(tc.preset, tc.id); got != tc.openness {
+			t.Errorf("%s %s: openness %s, want %s", tc.preset, tc.id, got, tc.openness)
+		}
+		if got := c.Continuation(tc.preset, tc.id); got != tc.cont {
+			t.Errorf("%s %s: continuation %s, want %s", tc.preset, tc.id, got, tc.cont)
+		}
+	}
+}
+
+func TestKeyIsIdempotent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.StringMatching(`([A-Za-z0-9.]{1,8}/)?[A-Za-z0-9_.:@ -]{0,24}`).Draw(t, "id")
+		k := Key(id)
+		if again := Key(k); again != k {
+			t.Fatalf("Key(%q) = %q, Key of that %q", id, k, again)
+		}
+	})
+}
+
+func TestOverlayPresetsAndModels(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "house.yaml", `
+title: House
+dialect: openai
+base_url: https://llm.internal/v1
+auth: {header: Authorization, scheme: Bearer}
+paths: {chat: /chat/completions}
+hosting: kubernetes
+openness: open
+continuation: prefill
+quirks: {max_tokens_field: max_tokens}
+source: [{url: "https://wiki.internal/llm", date: 2026-11}]
+`)
+	models := write(t, t.TempDir(), "models.yaml", `
+models:
+  - {name: gpt-4o, openness: proprietary, context: 1, source: [{url: "https://x", date: 2026-12}]}
+  - {name: house-model, match: '^house-', openness: open, source: [{url: "https://x", date: 2026-12}]}
+`)
+	c := load(t, Options{PresetsDir: dir, ModelsFile: models})
+	if p, ok := c.Preset("house"); !ok || p.Hosting != "kubernetes" {
+		t.Errorf("house: %+v, %v", p, ok)
+	}
+	if _, ok := c.Preset("openai"); !ok {
+		t.Error("the embedded presets are gone")
+	}
+	if m, _ := c.Model("gpt-4o"); m.Context != 1 {
+		t.Errorf("gpt-4o was not replaced: %+v", m)
+	}
+	if m, _ := c.Model("house-7b"); m.Name != "house-model" {
+		t.Errorf("family rule: %+v", m)
+	}
+}
+
+func TestBadFilesSayWhatIsWrong(t *testing.T) {
+	const good = "title: X\ndialect: openai\nauth: {header: a}\npaths: {chat: /c}\nhosting: api\nopenness: open\ncontinuation: none\nquirks: {max_tokens_field: max_tokens}\nsource: [{url: u, date: 2026-11}]\n"
+	for _, tc := range []struct{ name, preset, models, prices, want string }{
+		{"typo", good + "base_ulr: https://x\n", "", "", "base_ulr"},
+		{"dialect", strings.Replace(good, "openai", "opnai", 1), "", "", `dialect is "opnai"`},
+		{"regexp", good + "owns: '('\n", "", "", "owns"},
+		{"base url", good + "base_url: 'llm.internal'\n", "", "", "base_url"},
+		{"no source", strings.Split(good, "source")[0], "", "", "source"},
+		{"operation", strings.Replace(good, "{chat: /c}", "{chat: /c, chta: /d}", 1), "", "", "chta"},
+		{"alias twice", "", "models:\n  - {name: a, aliases: [gpt_4o], openness: open, source: [{url: u}]}", "", `both have the name`},
+		{"openness", "", "models:\n  - {name: a, openness: free, source: [{url: u}]}", "", `openness is "free"`},
+		{"not json", "", "", `{"a": {"input_cost_per_token": 1e-6`, "prices.json"},
+		{"not rows", "", "", `[1]`, "not a JSON object"},
+		{"row not object", "", "", `{"a": 1}`, `row "a": not an object`},
+		{"price not number", "", "", `{"a": {"input_cost_per_token": "free"}}`, `row "a": input_cost_per_token`},
+		{"negative", "", "", `{"a": {"input_cost_per_token": -1}}`, "negative"},
+		{"name twice", "", "", `{"a": {}, "a": {}}`, "duplicate"},
+		{"empty", "", "", `{}`, "no rows"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var o Options
+			if tc.preset != "" {
+				o.PresetsDir = t.TempDir()
+				write(t, o.PresetsDir, "x.yaml", tc.preset)
+			}
+			if tc.models != "" {
+				o.ModelsFile = write(t, t.TempDir(), "models.yaml", tc.models)
+			}
+			if tc.prices != "" {
+				o.PricesFile = write(t, t.TempDir(), "prices.json", tc.prices)
+			}
+			c, err := Load(o)
+			if err == nil || c != nil {
+				t.Fatalf("loaded %v", o)
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %q does not say %q", err, tc.want)
+			}
+		})
+	}
+	for _, o := range []Options{{PresetsDir: "no/such"}, {ModelsFile: "no/such"}, {PricesFile: "no/such"}} {
+		if _, err := Load(o); err == nil || !strings.Contains(err.Error(), "no/such") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+func write(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

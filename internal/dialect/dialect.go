@@ -87,6 +87,16 @@ type Body struct {
 	Index any
 }
 
+// Release gives the index back to its pool, if the codec keeps one. Call it at
+// most once, when nobody uses the Body any more; a Body that is never released
+// is simply collected.
+func (b *Body) Release() {
+	if r, ok := b.Index.(interface{ Release() }); ok {
+		b.Index = nil
+		r.Release()
+	}
+}
+
 // Target is the place a request is encoded for: facts of the provider's
 // preset and of the model there.
 type Target struct {

@@ -14,40 +14,66 @@ import (
 type PriceBook struct {
 	c     *Catalog
 	seed  maphash.Seed
-	names []uint64 // sorted hashes of all row names
+	first map[string]bool // row names that the first pass reads; nil after it
 
 	read sync.Mutex // held during a pass
-	mu   sync.RWMutex
-	rows map[string][]foundRow // by row name; an absent name has not been read
+
+	mu    sync.RWMutex
+	names []uint64              // sorted hashes of all row names
+	rows  map[string][]foundRow // by row name; nil before the first pass
 }
 
-// PriceBook reads the lists once for refs, the models that are known to be
-// wanted.
-func (c *Catalog) PriceBook(refs []Ref) (*PriceBook, error) {
-	b := &PriceBook{c: c, seed: maphash.MakeSeed()}
-	want := map[string]bool{}
+// PriceBook returns a book for refs, the models that are known to be wanted.
+// Nothing is read yet.
+func (c *Catalog) PriceBook(refs []Ref) *PriceBook {
+	b := &PriceBook{c: c, seed: maphash.MakeSeed(), first: map[string]bool{}}
 	for _, ref := range refs {
 		for _, name := range c.candidates(ref) {
-			want[name] = true
+			b.first[name] = true
 		}
 	}
-	rows, err := c.rows(func(name string) bool {
-		b.names = append(b.names, maphash.String(b.seed, name))
-		return want[name]
+	return b
+}
+
+// Warm makes the first pass, so that Listing answers for the known models at
+// once. Call it in the background after the start; Listing does it otherwise.
+func (b *PriceBook) Warm() error {
+	warm := func() bool {
+		b.mu.RLock()
+		defer b.mu.RUnlock()
+		return b.rows != nil
+	}
+	if warm() {
+		return nil
+	}
+	b.read.Lock()
+	defer b.read.Unlock()
+	if warm() { // another caller's pass
+		return nil
+	}
+	var names []uint64
+	rows, err := b.c.rows(func(name string) bool {
+		names = append(names, maphash.String(b.seed, name))
+		return b.first[name]
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	slices.Sort(b.names)
-	b.rows = rows
-	return b, nil
+	slices.Sort(names)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.names, b.rows, b.first = slices.Clip(names), rows, nil
+	return nil
 }
 
 // Listing finds the row for ref; ok is false when no list has one. A row that
-// was not read yet takes one pass through the lists (see BenchmarkPriceBook):
-// look up away from a request's way. The lists were checked at Load, so a
-// failing pass is a damaged process; it is returned, not hidden.
+// was not read yet takes one pass through the lists (about 8 ms, see
+// BenchmarkPriceBook): look up away from a request's way. The lists were
+// checked at Load or by a test, so a failing pass means a damaged binary.
 func (b *PriceBook) Listing(ref Ref) (l Listing, ok bool, err error) {
+	if err := b.Warm(); err != nil {
+		return Listing{}, false, err
+	}
 	var missing []string
 	b.mu.RLock()
 	for _, name := range b.c.candidates(ref) {

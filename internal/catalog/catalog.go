@@ -3,27 +3,27 @@
 // source and a date, embedded in the binary and refreshable from files without
 // a new one; see docs/catalog.md.
 //
-// A Catalog is immutable and safe for concurrent use. Presets and models are
-// small and decoded at Load; the price list (thousands of rows) stays
-// compressed, and a lookup streams through it and keeps only what was asked
-// for.
+// A Catalog is safe for concurrent use, and what it says never changes. It is
+// made to cost next to nothing at start: presets are decoded when they are
+// asked for, and the price lists (thousands of rows) stay compressed; a look-up
+// streams through them and keeps only what was asked for.
 package catalog
 
 import (
 	"embed"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
 
-//go:embed data/presets/*.yaml data/models.yaml data/api-prices.json.gz data/prices-retired.json
+//go:embed data/presets/*.yaml data/models.json data/api-prices.json.gz data/prices-retired.json
 var embedded embed.FS
 
-// Date and name of the embedded price list; see data/README.md.
+// Names and dates of the embedded price lists; see data/README.md.
 const (
 	pricesSource  = "litellm 1.109.1"
 	pricesAsOf    = "2026-11"
@@ -36,8 +36,8 @@ type Options struct {
 	// PresetsDir holds NAME.yaml files, one preset each; a name that exists
 	// replaces the embedded preset, a new one is added.
 	PresetsDir string
-	// ModelsFile has the form of data/models.yaml; its entries come before the
-	// embedded ones, an entry of the same name replaces it.
+	// ModelsFile has the form of data/models.json; an entry of the same name
+	// replaces the embedded one, family rules come before the embedded ones.
 	ModelsFile string
 	// PricesFile is a LiteLLM model_prices_and_context_window.json, plain or
 	// gzipped; its rows come before the embedded ones.
@@ -46,31 +46,38 @@ type Options struct {
 	PricesAsOf string
 }
 
-// Catalog is one immutable reading of all data.
+// Catalog is one reading of all data.
 type Catalog struct {
-	presets map[string]*Preset
+	presets map[string]func() *Preset
+	names   []string // of presets, sorted
 	models  *models
 	prices  []priceList // in order of precedence
 }
 
 // Load reads the embedded data and lays the files of o over it. A file that
 // cannot be read or is not valid is an error that names it; there is no partial
-// result, so a caller keeps the catalog that it has.
+// result, so a caller keeps the catalog that it has. The files are not read
+// again after Load.
 func Load(o Options) (*Catalog, error) {
-	c := &Catalog{presets: map[string]*Preset{}}
-	if err := c.addPresets(embedded, "data/presets", "embedded"); err != nil {
+	c := &Catalog{presets: map[string]func() *Preset{}}
+	if err := c.addEmbeddedPresets(); err != nil {
 		return nil, err
 	}
 	if o.PresetsDir != "" {
-		if err := c.addPresets(os.DirFS(o.PresetsDir), ".", o.PresetsDir); err != nil {
+		if err := c.addPresets(o.PresetsDir); err != nil {
 			return nil, err
 		}
 	}
-	base, err := fs.ReadFile(embedded, "data/models.yaml")
+	for name := range c.presets {
+		c.names = append(c.names, name)
+	}
+	slices.Sort(c.names)
+
+	base, err := fs.ReadFile(embedded, "data/models.json")
 	if err != nil {
 		return nil, fmt.Errorf("catalog: embedded models: %w", err)
 	}
-	files := []source{{"embedded models.yaml", base}}
+	files := []source{{"embedded models.json", base}}
 	if o.ModelsFile != "" {
 		text, err := os.ReadFile(o.ModelsFile)
 		if err != nil {
@@ -93,26 +100,51 @@ type source struct {
 	text []byte
 }
 
-func (c *Catalog) addPresets(fsys fs.FS, dir, label string) error {
-	entries, err := fs.ReadDir(fsys, dir)
+// addEmbeddedPresets lists them; each is decoded once, on first use.
+func (c *Catalog) addEmbeddedPresets() error {
+	const dir = "data/presets"
+	entries, err := fs.ReadDir(embedded, dir)
 	if err != nil {
-		return fmt.Errorf("catalog: presets of %s: %w", label, err)
+		return fmt.Errorf("catalog: embedded presets: %w", err)
+	}
+	for _, e := range entries {
+		name := strings.TrimSuffix(e.Name(), ".yaml")
+		c.presets[name] = sync.OnceValue(func() *Preset {
+			text, err := fs.ReadFile(embedded, path.Join(dir, e.Name()))
+			if err != nil {
+				panic(fmt.Sprintf("embedded preset %s: %v", name, err)) // the binary is damaged
+			}
+			p, err := decodePreset(name, text)
+			if err != nil {
+				panic(fmt.Sprintf("embedded preset %s: %v", name, err)) // TestEmbeddedPresets decodes them all
+			}
+			return p
+		})
+	}
+	return nil
+}
+
+// addPresets decodes every preset of a directory at once.
+func (c *Catalog) addPresets(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("catalog: presets: %w", err)
 	}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".yaml")
 		if !ok || e.IsDir() {
 			continue
 		}
-		where := path.Join(label, e.Name())
-		text, err := fs.ReadFile(fsys, path.Join(dir, e.Name()))
+		where := path.Join(dir, e.Name())
+		text, err := os.ReadFile(where)
 		if err != nil {
-			return fmt.Errorf("catalog: preset %s: %w", where, err)
+			return fmt.Errorf("catalog: preset: %w", err)
 		}
 		p, err := decodePreset(name, text)
 		if err != nil {
 			return fmt.Errorf("catalog: preset %s: %w", where, err)
 		}
-		c.presets[name] = p
+		c.presets[name] = func() *Preset { return p }
 	}
 	return nil
 }
@@ -120,25 +152,33 @@ func (c *Catalog) addPresets(fsys fs.FS, dir, label string) error {
 // Preset returns the preset of that name. The value is shared: do not change
 // what its maps and slices hold.
 func (c *Catalog) Preset(name string) (Preset, bool) {
-	p, ok := c.presets[name]
-	if !ok {
-		return Preset{}, false
+	if p := c.preset(name); p != nil {
+		return *p, true
 	}
-	return *p, true
+	return Preset{}, false
+}
+
+// preset returns nil for a name that is unknown.
+func (c *Catalog) preset(name string) *Preset {
+	if get, ok := c.presets[name]; ok {
+		return get()
+	}
+	return nil
 }
 
 // PresetNames lists all presets, sorted.
-func (c *Catalog) PresetNames() []string { return slices.Sorted(maps.Keys(c.presets)) }
+func (c *Catalog) PresetNames() []string { return slices.Clone(c.names) }
 
 // Owners lists, sorted, the presets whose vendor owns this model name: where a
-// request goes that asks for the vendor's own name (unknown_models: relay).
+// request goes that asks for the vendor's own name (unknown_models: relay). It
+// decodes every preset; on a request's way ask the configured ones
+// (Preset.OwnsModel).
 func (c *Catalog) Owners(model string) []string {
 	var out []string
-	for name, p := range c.presets {
-		if p.OwnsModel(model) {
+	for _, name := range c.names {
+		if c.preset(name).OwnsModel(model) {
 			out = append(out, name)
 		}
 	}
-	slices.Sort(out)
 	return out
 }

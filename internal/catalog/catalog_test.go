@@ -212,11 +212,12 @@ continuation: prefill
 quirks: {max_tokens_field: max_tokens}
 source: [{url: "https://wiki.internal/llm", date: 2026-11}]
 `)
-	models := write(t, t.TempDir(), "models.yaml", `
-models:
-  - {name: gpt-4o, openness: proprietary, context: 1, source: [{url: "https://x", date: 2026-12}]}
-  - {name: house-model, match: '^house-', openness: open, source: [{url: "https://x", date: 2026-12}]}
-`)
+	models := write(t, t.TempDir(), "models.json", `{
+		"sources": {"wiki": [{"url": "https://wiki.internal", "date": "2026-12"}]},
+		"models": [
+			{"name": "gpt-4o", "openness": "proprietary", "context": 1, "source": "wiki"},
+			{"name": "house-model", "match": "^house-", "openness": "open", "source": "wiki"}
+		]}`)
 	c := load(t, Options{PresetsDir: dir, ModelsFile: models})
 	if p, ok := c.Preset("house"); !ok || p.Hosting != "kubernetes" {
 		t.Errorf("house: %+v, %v", p, ok)
@@ -241,8 +242,10 @@ func TestBadFilesSayWhatIsWrong(t *testing.T) {
 		{"base url", good + "base_url: 'llm.internal'\n", "", "", "base_url"},
 		{"no source", strings.Split(good, "source")[0], "", "", "source"},
 		{"operation", strings.Replace(good, "{chat: /c}", "{chat: /c, chta: /d}", 1), "", "", "chta"},
-		{"alias twice", "", "models:\n  - {name: a, aliases: [gpt_4o], openness: open, source: [{url: u}]}", "", `both have the name`},
-		{"openness", "", "models:\n  - {name: a, openness: free, source: [{url: u}]}", "", `openness is "free"`},
+		{"alias twice", "", `{"sources": {"s": [{"url": "u"}]}, "models": [{"name": "a", "aliases": ["gpt_4o"], "openness": "open", "source": "s"}]}`, "", `both have the name`},
+		{"openness", "", `{"sources": {"s": [{"url": "u"}]}, "models": [{"name": "a", "openness": "free", "source": "s"}]}`, "", `openness is "free"`},
+		{"unsourced", "", `{"models": [{"name": "a", "openness": "open", "source": "s"}]}`, "", `source "s"`},
+		{"member", "", `{"models": [{"nmae": "a"}]}`, "", `nmae`},
 		{"not json", "", "", `{"a": {"input_cost_per_token": 1e-6`, "prices.json"},
 		{"not rows", "", "", `[1]`, "not a JSON object"},
 		{"row not object", "", "", `{"a": 1}`, `row "a": not an object`},
@@ -258,7 +261,7 @@ func TestBadFilesSayWhatIsWrong(t *testing.T) {
 				write(t, o.PresetsDir, "x.yaml", tc.preset)
 			}
 			if tc.models != "" {
-				o.ModelsFile = write(t, t.TempDir(), "models.yaml", tc.models)
+				o.ModelsFile = write(t, t.TempDir(), "models.json", tc.models)
 			}
 			if tc.prices != "" {
 				o.PricesFile = write(t, t.TempDir(), "prices.json", tc.prices)

@@ -8,31 +8,34 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/go-json-experiment/json"
 )
 
 // Model is what is known of one set of weights, wherever it is served.
 type Model struct {
-	Name string `yaml:"name"` // ours; for a family rule, the family's
+	Name string `json:"name"` // ours; for a family rule, the family's
 	// Aliases are other names of the same weights, compared as Key does.
-	Aliases []string `yaml:"aliases"`
+	Aliases []string `json:"aliases"`
 	// Match makes the entry a family rule: it holds for every id whose Key
 	// matches and that no entry names. Only what the whole family shares is set.
-	Match string `yaml:"match"`
+	Match string `json:"match"`
 
-	Openness string `yaml:"openness"` // open | proprietary | proprietary-tuned
-	Licence  string `yaml:"licence"`
-	Vendor   string `yaml:"vendor"`
+	Openness string `json:"openness"` // open | proprietary | proprietary-tuned
+	Licence  string `json:"licence"`
+	Vendor   string `json:"vendor"`
 	// Context and MaxOutput are in tokens; 0: unknown.
-	Context   int64 `yaml:"context"`
-	MaxOutput int64 `yaml:"max_output"`
+	Context   int64 `json:"context"`
+	MaxOutput int64 `json:"max_output"`
 	// Features: tools, images, json_schema, reasoning, embeddings.
-	Features []string `yaml:"features"`
+	Features []string `json:"features"`
 	// Continuation overrides the preset's; empty: no override.
-	Continuation Continuation  `yaml:"continuation"`
-	Deprecated   string        `yaml:"deprecated"` // date of retirement at the vendor
-	Notes        string        `yaml:"notes"`
-	Source       []Attribution `yaml:"source"`
+	Continuation Continuation `json:"continuation"`
+	Deprecated   string       `json:"deprecated"` // date of retirement at the vendor
+	Notes        string       `json:"notes"`
+	// Source names an entry of the file's sources.
+	Source string `json:"source"`
+	// Sources is that entry: where the facts were read, and when.
+	Sources []Attribution `json:"-"`
 
 	match *regexp.Regexp
 }
@@ -57,13 +60,15 @@ func readModels(files []source) (*models, error) {
 	var families []*Model
 	for _, f := range files {
 		var doc struct {
-			Models []*Model `yaml:"models"`
+			Sources map[string][]Attribution `json:"sources"`
+			Models  []*Model                 `json:"models"`
 		}
-		if err := yaml.UnmarshalWithOptions(f.text, &doc, yaml.Strict()); err != nil {
+		if err := json.Unmarshal(f.text, &doc, json.RejectUnknownMembers(true)); err != nil {
 			return nil, fmt.Errorf("catalog: models of %s: %w", f.name, err)
 		}
 		var own []*Model
 		for _, m := range doc.Models {
+			m.Sources = doc.Sources[m.Source]
 			if err := m.compile(); err != nil {
 				return nil, fmt.Errorf("catalog: model %q of %s: %w", m.Name, f.name, err)
 			}
@@ -102,8 +107,8 @@ func (m *Model) compile() error {
 	default:
 		errs = append(errs, fmt.Errorf("continuation is %q", m.Continuation))
 	}
-	if len(m.Source) == 0 {
-		errs = append(errs, errors.New("no source"))
+	if len(m.Sources) == 0 {
+		errs = append(errs, fmt.Errorf("source %q is not among the file's sources", m.Source))
 	}
 	if m.Match != "" {
 		var err error
@@ -142,7 +147,7 @@ func (c *Catalog) Openness(preset, id string) string {
 	if m, ok := c.Model(id); ok {
 		return m.Openness
 	}
-	if p, ok := c.presets[preset]; ok {
+	if p := c.preset(preset); p != nil {
 		return p.Openness
 	}
 	return "proprietary"
@@ -152,8 +157,8 @@ func (c *Catalog) Openness(preset, id string) string {
 // after a cut. A provider that cannot at all decides; then the model's
 // override; then the provider's default. An unknown provider cannot.
 func (c *Catalog) Continuation(preset, id string) Continuation {
-	p, ok := c.presets[preset]
-	if !ok || p.Continuation == NoContinuation {
+	p := c.preset(preset)
+	if p == nil || p.Continuation == NoContinuation {
 		return NoContinuation
 	}
 	if m, ok := c.Model(id); ok && m.Continuation != "" {

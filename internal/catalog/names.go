@@ -19,7 +19,7 @@ var (
 // way round nothing is guessed: an undated name moves between snapshots of
 // different prices.
 func (c *Catalog) candidates(ref Ref) []string {
-	p := c.presets[ref.Preset]
+	p := c.preset(ref.Preset)
 	if p == nil || len(p.Prices.Prefixes) == 0 {
 		return nil
 	}

@@ -77,8 +77,8 @@ type PriceMapping struct {
 
 // Attribution is where facts were read, and when.
 type Attribution struct {
-	URL  string `yaml:"url"`
-	Date string `yaml:"date"` // YYYY-MM
+	URL  string `yaml:"url" json:"url"`
+	Date string `yaml:"date" json:"date"` // YYYY-MM
 }
 
 // Continuation is how an answer that was cut is continued from the text sent.

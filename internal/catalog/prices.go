@@ -225,7 +225,7 @@ func (c *Catalog) rows(want func(name string) bool) (map[string][]foundRow, erro
 // choose takes the best row for ref: the first candidate name that has a row of
 // the preset's own provider.
 func (c *Catalog) choose(ref Ref, rows func(name string) []foundRow) (Listing, bool) {
-	p := c.presets[ref.Preset]
+	p := c.preset(ref.Preset)
 	for i, name := range c.candidates(ref) {
 		for _, r := range rows(name) {
 			if slices.Contains(p.Prices.Providers, r.provider) {

@@ -172,8 +172,11 @@ func TestPriceFileOverlay(t *testing.T) {
 
 func TestPriceBook(t *testing.T) {
 	c := load(t, Options{})
-	b, err := c.PriceBook([]Ref{{"openai", "gpt-4o"}})
-	if err != nil {
+	b := c.PriceBook([]Ref{{"openai", "gpt-4o"}})
+	if b.rows != nil {
+		t.Fatal("the lists were read at once")
+	}
+	if err := b.Warm(); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.rows) != 1 || len(b.names) < 3692 {
@@ -248,15 +251,15 @@ func BenchmarkPriceBook(b *testing.B) {
 	refs := []Ref{{"openai", "gpt-4o"}, {"anthropic", "claude-opus-4-6"}, {"together", "meta-llama/Llama-3.3-70B-Instruct-Turbo"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.PriceBook(refs); err != nil {
+		if err := c.PriceBook(refs).Warm(); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkUnlisted(b *testing.B) {
-	book, err := load(b, Options{}).PriceBook(nil)
-	if err != nil {
+	book := load(b, Options{}).PriceBook(nil)
+	if err := book.Warm(); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
@@ -278,8 +281,8 @@ func TestMemory(t *testing.T) {
 	}
 	before := heap()
 	c := load(t, Options{})
-	b, err := c.PriceBook([]Ref{{"openai", "gpt-4o"}, {"anthropic", "claude-opus-4-6"}})
-	if err != nil {
+	b := c.PriceBook([]Ref{{"openai", "gpt-4o"}, {"anthropic", "claude-opus-4-6"}})
+	if err := b.Warm(); err != nil {
 		t.Fatal(err)
 	}
 	kept := int64(heap()) - int64(before)

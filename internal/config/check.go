@@ -67,6 +67,12 @@ func (c *checker) pos(path ...string) Pos {
 	return Pos{1, 1}
 }
 
+// told reports an entry that is no map at all, which the decoder has said.
+func (c *checker) told(path ...string) bool {
+	e := c.entry(path...)
+	return e != nil && e.value.kind != kindMap && e.value.kind != kindNull
+}
+
 // keyPos is where the key at path stands.
 func (c *checker) keyPos(path ...string) Pos {
 	if e := c.entry(path...); e != nil {
@@ -85,7 +91,7 @@ func (c *checker) server() {
 		c.rep.errorf(c.pos("server", "listen"), "set server.auth: keys and make a key with freehold keys create, or listen on 127.0.0.1", "server.listen: %s can be reached from outside, and server.auth is none", s.Listen)
 	}
 	if t := s.TLS; t != nil {
-		c.file(t.Cert, t.Key)
+		c.file(c.pos("server", "tls"), t.Cert, t.Key)
 	}
 	if s.Telemetry.OTLP != "" {
 		c.url(s.Telemetry.OTLP, "server", "telemetry", "otlp")
@@ -123,10 +129,18 @@ func (c *checker) breaker() {
 	}
 }
 
-func (c *checker) file(paths ...Path) {
+// file notes files that stand behind the configuration and must be there.
+func (c *checker) file(pos Pos, paths ...Path) {
 	for _, p := range paths {
-		if p != "" {
-			c.files[string(p)] = true
+		if p == "" {
+			continue
+		}
+		c.files[string(p)] = true
+		if c.env.ReadFile == nil {
+			continue
+		}
+		if _, err := c.env.ReadFile(string(p)); err != nil {
+			c.rep.errorf(pos, "the file must exist and be readable for freehold's user", "%s: %s", p, reason(err))
 		}
 	}
 }
@@ -265,7 +279,9 @@ func (c *checker) candidate(w *Workload, name string, path []string) {
 		}
 		if class, rule := c.cfg.refusal(w, p); class != "" {
 			refused++
-			reasons = append(reasons, fmt.Sprintf("%s: data class %s has %s", d.Provider, class, rule))
+			if why := fmt.Sprintf("%s: data class %s has %s", d.Provider, class, rule); !slices.Contains(reasons, why) {
+				reasons = append(reasons, why)
+			}
 		}
 	}
 	switch {

@@ -18,6 +18,8 @@ var (
 func (c *checker) provider(p *Provider) {
 	at := func(key ...string) []string { return append([]string{"providers", p.Name}, key...) }
 	switch {
+	case c.told(at()...):
+		return
 	case p.Engine != "" && p.Preset != "":
 		c.rep.errorf(c.pos(at("preset")...), "keep one of them", "%s has an engine and a preset", label(at()))
 		return
@@ -35,7 +37,7 @@ func (c *checker) provider(p *Provider) {
 		}
 	}
 	if t := p.TLS; t != nil {
-		c.file(t.CA, t.Cert, t.Key)
+		c.file(c.keyPos(at("tls")...), t.CA, t.Cert, t.Key)
 		if (t.Cert == "") != (t.Key == "") {
 			c.rep.errorf(c.keyPos(at("tls")...), "mutual TLS needs both", "%s has only one of cert and key", label(at("tls")))
 		}
@@ -184,6 +186,8 @@ func (c *checker) model(m *Model) {
 	paths := [][]string{}
 	inline := c.has(at("provider")...) || c.has(at("id")...) || c.has(at("source")...)
 	switch {
+	case c.told(at()...):
+		return
 	case c.has(at("deployments")...) && inline:
 		c.rep.errorf(c.keyPos(at("deployments")...), "move provider, id and source into a deployment", "%s has deployments and also a provider of its own", label(at()))
 		return
@@ -231,7 +235,7 @@ func (c *checker) deployment(m *Model, d *Deployment, at []string) {
 	}
 	p := c.cfg.Providers[d.Provider]
 	if p == nil {
-		hint := didYouMean(d.Provider, keys(c.cfg.Providers))
+		hint := or(didYouMean(d.Provider, keys(c.cfg.Providers)), "describe it under providers:")
 		c.rep.errorf(c.pos(sub("provider")...), hint, "unknown provider %q", d.Provider)
 		return
 	}

@@ -24,6 +24,8 @@ type decoder struct {
 	exp *expander
 	// literals are the nodes that hold a secret in the clear.
 	literals []*node
+	// hidden are other nodes that may hold one, under keys nobody knows.
+	hidden []*node
 }
 
 var (
@@ -214,7 +216,7 @@ func (d *decoder) secret(e *entry, v reflect.Value, where []string) {
 		d.misfit(e, where, "a single value", "write ${env:NAME} or ${file:PATH}")
 		return
 	}
-	if !isReference(n.text) && !shown(where, n.text) {
+	if n.text != "" && !isReference(n.text) && !shown(where, n.text) {
 		d.literals = append(d.literals, n)
 	}
 	out, refs, err := d.exp.expand(n.text)
@@ -250,14 +252,17 @@ func (d *decoder) unknown(e *entry) {
 
 func (d *decoder) hide(n *node) {
 	if n.kind == kindScalar && !isReference(n.text) {
-		d.literals = append(d.literals, n)
+		d.hidden = append(d.hidden, n)
 	}
 	for _, c := range n.entries {
 		d.hide(c.value)
 	}
 }
 
-func isReference(s string) bool { return reference.MatchString(s) }
+// isReference reports a text that names its secret, or tries to.
+func isReference(s string) bool {
+	return strings.Contains(strings.ReplaceAll(s, "$${", ""), "${")
+}
 
 // scalar reads a single value with parse.
 func (d *decoder) scalar(e *entry, v reflect.Value, where []string, p *scalarKind) {
@@ -402,6 +407,6 @@ func keys[V any](m map[string]V) []string {
 	return out
 }
 
-var secretWords = regexp.MustCompile(`(?i)api[-_]?key|key$|keys$|secret|token$|password|passwd|authorization|credential|cookie|bearer|signature|session`)
+var secretWords = regexp.MustCompile(`(?i)api[-_]?key|key$|keys$|secret|(?:^|access|auth|api|refresh|session)[-_]?token$|password|passwd|authorization|credential|cookie|bearer|signature|session`)
 
 func soundsSecret(name string) bool { return secretWords.MatchString(name) }

@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,6 +30,13 @@ type document struct {
 	text  string // without byte order mark, line ends as \n
 	lines []int  // byte offset of each line in text
 	root  *entry
+	// comments are their byte ranges, in order.
+	comments []byteRange
+}
+
+func (d *document) inComment(at int) bool {
+	i, found := slices.BinarySearchFunc(d.comments, at, func(c byteRange, at int) int { return cmp.Compare(c.start, at) })
+	return found || i > 0 && at < d.comments[i-1].end
 }
 
 // References stand in flow maps unquoted ({api_key: ${env:KEY}}), where plain
@@ -173,6 +182,12 @@ func (d *document) build(rep *report) {
 	}
 	b := &builder{doc: d, rep: rep, anchors: map[string]*node{}, next: map[*token.Token]int{}}
 	b.index(toks)
+	for _, t := range toks {
+		if t.Type == token.CommentType {
+			start := d.offset(at(t))
+			d.comments = append(d.comments, byteRange{start, start + len(t.Value) + 1})
+		}
+	}
 	root := &entry{pos: Pos{1, 1}, value: &node{kind: kindNull, pos: Pos{1, 1}, size: 1}}
 	bodies := 0
 	for _, doc := range file.Docs {
@@ -180,7 +195,7 @@ func (d *document) build(rep *report) {
 			continue
 		}
 		if bodies++; bodies > 1 {
-			rep.errorf(at(doc.Body.GetToken()), "keep one document, without --- between", "a second YAML document in the file")
+			rep.errorf(b.item("", doc.Body, 0).pos, "keep one document, without --- between", "a second YAML document in the file")
 			break
 		}
 		root = b.item("", doc.Body, 0)

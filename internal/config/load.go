@@ -7,7 +7,6 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"syscall"
 )
 
@@ -59,7 +58,7 @@ func decodeConfig(path string, doc *document, env Env, rep *report) (*Config, []
 	c := &checker{cfg: cfg, rep: rep, env: env, root: doc.root, files: exp.files, literals: dec.literals}
 	c.run()
 	cfg.files = keys(c.files)
-	return cfg, dec.literals
+	return cfg, append(dec.literals, dec.hidden...)
 }
 
 // finish puts file names and source lines, free of secrets, to the problems.
@@ -94,6 +93,7 @@ func worst(ds Diagnostics) Severity {
 // around it already has.
 func reason(err error) string {
 	var errno syscall.Errno
+	var pe *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "no such file"
@@ -101,6 +101,8 @@ func reason(err error) string {
 		return "permission denied"
 	case errors.As(err, &errno):
 		return errno.Error()
+	case errors.As(err, &pe):
+		return pe.Err.Error()
 	}
-	return strings.TrimPrefix(err.Error(), "open ")
+	return err.Error()
 }

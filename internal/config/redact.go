@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// What looks like a secret wherever it stands, comments and broken files
-// included. The last group is the secret.
+// What looks like a secret; the group is the secret. Shapes from keyedShapes
+// on go by the key before it.
 var secretShapes = []*regexp.Regexp{
 	regexp.MustCompile(`\b((?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)?)`),
 	regexp.MustCompile(`(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})`),
@@ -37,6 +37,8 @@ func shown(where []string, text string) bool {
 	}
 	return len(where) > 1 && (where[len(where)-2] == "headers" || where[len(where)-2] == "query") && slices.Contains(plainHeaders, last)
 }
+
+const keyedShapes = 3
 
 type byteRange struct{ start, end int }
 
@@ -68,11 +70,14 @@ func newRedaction(doc *document, literals []*node) *redaction {
 			from += i + len(v)
 		}
 	}
-	for _, re := range secretShapes {
+	for i, re := range secretShapes {
 		for _, m := range re.FindAllStringSubmatchIndex(doc.text, -1) {
-			if !strings.HasPrefix(doc.text[m[2]:], "${") {
-				r.hide(m[2], m[3])
+			// What a key says of its value is the decoder's to judge where
+			// there is a tree; in comments and broken files it is all we have.
+			if strings.HasPrefix(doc.text[m[2]:], "${") || i >= keyedShapes && doc.root != nil && !doc.inComment(m[2]) {
+				continue
 			}
+			r.hide(m[2], m[3])
 		}
 	}
 	r.join()
@@ -168,7 +173,7 @@ func (r *redaction) text(s string) string {
 	for _, v := range r.values {
 		s = strings.ReplaceAll(s, v, redacted)
 	}
-	for _, re := range secretShapes[:3] {
+	for _, re := range secretShapes[:keyedShapes] {
 		for _, m := range slices.Backward(re.FindAllStringSubmatchIndex(s, -1)) {
 			if !strings.HasPrefix(s[m[2]:], "${") {
 				s = s[:m[2]] + redacted + s[m[3]:]
@@ -191,7 +196,7 @@ func Redact(src []byte) []byte {
 	if doc.root != nil && doc.root.value.kind == kindMap {
 		dec := &decoder{rep: rep, exp: &expander{files: map[string]bool{}}}
 		dec.decode(doc.root, reflect.ValueOf(&Config{}).Elem(), nil, limits{})
-		literals = dec.literals
+		literals = append(dec.literals, dec.hidden...)
 	}
 	return []byte(newRedaction(doc, literals).all())
 }

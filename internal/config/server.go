@@ -8,7 +8,7 @@ type Server struct {
 	Listen string `yaml:"listen" jsonschema:"default=127.0.0.1:4000"`
 	// Who may call: none (loopback only) or keys (virtual keys made with freehold keys create).
 	Auth Auth `yaml:"auth" jsonschema:"default=none"`
-	// Key of the admin API; a reference such as ${env:FREEHOLD_ADMIN_KEY}. Without it the admin API answers on loopback only.
+	// Key of the admin API; a reference such as ${env:FREEHOLD_ADMIN_KEY}.
 	AdminKey Secret `yaml:"admin_key"`
 	// Whose law binds this machine and its local engines, such as EU. Absent means unknown, and unknown fails closed.
 	Jurisdiction string `yaml:"jurisdiction"`

@@ -1,0 +1,216 @@
+// Package ledger is the durable record of every request: one row a request,
+// with its attempts, tokens, money, times and outcome, and hourly rollups of
+// the rows for whoever looks far back.
+//
+// Recording has two halves. On the request path a record is appended to a
+// journal on disk: [Ledger.Begin] before an attempt's bytes leave, [Ledger.End]
+// before the last byte of the answer reaches the client. Behind it one
+// goroutine moves what the journal holds into a [Store], in batches. The
+// journal position is stored in the same transaction as the rows, and rows are
+// unique by request id, so that every row arrives once, whatever is killed when.
+// What was begun and never ended, because the process died, becomes a row with
+// outcome [Unknown] and an estimated cost.
+//
+// A store that is slow or broken makes the journal grow on disk, never in
+// memory. A journal that cannot be written makes Begin fail, and the gateway
+// refuse the request: nothing is sent that is not on record.
+package ledger
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Outcome says how a request, or one attempt of it, ended.
+type Outcome string
+
+// The outcomes. The empty Outcome is that of an attempt still open.
+const (
+	OK          Outcome = "ok"           // a whole answer
+	Partial     Outcome = "partial"      // the client got a beginning, then an error it was told of
+	ClientError Outcome = "client_error" // the request was at fault: 4xx
+	Refused     Outcome = "refused"      // by policy, budget or credentials, before any attempt
+	Shed        Outcome = "shed"         // turned away because of load or a limit
+	Canceled    Outcome = "canceled"     // the client left first
+	Failed      Outcome = "failed"       // no deployment answered, or this attempt's did not
+	Unknown     Outcome = "unknown"      // freehold died before the end was known
+)
+
+// Err reports whether the outcome is a failure on our side or a provider's,
+// as opposed to an answer or to what the caller or our rules brought about.
+func (o Outcome) Err() bool { return o == Failed || o == Partial || o == Unknown }
+
+// Tokens are a request's or an attempt's tokens as the provider reported them.
+// In is everything read, Out everything written; Cached and CacheWrite are
+// parts of In, Reasoning is a part of Out.
+type Tokens struct {
+	In         int64 `json:"in"`
+	Out        int64 `json:"out"`
+	Cached     int64 `json:"cached,omitempty"`
+	CacheWrite int64 `json:"cache_write,omitempty"`
+	Reasoning  int64 `json:"reasoning,omitempty"`
+	// Estimated marks counts of ours, where the provider reported none.
+	Estimated bool `json:"estimated,omitempty"`
+}
+
+// Add returns the sum of t and u, which is an estimate when either is.
+func (t Tokens) Add(u Tokens) Tokens {
+	return Tokens{
+		In: t.In + u.In, Out: t.Out + u.Out,
+		Cached: t.Cached + u.Cached, CacheWrite: t.CacheWrite + u.CacheWrite,
+		Reasoning: t.Reasoning + u.Reasoning, Estimated: t.Estimated || u.Estimated,
+	}
+}
+
+// Row is the record of one request. Texts longer than [MaxText] are cut, times
+// are kept to the microsecond, in UTC.
+type Row struct {
+	ID       string    // ours, a UUIDv7; the key of the ledger
+	ClientID string    // the request id that the client sent, if any
+	Time     time.Time // when the request arrived
+
+	KeyID, KeyName string // the virtual key, empty without authentication
+
+	Workload      string // that the request was resolved to
+	Asked         string // the model field as it was sent
+	Model         string // that answered, as we name it
+	Deployment    string // that answered
+	Provider      string // of that deployment
+	ProviderModel string // the provider's own model id
+
+	Dialect   string // that the client speaks
+	Operation string // chat, completion, embedding, ...
+	Stream    bool
+
+	Status    int // HTTP status of the answer; 0 when none was sent
+	Outcome   Outcome
+	ErrorCode string // the stable code of the error that the client got
+
+	Tokens      Tokens
+	Cost        decimal.NullDecimal // US dollars, over all attempts; not valid: unknown
+	PriceSource string              // where the price is from
+	PriceDate   string              // the price's date, YYYY-MM-DD
+
+	FirstToken time.Duration // from arrival to the first content sent; 0: none was
+	Total      time.Duration // from arrival to the last byte sent
+
+	Route         string   // why this deployment, in short
+	DataClasses   []string // that governed the request
+	Seams         []Seam   // where the answer changed deployments
+	Features      []string // that the request used: tools, json_schema, images, ...
+	Dropped       []string // parameters that did not reach the provider
+	Conversation  string   // a hash that the requests of one conversation share
+	BytesIn       int64    // size of the request's body
+	BytesOut      int64    // size of the answer's body
+	ConfigVersion string   // of the configuration that decided
+	Tags          []string // from x-freehold-tags
+
+	Attempts []Attempt // in the order in which they began
+}
+
+// TokensPerSecond returns the pace of the answer after its first token, or 0
+// where there is none to speak of.
+func (r *Row) TokensPerSecond() float64 {
+	d := r.Total - r.FirstToken
+	if !r.Stream || r.FirstToken <= 0 {
+		d = r.Total
+	}
+	if d <= 0 || r.Tokens.Out == 0 {
+		return 0
+	}
+	return float64(r.Tokens.Out) / d.Seconds()
+}
+
+// Seam is a place in an answer where another deployment took over.
+type Seam struct {
+	Offset int64  `json:"offset"` // characters of content before the seam
+	From   string `json:"from"`   // deployment
+	To     string `json:"to"`     // deployment
+	Method string `json:"method"` // prefill, prefill-echo, instruct
+	Cause  string `json:"cause"`  // fault kind
+}
+
+// Attempt is one try of a request at one deployment.
+type Attempt struct {
+	N             int // 1 for the first
+	Deployment    string
+	Provider      string
+	ProviderModel string
+	Cause         string // why there is this attempt: the fault kind it follows, hedge, continue; empty for the first
+
+	Start     time.Time
+	FirstByte time.Duration // from Start; 0: none came
+	Total     time.Duration // from Start to its end
+
+	Outcome   Outcome // empty while the attempt is open
+	Fault     string  // fault kind, empty when it succeeded
+	Status    int     // the provider's HTTP status; 0: none came
+	RequestID string  // the provider's own id of the request
+
+	Tokens Tokens
+	Cost   decimal.NullDecimal // US dollars; not valid: unknown
+
+	// Estimate is what the attempt would cost if its end were never seen.
+	Estimate Estimate
+}
+
+// Estimate holds what [Ledger.Begin] puts on record so that an attempt whose
+// end is lost can still be priced. Prices are US dollars for one token in
+// decimal notation; an empty price is unknown, and so is the cost then.
+type Estimate struct {
+	TokensIn  int64 // counted or estimated before sending
+	TokensOut int64 // expected
+	PriceIn   string
+	PriceOut  string
+	Source    string // of the price
+	Date      string // of the price, YYYY-MM-DD
+}
+
+// cost returns what the estimate amounts to, not valid where a price that is
+// needed is unknown.
+func (e Estimate) cost() decimal.NullDecimal {
+	sum := decimal.Zero
+	for _, part := range []struct {
+		tokens int64
+		price  string
+	}{{e.TokensIn, e.PriceIn}, {e.TokensOut, e.PriceOut}} {
+		if part.tokens == 0 {
+			continue
+		}
+		price, err := decimal.NewFromString(part.price)
+		if err != nil {
+			return decimal.NullDecimal{}
+		}
+		sum = sum.Add(price.Mul(decimal.NewFromInt(part.tokens)))
+	}
+	if e.PriceIn == "" && e.PriceOut == "" {
+		return decimal.NullDecimal{}
+	}
+	return decimal.NewNullDecimal(sum)
+}
+
+// lost turns a row whose end was never journaled into one with outcome
+// Unknown: attempts still open get their estimate, those that had ended keep
+// their facts, and the row is their sum.
+func (r *Row) lost() {
+	r.Outcome = Unknown
+	r.Tokens, r.Cost = Tokens{}, decimal.NewNullDecimal(decimal.Zero)
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		if a.Outcome == "" {
+			a.Outcome = Unknown
+			a.Tokens = Tokens{In: a.Estimate.TokensIn, Out: a.Estimate.TokensOut, Estimated: true}
+			a.Cost = a.Estimate.cost()
+			r.Deployment, r.Provider, r.ProviderModel = a.Deployment, a.Provider, a.ProviderModel
+			r.PriceSource, r.PriceDate = a.Estimate.Source, a.Estimate.Date
+		}
+		r.Tokens = r.Tokens.Add(a.Tokens)
+		if r.Cost.Valid = r.Cost.Valid && a.Cost.Valid; r.Cost.Valid {
+			r.Cost.Decimal = r.Cost.Decimal.Add(a.Cost.Decimal)
+		}
+	}
+	if !r.Cost.Valid {
+		r.Cost.Decimal = decimal.Zero
+	}
+}

@@ -1,0 +1,107 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/ledger"
+)
+
+const rollupSums = `requests, streams, attempts, seams,
+	tokens_in, tokens_out, tokens_cached, tokens_cache_write, tokens_reasoning, estimated,
+	cost, cost_unknown, bytes_in, bytes_out, first_token, total, features`
+
+// addRollups adds sums to the rollups that the table has. Histograms and
+// decimals do not add up in SQL, so each is read and written back.
+func addRollups(ctx context.Context, tx *sql.Tx, sums map[ledger.RollupKey]*ledger.Sums) (err error) {
+	get, err := tx.PrepareContext(ctx, `SELECT `+rollupSums+` FROM rollups
+		WHERE hour = ? AND workload = ? AND model = ? AND provider = ? AND key_id = ? AND outcome = ?`)
+	if err != nil {
+		return fmt.Errorf("rollups: %w", err)
+	}
+	defer func() { err = errors.Join(err, get.Close()) }()
+	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO rollups VALUES (`+list("?", 23)+`)`)
+	if err != nil {
+		return fmt.Errorf("rollups: %w", err)
+	}
+	defer func() { err = errors.Join(err, put.Close()) }()
+
+	for key, s := range sums {
+		where := []any{
+			key.Hour.UnixMicro(), key.Workload, key.Model, key.Provider, key.KeyID, string(key.Outcome),
+		}
+		have, err := scanSums(get.QueryRowContext(ctx, where...))
+		switch {
+		case err == nil:
+			s.Merge(have)
+		case !errors.Is(err, sql.ErrNoRows):
+			return fmt.Errorf("rollups: %w", err)
+		}
+		first, ferr := s.FirstToken.AppendBinary([]byte{})
+		total, terr := s.Total.AppendBinary([]byte{})
+		features, jerr := json.Marshal(s.Features)
+		if err := errors.Join(ferr, terr, jerr); err != nil {
+			return fmt.Errorf("rollups: %w", err)
+		}
+		_, err = put.ExecContext(ctx, append(where, s.Requests, s.Streams, s.Attempts, s.Seams,
+			s.Tokens.In, s.Tokens.Out, s.Tokens.Cached, s.Tokens.CacheWrite, s.Tokens.Reasoning, s.Estimated,
+			s.Cost.String(), s.CostUnknown, s.BytesIn, s.BytesOut, first, total, string(features))...)
+		if err != nil {
+			return fmt.Errorf("rollups: %w", err)
+		}
+	}
+	return nil
+}
+
+// scanSums reads the columns rollupSums behind those that lead points to.
+func scanSums(row interface{ Scan(...any) error }, lead ...any) (*ledger.Sums, error) {
+	var s ledger.Sums
+	var cost, features string
+	var first, total []byte
+	err := row.Scan(append(lead, &s.Requests, &s.Streams, &s.Attempts, &s.Seams,
+		&s.Tokens.In, &s.Tokens.Out, &s.Tokens.Cached, &s.Tokens.CacheWrite, &s.Tokens.Reasoning, &s.Estimated,
+		&cost, &s.CostUnknown, &s.BytesIn, &s.BytesOut, &first, &total, &features)...)
+	if err != nil {
+		return nil, err
+	}
+	s.Tokens.Estimated = s.Estimated > 0
+	if s.Cost, err = decimal.NewFromString(cost); err != nil {
+		return nil, fmt.Errorf("cost of a rollup: %w", err)
+	}
+	err = errors.Join(s.FirstToken.UnmarshalBinary(first), s.Total.UnmarshalBinary(total),
+		json.Unmarshal([]byte(features), &s.Features))
+	return &s, err
+}
+
+// Rollups implements [ledger.Store].
+func (l *Ledger) Rollups(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.Rollup, error] {
+	where, args := filter(q, "hour")
+	query := `SELECT hour, workload, model, provider, key_id, outcome, ` + rollupSums + ` FROM rollups` + all(where)
+	return func(yield func(*ledger.Rollup, error) bool) {
+		for rows, err := range each(ctx, l.db.read, query, args) {
+			var r ledger.Rollup
+			if err == nil {
+				var hour int64
+				var sums *ledger.Sums
+				sums, err = scanSums(rows, &hour, &r.Key.Workload, &r.Key.Model, &r.Key.Provider, &r.Key.KeyID, &r.Key.Outcome)
+				if err == nil {
+					r.Key.Hour, r.Sums = time.UnixMicro(hour).UTC(), *sums
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(&r, nil) {
+				return
+			}
+		}
+	}
+}

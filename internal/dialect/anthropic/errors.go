@@ -1,0 +1,299 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+	"freehold/internal/llm"
+)
+
+// Error types of the API (https://platform.claude.com/docs/en/api/errors).
+const (
+	typeInvalid    = "invalid_request_error" // 400, 405, 422
+	typeAuth       = "authentication_error"  // 401
+	typeBilling    = "billing_error"         // 402
+	typePermission = "permission_error"      // 403
+	typeNotFound   = "not_found_error"       // 404
+	typeTooLarge   = "request_too_large"     // 413
+	typeRateLimit  = "rate_limit_error"      // 429
+	typeAPI        = "api_error"             // 500
+	typeTimeout    = "timeout_error"         // 504
+	typeOverloaded = "overloaded_error"      // 529, ours: 503
+)
+
+// promptTooLong begins every context-length error for an Anthropic client:
+// Claude Code compacts the conversation on these words and on no others.
+const promptTooLong = "prompt is too long"
+
+// errorType returns the API's name for errors of a status.
+func errorType(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return typeAuth
+	case http.StatusPaymentRequired:
+		return typeBilling
+	case http.StatusForbidden:
+		return typePermission
+	case http.StatusNotFound:
+		return typeNotFound
+	case http.StatusRequestEntityTooLarge:
+		return typeTooLarge
+	case http.StatusTooManyRequests:
+		return typeRateLimit
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		return typeTimeout
+	case http.StatusServiceUnavailable, 529:
+		return typeOverloaded
+	}
+	if status >= 500 || status == 499 {
+		return typeAPI
+	}
+	return typeInvalid
+}
+
+// EncodeError implements dialect.Codec.
+func (Codec) EncodeError(f *fault.Error, requestID string) (int, []byte) {
+	return f.HTTPStatus(), appendError(nil, f, requestID)
+}
+
+// EncodeStreamError implements dialect.Codec: an error event, after which the
+// stream ends.
+func (Codec) EncodeStreamError(dst []byte, f *fault.Error, requestID string) []byte {
+	dst = append(dst, "event: error\ndata: "...)
+	dst = appendError(dst, f, requestID)
+	return append(dst, "\n\n"...)
+}
+
+func appendError(dst []byte, f *fault.Error, requestID string) []byte {
+	dst = append(dst, `{"type":"error","error":{`...)
+	if own := ownError(f); own != nil {
+		// The provider spoke this dialect to refuse the caller's request: its
+		// words go on unchanged, with every member it sent.
+		for _, m := range own {
+			dst = jsondoor.AppendString(dst, m.Name)
+			dst = append(append(append(dst, ':'), m.Raw...), ',')
+		}
+	} else {
+		dst = append(dst, `"type":`...)
+		dst = jsondoor.AppendString(dst, errorType(f.HTTPStatus()))
+		dst = append(dst, `,"message":`...)
+		dst = jsondoor.AppendString(dst, message(f))
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"code":`...)
+	dst = jsondoor.AppendString(dst, f.StableCode())
+	if f.Param != "" {
+		dst = append(dst, `,"param":`...)
+		dst = jsondoor.AppendString(dst, f.Param)
+	}
+	dst = append(dst, '}')
+	if requestID != "" {
+		dst = append(dst, `,"request_id":`...)
+		dst = jsondoor.AppendString(dst, requestID)
+	}
+	return append(dst, '}')
+}
+
+// ownError returns the members of the error object that a provider of this
+// dialect gave, if the fault is its refusal of the caller's request.
+func ownError(f *fault.Error) []llm.Field {
+	switch f.Kind {
+	case fault.ProviderRejected, fault.ContentFilter, fault.ContextLength:
+	default:
+		return nil
+	}
+	d, err := jsondoor.Parse(f.ProviderBody, envelopeSchema)
+	if err != nil {
+		return nil
+	}
+	defer d.Release()
+	e := d.Root().Get("error")
+	if !d.Root().Get("type").Is("error") || e.Get("type").Kind() != jsondoor.String || e.Get("message").Kind() != jsondoor.String {
+		return nil
+	}
+	if m := e.Get("message").Text(); f.Kind == fault.ContextLength &&
+		!strings.HasPrefix(m, promptTooLong) && !strings.Contains(m, "exceed context limit") {
+		return nil
+	}
+	var fields []llm.Field
+	for m := e.First(); m.Exists(); m = m.Next() {
+		if !m.Named("code") && !m.Named("param") {
+			fields = append(fields, llm.Field{Name: m.Name(), Raw: m.Raw()})
+		}
+	}
+	return fields
+}
+
+// message words a fault for the client.
+func message(f *fault.Error) string {
+	s := f.Message
+	if s == "" {
+		s = strings.ReplaceAll(string(f.Kind), "_", " ")
+	}
+	if f.Hint != "" {
+		s += " (" + f.Hint + ")"
+	}
+	if f.Kind == fault.ContextLength && !strings.HasPrefix(s, promptTooLong) {
+		s = promptTooLong + ": " + s
+	}
+	return s
+}
+
+// DecodeError implements dialect.Codec.
+func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
+	typ, msg := parseError(body)
+	f := classify(status, typ, msg)
+	f.ProviderStatus, f.ProviderCode, f.ProviderBody = status, typ, body
+	f.RetryAfter = retryAfter(h)
+	return f
+}
+
+// classify makes a fault of the API's error type, its text and, for a plain
+// answer, the HTTP status (0 inside a stream).
+func classify(status int, typ, msg string) *fault.Error {
+	f := &fault.Error{Kind: kindOf(status, typ), Message: msg}
+	if f.Kind == fault.ProviderRejected {
+		switch lower := strings.ToLower(msg); {
+		case isContextLength(lower):
+			f.Kind = fault.ContextLength
+		case isContentFilter(lower):
+			f.Kind = fault.ContentFilter
+		case isBilling(lower):
+			f.Kind = fault.Billing
+		case status == http.StatusRequestEntityTooLarge || status == http.StatusUnprocessableEntity:
+			f.Status = status
+		case typ == typeTooLarge:
+			f.Status = http.StatusRequestEntityTooLarge
+		}
+	}
+	if f.Message == "" {
+		f.Message = "the provider answered " + strconv.Itoa(status)
+		if status == 0 {
+			f.Message = "the provider reported an error inside the stream"
+		}
+	}
+	return f
+}
+
+func kindOf(status int, typ string) fault.Kind {
+	switch status {
+	case 0: // inside a stream: the type alone decides
+		switch typ {
+		case typeInvalid, typeTooLarge:
+			return fault.ProviderRejected
+		case typeAuth, typePermission:
+			return fault.Credentials
+		case typeBilling:
+			return fault.Billing
+		case typeNotFound:
+			return fault.ModelMissing
+		case typeRateLimit:
+			return fault.ProviderLimit
+		case typeOverloaded:
+			return fault.Overloaded
+		case typeTimeout:
+			return fault.ProviderError
+		}
+		return fault.StreamError
+	case 401, 403:
+		return fault.Credentials
+	case 402:
+		return fault.Billing
+	case 404:
+		return fault.ModelMissing
+	case 429:
+		return fault.ProviderLimit
+	case 503, 529:
+		return fault.Overloaded
+	case 408, 409, 425:
+		return fault.ProviderError
+	}
+	switch {
+	case typ == typeOverloaded:
+		return fault.Overloaded
+	case status >= 400 && status < 500:
+		return fault.ProviderRejected
+	}
+	return fault.ProviderError
+}
+
+// isContextLength knows the texts of the API and of servers that imitate it:
+// "prompt is too long: 210000 tokens > 200000 maximum", "input length and
+// `max_tokens` exceed context limit: 199000 + 8192 > 200000", and others.
+func isContextLength(lower string) bool {
+	for _, s := range []string{
+		promptTooLong, "exceed context limit", "context window", "context length",
+		"maximum context", "exceeds the maximum number of tokens", "input is too long", "too many tokens",
+	} {
+		if strings.Contains(lower, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func isContentFilter(lower string) bool {
+	return strings.Contains(lower, "content filtering policy") || strings.Contains(lower, "content filter")
+}
+
+// isBilling finds the API's "Your credit balance is too low", which comes with
+// status 400.
+func isBilling(lower string) bool { return strings.Contains(lower, "credit balance is too low") }
+
+// parseError reads the envelope; an answer in another shape gives its text.
+func parseError(body []byte) (typ, msg string) {
+	var e struct {
+		Error json.RawMessage `json:"error"`
+	}
+	var in struct{ Type, Message string }
+	if json.Unmarshal(body, &e) == nil && len(e.Error) > 0 {
+		if json.Unmarshal(e.Error, &in) != nil {
+			_ = json.Unmarshal(e.Error, &in.Message) // {"error": "text"}, or nothing to read
+		}
+		return in.Type, clip(in.Message)
+	}
+	if len(body) > 0 && body[0] != '<' && utf8.Valid(body) {
+		return "", clip(strings.TrimSpace(string(body)))
+	}
+	return "", ""
+}
+
+// clip bounds a provider's text that goes into our messages and logs.
+func clip(s string) string {
+	const limit = 1000
+	if len(s) <= limit {
+		return s
+	}
+	s = s[:limit]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return s + "..."
+}
+
+// retryAfter reads retry-after-ms, else Retry-After in seconds or as a date,
+// which is taken relative to the answer's own Date.
+func retryAfter(h http.Header) time.Duration {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e12 {
+		return time.Duration(ms * float64(time.Millisecond))
+	}
+	v := h.Get("Retry-After")
+	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e9 {
+		return time.Duration(s * float64(time.Second))
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(0, at.Sub(now))
+}

@@ -1,0 +1,104 @@
+package anthropic
+
+import (
+	"slices"
+	"strconv"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+	"freehold/internal/llm"
+)
+
+// Forward implements dialect.Codec.
+func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, error) {
+	d, err := index(b)
+	if err != nil {
+		return nil, err
+	}
+	root, p := d.Root(), d.Patch()
+	out := &dialect.Outgoing{}
+	set := func(name string, raw []byte) {
+		if string(root.Get(name).Raw()) != string(raw) {
+			p.Set(root, name, raw)
+		}
+	}
+	set("model", jsondoor.Quote(t.Model))
+	if b.Op == llm.Chat {
+		switch {
+		case t.MaxTokens > 0:
+			set("max_tokens", strconv.AppendInt(nil, t.MaxTokens, 10))
+		case !root.Get("max_tokens").Exists(): // Read demands it; bodies made by hand may not have it
+			limit := t.Quirks.DefaultMaxTokens
+			if limit <= 0 {
+				limit = defaultMaxTokens
+			}
+			set("max_tokens", strconv.AppendInt(nil, limit, 10))
+		}
+		if t.Stream != b.Facts.Stream {
+			set("stream", strconv.AppendBool(nil, t.Stream))
+		}
+	}
+	if err := forwardParams(p, root, t, out); err != nil {
+		return nil, err
+	}
+	if out.Body = b.Raw; p.Changed() {
+		out.Body = p.Bytes()
+	}
+	return out, nil
+}
+
+// forwardParams applies configured removals, renames and defaults.
+func forwardParams(p *jsondoor.Patch, root jsondoor.Value, t *dialect.Target, out *dialect.Outgoing) error {
+	settled := []string{"model", "messages", "max_tokens", "stream"} // not for configuration
+	free := func(name string) (jsondoor.Value, string, bool) {
+		name = wireName(name)
+		v := root.Get(name)
+		return v, name, v.Exists() && !slices.Contains(settled, name)
+	}
+	for _, param := range t.Params.Drop {
+		if v, name, ok := free(param); ok {
+			p.Delete(v)
+			settled = append(settled, name)
+			out.Dropped = append(out.Dropped, param)
+		}
+	}
+	for _, param := range t.Quirks.Unsupported {
+		v, name, ok := free(param)
+		if !ok {
+			continue
+		}
+		if !t.Drop {
+			return &fault.Error{Kind: fault.Unsupported, Param: param, Message: param + ": this provider does not support it"}
+		}
+		p.Delete(v)
+		settled = append(settled, name)
+		out.Dropped = append(out.Dropped, param)
+	}
+	for _, from := range sortedKeys(t.Params.Rename) {
+		to := t.Params.Rename[from]
+		if v, name, ok := free(from); ok && !root.Get(to).Exists() && !slices.Contains(settled, to) {
+			p.Rename(v, to)
+			settled = append(settled, name, to)
+		}
+	}
+	for _, f := range t.Params.Defaults {
+		if !root.Get(f.Name).Exists() && !slices.Contains(settled, f.Name) {
+			p.Insert(root, f.Name, f.Raw)
+			settled = append(settled, f.Name)
+		}
+	}
+	return nil
+}
+
+// index returns the Doc of a body, reading it again if another hand made it.
+func index(b *dialect.Body) (*jsondoor.Doc, error) {
+	if d, ok := b.Index.(*jsondoor.Doc); ok {
+		return d, nil
+	}
+	d, err := jsondoor.Parse(b.Raw, requestSchema)
+	if err != nil {
+		return nil, &fault.Error{Kind: fault.BadRequest, Message: "the request body is refused: " + err.Error(), Cause: err}
+	}
+	return d, nil
+}

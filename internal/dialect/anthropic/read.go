@@ -1,0 +1,389 @@
+package anthropic
+
+import (
+	"errors"
+	"strconv"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+	"freehold/internal/llm"
+)
+
+// Read implements dialect.Codec. The Body's Index is a *jsondoor.Doc.
+func (Codec) Read(op llm.Operation, raw []byte) (*dialect.Body, error) {
+	if op != llm.Chat && op != llm.CountTokens {
+		return nil, &fault.Error{Kind: fault.NotFound, Message: "the Anthropic API has no " + string(op) + " operation"}
+	}
+	d, err := jsondoor.Parse(raw, requestSchema)
+	if err != nil {
+		f := &fault.Error{Kind: fault.BadRequest, Message: "the request body is refused: " + err.Error(), Cause: err}
+		if e := (*jsondoor.Error)(nil); errors.As(err, &e) {
+			f.Param = e.Path
+			if e.Reason == jsondoor.TooLarge {
+				f.Kind = fault.TooLarge
+			}
+		}
+		return nil, f
+	}
+	c := checker{facts: llm.Facts{IncludeUsage: true}}
+	if err := c.request(op, d.Root()); err != nil {
+		d.Release()
+		return nil, err
+	}
+	return &dialect.Body{Op: op, Raw: raw, Facts: c.facts, Index: d}, nil
+}
+
+// checker validates a request and collects its facts on the way.
+type checker struct {
+	facts llm.Facts
+	first dialect.Conversation
+}
+
+func (c *checker) uses(f llm.Features) { c.facts.Features |= f }
+
+func (c *checker) request(op llm.Operation, root jsondoor.Value) error {
+	if root.Kind() != jsondoor.Object {
+		return invalid("body", "Input should be a valid object")
+	}
+	var messages, model, limit jsondoor.Value
+	for v := root.First(); v.Exists(); v = v.Next() {
+		var err error
+		switch v.Name() {
+		case "model":
+			model = v
+		case "messages":
+			messages = v
+		case "max_tokens":
+			limit = v
+		case "system":
+			err = c.system(v)
+		case "tools":
+			err = c.tools(v)
+		case "tool_choice":
+			err = c.toolChoice(v)
+		case "thinking":
+			err = c.thinking(v)
+		case "output_config", "output_format":
+			err = c.outputConfig(v)
+		case "cache_control":
+			if v.Present() {
+				c.uses(llm.FeatureCacheControl)
+			}
+		case "mcp_servers":
+			if v.Present() && len(v.Raw()) > 2 {
+				c.uses(llm.FeatureServerTools)
+			}
+		case "stop_sequences":
+			err = c.stop(v)
+		case "stream":
+			on, ok := v.Bool()
+			if v.Present() && !ok {
+				err = invalid("stream", "Input should be a valid boolean")
+			}
+			if c.facts.Stream = on; on {
+				c.uses(llm.FeatureStream)
+			}
+		case "temperature", "top_p":
+			if _, ok := v.Float(); v.Present() && !ok {
+				err = invalid(v.Name(), "Input should be a valid number")
+			}
+		case "top_k":
+			if _, ok := v.Int(); v.Present() && !ok {
+				err = invalid("top_k", "Input should be a valid integer")
+			}
+		case "metadata":
+			err = want(v, "metadata", jsondoor.Object)
+		case "service_tier":
+			err = want(v, "service_tier", jsondoor.String)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, m := range []struct {
+		name string
+		v    jsondoor.Value
+		need bool
+	}{{"model", model, true}, {"messages", messages, true}, {"max_tokens", limit, op == llm.Chat}} {
+		if m.need && !m.v.Exists() {
+			return invalid(m.name, "Field required")
+		}
+	}
+	if model.Kind() != jsondoor.String || model.Size() == 0 {
+		return invalid("model", "Input should be a non-empty string")
+	}
+	c.facts.Model = model.Text()
+	if limit.Exists() {
+		n, ok := limit.Int()
+		if !ok || n < 0 {
+			return invalid("max_tokens", "Input should be a valid integer, 0 or more")
+		}
+		c.facts.MaxTokens = n
+	}
+	return c.messages(messages)
+}
+
+// want checks the type of a member that may be absent or null.
+func want(v jsondoor.Value, name string, k jsondoor.Kind) error {
+	if v.Present() && v.Kind() != k {
+		return invalid(name, "Input should be "+k.String())
+	}
+	return nil
+}
+
+func (c *checker) system(v jsondoor.Value) error {
+	switch v.Kind() {
+	case jsondoor.String:
+		c.text(v, true)
+		return nil
+	case jsondoor.Array:
+		return c.blocks(v, "system", true)
+	}
+	return want(v, "system", jsondoor.String)
+}
+
+func (c *checker) messages(v jsondoor.Value) error {
+	if v.Kind() != jsondoor.Array {
+		return invalid("messages", "Input should be a valid array")
+	}
+	i, first := 0, true
+	for m := v.First(); m.Exists(); m = m.Next() {
+		name := "messages." + strconv.Itoa(i)
+		if m.Kind() != jsondoor.Object {
+			return invalid(name, "Input should be a valid object")
+		}
+		role, content := m.Get("role"), m.Get("content")
+		switch {
+		case !role.Exists():
+			return invalid(name+".role", "Field required")
+		case !content.Exists():
+			return invalid(name+".content", "Field required")
+		case !role.Is("user") && !role.Is("assistant") && !role.Is("system"):
+			return invalid(name+".role", "Input should be 'user', 'assistant' or 'system'")
+		}
+		opening := first && role.Is("user")
+		switch content.Kind() {
+		case jsondoor.String:
+			c.text(content, opening)
+		case jsondoor.Array:
+			if err := c.blocks(content, name+".content", opening); err != nil {
+				return err
+			}
+		default:
+			return invalid(name+".content", "Input should be a valid string or array")
+		}
+		first = first && !opening
+		if !m.Next().Exists() && role.Is("assistant") {
+			c.uses(llm.FeaturePrefill)
+		}
+		i++
+	}
+	if i == 0 {
+		return invalid("messages", "at least one message is required")
+	}
+	c.facts.Conversation = c.first.Key()
+	return nil
+}
+
+// text counts prompt text; what opens the conversation is hashed.
+func (c *checker) text(v jsondoor.Value, opening bool) {
+	c.facts.TextBytes += v.Size()
+	if opening {
+		c.first.Add(v.Raw())
+	}
+}
+
+func (c *checker) blocks(v jsondoor.Value, name string, opening bool) error {
+	i, calls := 0, 0
+	for b := v.First(); b.Exists(); b = b.Next() {
+		where := name + "." + strconv.Itoa(i)
+		i++
+		if b.Kind() != jsondoor.Object {
+			return invalid(where, "Input should be a valid object")
+		}
+		kind := b.Get("type")
+		if kind.Kind() != jsondoor.String {
+			return invalid(where+".type", "Field required")
+		}
+		if b.Get("cache_control").Present() {
+			c.uses(llm.FeatureCacheControl)
+		}
+		var err error
+		switch string(kind.Bytes()) {
+		case "text":
+			err = need(b, where, "text", jsondoor.String)
+			c.text(b.Get("text"), opening)
+		case "image":
+			c.uses(llm.FeatureImages)
+			err = need(b, where, "source", jsondoor.Object)
+			c.source(b, opening)
+		case "document":
+			c.uses(llm.FeatureDocuments)
+			err = need(b, where, "source", jsondoor.Object)
+			c.source(b, opening)
+		case "search_result":
+			c.uses(llm.FeatureDocuments)
+			c.facts.TextBytes += len(b.Raw())
+		case "thinking":
+			c.uses(llm.FeatureThinking)
+			err = need(b, where, "thinking", jsondoor.String)
+			c.text(b.Get("thinking"), false)
+		case "redacted_thinking":
+			c.uses(llm.FeatureThinking)
+			err = need(b, where, "data", jsondoor.String)
+		case "tool_use":
+			if calls++; calls > 1 {
+				c.uses(llm.FeatureParallelTools)
+			}
+			c.uses(llm.FeatureTools)
+			c.facts.TextBytes += len(b.Get("input").Raw())
+			if err = need(b, where, "id", jsondoor.String); err == nil {
+				if err = need(b, where, "name", jsondoor.String); err == nil {
+					err = need(b, where, "input", jsondoor.Object)
+				}
+			}
+		case "tool_result":
+			c.uses(llm.FeatureTools)
+			err = c.toolResult(b, where)
+		default:
+			c.uses(llm.FeatureServerTools)
+			c.facts.TextBytes += len(b.Raw())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// source counts a document's text and lets media take part in the hash.
+func (c *checker) source(b jsondoor.Value, opening bool) {
+	src := b.Get("source")
+	if src.Get("type").Is("text") {
+		c.facts.TextBytes += src.Get("data").Size()
+	}
+	if opening {
+		c.first.Add(src.Raw())
+	}
+}
+
+func (c *checker) toolResult(b jsondoor.Value, where string) error {
+	if err := need(b, where, "tool_use_id", jsondoor.String); err != nil {
+		return err
+	}
+	if _, ok := b.Get("is_error").Bool(); b.Get("is_error").Present() && !ok {
+		return invalid(where+".is_error", "Input should be a valid boolean")
+	}
+	switch content := b.Get("content"); content.Kind() {
+	case jsondoor.Missing, jsondoor.Null:
+		return nil
+	case jsondoor.String:
+		c.text(content, false)
+		return nil
+	case jsondoor.Array:
+		return c.blocks(content, where+".content", false)
+	}
+	return invalid(where+".content", "Input should be a valid string or array")
+}
+
+// need checks a required member of a block.
+func need(b jsondoor.Value, where, name string, k jsondoor.Kind) error {
+	switch v := b.Get(name); {
+	case !v.Exists():
+		return invalid(where+"."+name, "Field required")
+	case v.Kind() != k:
+		return invalid(where+"."+name, "Input should be "+k.String())
+	}
+	return nil
+}
+
+func (c *checker) tools(v jsondoor.Value) error {
+	if err := want(v, "tools", jsondoor.Array); err != nil {
+		return err
+	}
+	i := 0
+	for t := v.First(); t.Exists(); t = t.Next() {
+		where := "tools." + strconv.Itoa(i)
+		i++
+		if t.Kind() != jsondoor.Object {
+			return invalid(where, "Input should be a valid object")
+		}
+		if t.Get("cache_control").Present() {
+			c.uses(llm.FeatureCacheControl)
+		}
+		c.facts.TextBytes += len(t.Raw())
+		if kind := t.Get("type"); kind.Present() && !kind.Is("custom") {
+			c.uses(llm.FeatureServerTools)
+			continue
+		}
+		c.uses(llm.FeatureTools)
+		if err := need(t, where, "name", jsondoor.String); err != nil {
+			return err
+		}
+		if err := need(t, where, "input_schema", jsondoor.Object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) toolChoice(v jsondoor.Value) error {
+	if err := want(v, "tool_choice", jsondoor.Object); err != nil || !v.Present() {
+		return err
+	}
+	switch kind := v.Get("type"); {
+	case kind.Is("any"):
+		c.uses(llm.FeatureToolRequired)
+	case kind.Is("tool"):
+		c.uses(llm.FeatureToolRequired)
+		return need(v, "tool_choice", "name", jsondoor.String)
+	case kind.Is("auto"), kind.Is("none"):
+	default:
+		return invalid("tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")
+	}
+	return nil
+}
+
+func (c *checker) thinking(v jsondoor.Value) error {
+	if err := want(v, "thinking", jsondoor.Object); err != nil || !v.Present() {
+		return err
+	}
+	kind := v.Get("type")
+	if kind.Kind() != jsondoor.String {
+		return invalid("thinking.type", "Field required")
+	}
+	if !kind.Is("disabled") {
+		c.uses(llm.FeatureThinking)
+	}
+	if n := v.Get("budget_tokens"); n.Present() {
+		if _, ok := n.Int(); !ok {
+			return invalid("thinking.budget_tokens", "Input should be a valid integer")
+		}
+	}
+	return nil
+}
+
+func (c *checker) outputConfig(v jsondoor.Value) error {
+	name := v.Name()
+	if err := want(v, name, jsondoor.Object); err != nil || !v.Present() {
+		return err
+	}
+	if name == "output_format" || v.Get("format").Present() {
+		c.uses(llm.FeatureJSONSchema)
+	}
+	return nil
+}
+
+func (c *checker) stop(v jsondoor.Value) error {
+	if err := want(v, "stop_sequences", jsondoor.Array); err != nil {
+		return err
+	}
+	for s := v.First(); s.Exists(); s = s.Next() {
+		if s.Kind() != jsondoor.String {
+			return invalid("stop_sequences", "Input should be an array of strings")
+		}
+		c.uses(llm.FeatureStop)
+	}
+	return nil
+}

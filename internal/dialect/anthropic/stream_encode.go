@@ -1,0 +1,376 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+	"freehold/internal/llm"
+)
+
+const pingEvent = "event: ping\ndata: {\"type\": \"ping\"}\n\n"
+
+// NewStreamEncoder implements dialect.Codec.
+func (Codec) NewStreamEncoder(_ llm.Operation, v dialect.View, sofar *llm.Accumulator) dialect.StreamEncoder {
+	s := &streamEncoder{view: v, open: -1}
+	if sofar != nil {
+		s.resume(sofar)
+	}
+	return s
+}
+
+// streamEncoder shows a stream to an Anthropic client: one content block at a
+// time, in the order of their indexes. Where a provider of another dialect
+// interleaves parallel tool calls, the later ones wait until the first ends.
+//
+// message_delta, with stop_reason and usage, is written at the end: providers
+// of other dialects report usage after the finish.
+type streamEncoder struct {
+	view    dialect.View
+	usage   llm.Usage
+	parts   []shown // by canonical part number
+	blocks  int     // blocks begun
+	open    int     // the part whose block is open, -1: none
+	started bool
+	closed  bool // message_stop was written
+	resumed bool // an open block waits for the part that goes on with it
+	tools   bool
+	finish  llm.FinishReason
+	stopSeq string
+}
+
+// shown is what the client has seen of a part.
+type shown struct {
+	kind    llm.PartKind
+	block   int // its content block
+	state   partState
+	id, nam string
+	raw     json.RawMessage
+	waiting []byte // arguments that came while another block was open
+	stopped bool   // while waiting
+}
+
+type partState uint8
+
+const (
+	unknown partState = iota
+	waiting
+	opened
+	done
+)
+
+// resume takes over from an answer whose beginning the client has seen as
+// relayed bytes of this dialect: there, block indexes are part numbers.
+func (s *streamEncoder) resume(a *llm.Accumulator) {
+	s.usage = a.Usage
+	s.started = a.ID != "" || a.Model != "" || len(a.Choices) > 0
+	if len(a.Choices) == 0 {
+		return
+	}
+	c := &a.Choices[0]
+	s.finish, s.stopSeq, s.closed = c.Finish, c.StopSequence, a.Ended
+	for i := range c.Parts {
+		p := &c.Parts[i]
+		part := shown{kind: p.Kind, block: i, state: done}
+		if !p.Stopped {
+			part.state, s.open, s.resumed = opened, i, true
+		}
+		s.tools = s.tools || p.Kind == llm.PartToolCall
+		s.parts = append(s.parts, part)
+	}
+	s.blocks = len(c.Parts)
+}
+
+// Encode implements dialect.StreamEncoder.
+func (s *streamEncoder) Encode(dst []byte, e *llm.Event) ([]byte, error) {
+	if s.closed || e.Choice != 0 {
+		return dst, nil // the API knows one choice
+	}
+	switch e.Kind {
+	case llm.EventDelta:
+		return s.delta(dst, e)
+	case llm.EventStart:
+		if e.Usage.Reported {
+			s.usage = e.Usage
+		}
+		return s.start(dst, e.ID, e.Model), nil
+	case llm.EventPartStart:
+		return s.partStart(s.start(dst, "", ""), e)
+	case llm.EventSignature:
+		return s.signature(dst, e), nil
+	case llm.EventPartStop:
+		return s.partStop(dst, e.Part), nil
+	case llm.EventFinish:
+		s.finish, s.stopSeq = e.Finish, e.StopSequence
+		return s.closeAll(s.start(dst, "", "")), nil
+	case llm.EventUsage:
+		s.usage = e.Usage
+	case llm.EventEnd:
+		return s.End(dst), nil
+	case llm.EventPing:
+		return append(dst, pingEvent...), nil
+	case llm.EventOpaque:
+		return s.opaque(dst, e), nil
+	case llm.EventError:
+		return Codec{}.EncodeStreamError(dst, fault.From(e.Err), ""), nil
+	}
+	return dst, nil
+}
+
+// End implements dialect.StreamEncoder. Without a finish the answer is not
+// whole: nothing is written that would make it look so.
+func (s *streamEncoder) End(dst []byte) []byte {
+	if s.closed || s.finish == "" {
+		return dst
+	}
+	s.closed = true
+	dst = s.closeAll(s.start(dst, "", ""))
+	w := event(dst, "message_delta")
+	w.Key("delta").Object().Key("stop_reason").String(stopReason(s.finish, s.tools)).Key("stop_sequence")
+	if s.stopSeq == "" {
+		w.Null()
+	} else {
+		w.String(s.stopSeq)
+	}
+	w.EndObject().Key("usage")
+	writeUsage(w, s.usage, true)
+	dst = end(w)
+	return append(dst, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"...)
+}
+
+// event begins an event with its type member; end closes it.
+func event(dst []byte, name string) *jsondoor.Writer {
+	dst = append(append(append(dst, "event: "...), name...), "\ndata: "...)
+	w := &jsondoor.Writer{Buf: dst}
+	return w.Object().Key("type").String(name)
+}
+
+func end(w *jsondoor.Writer) []byte { return append(w.EndObject().Buf, "\n\n"...) }
+
+func (s *streamEncoder) start(dst []byte, id, model string) []byte {
+	if s.started {
+		return dst
+	}
+	s.started = true
+	w := event(dst, "message_start")
+	w.Key("message").Object().Key("id").String(answerID(id, s.view)).Key("type").String("message")
+	w.Key("role").String("assistant").Key("model").String(answerModel(model, s.view))
+	w.Key("content").Array().EndArray().Key("stop_reason").Null().Key("stop_sequence").Null().Key("usage")
+	writeUsage(w, s.usage, false)
+	w.EndObject()
+	return end(w)
+}
+
+// part returns the state of part n, growing the list; nil for a number that no
+// sane answer has.
+func (s *streamEncoder) part(n int) *shown {
+	const most = 1 << 16
+	if n < 0 || n >= most {
+		return nil
+	}
+	for len(s.parts) <= n {
+		s.parts = append(s.parts, shown{})
+	}
+	return &s.parts[n]
+}
+
+func (s *streamEncoder) partStart(dst []byte, e *llm.Event) ([]byte, error) {
+	p := s.part(e.Part)
+	if p == nil {
+		return dst, malformed("a part number out of range")
+	}
+	switch e.PartKind {
+	case llm.PartText, llm.PartRefusal, llm.PartThinking, llm.PartRedactedThinking, llm.PartToolCall:
+	case llm.PartOpaque:
+		if !ownBlock(e.Raw) {
+			return dst, noForm()
+		}
+	default:
+		return dst, noForm()
+	}
+	if s.resumed {
+		s.resumed = false
+		if open := s.parts[s.open]; open.kind == e.PartKind {
+			// The continuation goes on with the block that the cut left open.
+			if e.Part != s.open {
+				s.parts[s.open].state = done
+				p.kind, p.block, p.state = open.kind, open.block, opened
+				s.open = e.Part
+			}
+			return dst, nil
+		}
+	}
+	if p.state == opened && p.kind == e.PartKind {
+		return dst, nil
+	}
+	if p.state == opened {
+		dst = s.close(dst)
+	}
+	*p = shown{kind: e.PartKind, id: e.ID, nam: e.Name, raw: e.Raw, state: waiting}
+	if s.open >= 0 && s.parts[s.open].kind == llm.PartToolCall && e.PartKind != llm.PartThinking {
+		return dst, nil // its turn comes when the open call ends
+	}
+	return s.begin(s.close(dst), e.Part), nil
+}
+
+// begin opens the block of a part, with what came for it while it waited.
+func (s *streamEncoder) begin(dst []byte, n int) []byte {
+	p := &s.parts[n]
+	p.block, p.state, s.open = s.blocks, opened, n
+	s.blocks++
+	w := event(dst, "content_block_start")
+	w.Key("index").Int(int64(p.block)).Key("content_block")
+	switch p.kind {
+	case llm.PartThinking:
+		w.Object().Key("type").String("thinking").Key("thinking").String("").Key("signature").String("").EndObject()
+	case llm.PartRedactedThinking:
+		w.Object().Key("type").String("redacted_thinking").Key("data").Raw(redactedData(p.raw)).EndObject()
+	case llm.PartToolCall:
+		s.tools = true
+		w.Object().Key("type").String("tool_use").Key("id").String(p.id).Key("name").String(p.nam)
+		w.Key("input").Object().EndObject().EndObject()
+	case llm.PartOpaque:
+		w.Raw(oneLine(p.raw))
+	default:
+		w.Object().Key("type").String("text").Key("text").String("").EndObject()
+	}
+	dst = end(w)
+	if len(p.waiting) > 0 {
+		dst = appendDelta(dst, p, string(p.waiting))
+		p.waiting = nil
+	}
+	if p.stopped {
+		dst = s.close(dst)
+	}
+	return dst
+}
+
+// close ends the open block, and begins what waited for it.
+func (s *streamEncoder) close(dst []byte) []byte {
+	if s.open < 0 {
+		return dst
+	}
+	p := &s.parts[s.open]
+	p.state, s.open, s.resumed = done, -1, false
+	dst = append(dst, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":"...)
+	dst = strconv.AppendInt(dst, int64(p.block), 10)
+	return append(dst, "}\n\n"...)
+}
+
+// next begins the first part that waits, if no block is open.
+func (s *streamEncoder) next(dst []byte) []byte {
+	for n := 0; n < len(s.parts) && s.open < 0; n++ {
+		if s.parts[n].state == waiting {
+			dst = s.begin(dst, n)
+		}
+	}
+	return dst
+}
+
+// closeAll ends the open block and shows all that waits.
+func (s *streamEncoder) closeAll(dst []byte) []byte {
+	for {
+		dst = s.next(s.close(dst))
+		if s.open < 0 {
+			return dst
+		}
+	}
+}
+
+func (s *streamEncoder) partStop(dst []byte, n int) []byte {
+	if n < 0 || n >= len(s.parts) {
+		return dst
+	}
+	switch p := &s.parts[n]; p.state {
+	case waiting:
+		p.stopped = true
+	case opened:
+		return s.next(s.close(dst))
+	}
+	return dst
+}
+
+func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
+	if e.Text == "" {
+		return dst, nil
+	}
+	if e.Part != s.open || s.resumed {
+		var err error
+		if dst, err = s.turnTo(dst, e); err != nil || e.Part != s.open {
+			return dst, err
+		}
+	}
+	return appendDelta(dst, &s.parts[e.Part], e.Text), nil
+}
+
+// turnTo makes the delta's part the open one, or lets the delta wait.
+func (s *streamEncoder) turnTo(dst []byte, e *llm.Event) ([]byte, error) {
+	p := s.part(e.Part)
+	if p == nil {
+		return dst, malformed("a part number out of range")
+	}
+	dst = s.start(dst, "", "")
+	switch p.state {
+	case opened:
+		s.resumed = false
+		return dst, nil
+	case waiting:
+		p.waiting = append(p.waiting, e.Text...)
+		return dst, nil
+	case unknown:
+		return s.partStart(dst, &llm.Event{Kind: llm.EventPartStart, Part: e.Part, PartKind: llm.PartText})
+	}
+	if p.kind != llm.PartText && p.kind != llm.PartThinking && p.kind != llm.PartRefusal {
+		return dst, malformed("more of a part that has ended")
+	}
+	// A block cannot be opened again: the rest of the text gets a new one.
+	p.state, p.stopped = waiting, false
+	return s.begin(s.close(dst), e.Part), nil
+}
+
+// appendDelta appends one content_block_delta, the event most streams are made of.
+func appendDelta(dst []byte, p *shown, text string) []byte {
+	dst = append(dst, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"...)
+	dst = strconv.AppendInt(dst, int64(p.block), 10)
+	switch p.kind {
+	case llm.PartThinking:
+		dst = append(dst, `,"delta":{"type":"thinking_delta","thinking":`...)
+	case llm.PartToolCall, llm.PartOpaque:
+		dst = append(dst, `,"delta":{"type":"input_json_delta","partial_json":`...)
+	default:
+		dst = append(dst, `,"delta":{"type":"text_delta","text":`...)
+	}
+	dst = jsondoor.AppendString(dst, text)
+	return append(dst, "}}\n\n"...)
+}
+
+// signature shows a thinking signature while its block is open.
+func (s *streamEncoder) signature(dst []byte, e *llm.Event) []byte {
+	if e.Text == "" || e.Part != s.open || s.parts[s.open].kind != llm.PartThinking {
+		return dst
+	}
+	w := event(dst, "content_block_delta")
+	w.Key("index").Int(int64(s.parts[s.open].block)).Key("delta").Object()
+	w.Key("type").String("signature_delta").Key("signature").String(e.Text).EndObject()
+	return end(w)
+}
+
+// opaque shows a delta that only this dialect has (citations), in the block
+// that is open here; other opaque events are not a client's business.
+func (s *streamEncoder) opaque(dst []byte, e *llm.Event) []byte {
+	d, err := jsondoor.ParseLax(e.Raw, eventSchema)
+	if err != nil {
+		return dst
+	}
+	defer d.Release()
+	root := d.Root()
+	if !root.Get("type").Is("content_block_delta") || e.Part != s.open || s.open < 0 {
+		return dst
+	}
+	p := d.Patch()
+	p.Set(root, "index", strconv.AppendInt(nil, int64(s.parts[s.open].block), 10))
+	dst = append(dst, "event: content_block_delta\ndata: "...)
+	return append(append(dst, oneLine(p.Bytes())...), "\n\n"...)
+}

@@ -149,9 +149,10 @@ func (b *builder) value(n ast.Node, depth int) *node {
 		out.kind, out.flow, out.pos = kindList, n.IsFlowStyle, at(n.Start)
 		for i, v := range n.Values {
 			e := b.item(strconv.Itoa(i), v, depth+1)
-			e.keyStart = e.start
+			e.keyStart, e.inFlow = e.start, n.IsFlowStyle
 			if !n.IsFlowStyle && i < len(n.Entries) {
 				e.keyStart = b.doc.offset(at(n.Entries[i].Start))
+				e.colon = b.endOf(n.Entries[i].Start)
 				if b.implicit(v) {
 					e.start = b.endOf(n.Entries[i].Start)
 					e.end, e.pos = e.start, at(n.Entries[i].Start)
@@ -250,12 +251,12 @@ func (b *builder) mapping(out *node, values []*ast.MappingValueNode, depth int) 
 		e := b.item(key, v.Value, depth+1)
 		e.keyPos = at(kt)
 		e.keyStart, _ = b.span(v.Key)
+		e.colon, e.inFlow = b.endOf(v.Start), out.flow
 		if b.implicit(v.Value) {
-			e.start = b.endOf(v.Start)
 			if v.Start.Type != token.MappingValueType { // {a, b}: a key alone
-				e.start = b.endOf(kt)
+				e.colon = b.endOf(kt)
 			}
-			e.end, e.pos = e.start, e.keyPos
+			e.start, e.end, e.pos = e.colon, e.colon, e.keyPos
 			e.value.pos = e.keyPos
 		}
 		if first := out.get(key); first != nil {

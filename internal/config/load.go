@@ -18,11 +18,19 @@ func OSEnv(cat Catalog) Env {
 // Load reads and checks a configuration file. All problems come back at once
 // in the order of the file; the Config is nil when one of them is an error.
 func Load(path string, env Env) (*Config, Diagnostics) {
+	src, ds := read(path, env)
+	if ds != nil {
+		return nil, ds
+	}
+	return Parse(path, src, env)
+}
+
+func read(path string, env Env) ([]byte, Diagnostics) {
 	src, err := env.ReadFile(path)
 	if err != nil {
 		return nil, Diagnostics{{File: path, Message: "cannot read the configuration: " + reason(err), Hint: "name another file with --config, or let freehold up write one"}}
 	}
-	return Parse(path, src, env)
+	return src, nil
 }
 
 // Parse is Load for text that is already in memory; path names it in
@@ -63,6 +71,9 @@ func decodeConfig(path string, doc *document, env Env, rep *report) (*Config, []
 
 // finish puts file names and source lines, free of secrets, to the problems.
 func finish(rep *report, path string, doc *document, literals []*node) {
+	if len(rep.list) == 0 {
+		return
+	}
 	red := newRedaction(doc, literals)
 	rep.list = rep.list.sorted()
 	for i := range rep.list {

@@ -52,6 +52,8 @@ type entry struct {
 	value    *node
 	merged   bool // came in through <<
 	keyStart int  // byte range of the whole entry begins here
+	colon    int  // behind the colon, or behind the dash of an item
+	inFlow   bool // stands within brackets
 	start    int  // byte range of the value as written, anchor, tag or alias included
 	end      int
 }

@@ -3,12 +3,14 @@ package catalog
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"freehold/internal/dialect"
+	"freehold/internal/llm"
 )
 
 func load(t testing.TB, o Options) *Catalog {
@@ -38,9 +40,6 @@ func TestEmbeddedPresets(t *testing.T) {
 			noURL = append(noURL, name)
 		}
 		slots = append(slots, p.Placeholders()...)
-		if p.Auth.Header == "" {
-			t.Errorf("%s: no auth header", name)
-		}
 		if p.Quirks.DefaultMaxTokens == 0 && p.Dialect == "anthropic" {
 			t.Errorf("%s: Anthropic requires max_tokens", name)
 		}
@@ -49,7 +48,7 @@ func TestEmbeddedPresets(t *testing.T) {
 				t.Errorf("%s: source %+v", name, s)
 			}
 		}
-		if p.Hosting == "self" && (p.Jurisdiction != "" || !p.Auth.Optional) {
+		if p.Hosting == "self" && (p.Jurisdiction != "" || !p.KeyOptional) {
 			t.Errorf("%s: where a local engine stands is not the catalog's to say", name)
 		}
 	}
@@ -71,27 +70,42 @@ func TestWireFacts(t *testing.T) {
 		what      string
 		got, want any
 	}{
-		{"bearer", p("openai").Auth, Auth{Header: "Authorization", Scheme: "Bearer"}},
-		{"x-api-key", p("anthropic").Auth, Auth{Header: "x-api-key"}},
-		{"api-key", p("azure-openai").Auth, Auth{Header: "api-key"}},
+		{"bearer", p("openai").Auth, "bearer"},
+		{"x-api-key", p("anthropic").Auth, "x-api-key"},
+		{"api-key", p("azure-openai").Auth, "api-key"},
 		{"anthropic-version", p("anthropic").Headers, map[string]string{"anthropic-version": "2023-06-01"}},
-		{"azure path", p("azure-openai").Paths["chat"], "/deployments/{model}/chat/completions"},
+		{"messages", p("anthropic").Paths[llm.Chat], "/v1/messages"},
+		{"azure path", p("azure-openai").Paths[llm.Chat], "/deployments/{model}/chat/completions"},
 		{"azure version", p("azure-openai").Query["api-version"], "2024-10-21"},
 		{"wire trap 15", p("openai").Quirks.For("o3-mini").MaxTokensField, "max_completion_tokens"},
-		{"wire trap 15", slices.Contains(p("openai").Quirks.For("gpt-5-mini").Unsupported, "max_tokens"), true},
-		{"wire trap 15", slices.Contains(p("openai").Quirks.For("gpt-4o").Unsupported, "max_tokens"), false},
-		{"wire trap 20", slices.Contains(p("anthropic").Quirks.For("claude-opus-4-7").Unsupported, "temperature"), true},
-		{"wire trap 20", slices.Contains(p("anthropic").Quirks.For("claude-sonnet-4-6").Unsupported, "temperature"), false},
-		{"wire trap 23", p("mistral").Quirks.ToolChoiceRequired, "any"},
-		{"wire trap 23", p("mistral").Quirks.SeedField, "random_seed"},
-		{"wire trap 23", p("mistral").Quirks.Prefill.Message, map[string]any{"prefix": true}},
-		{"wire trap 24", p("ollama").Quirks.Unsupported, []string{"tool_choice", "n", "logit_bias", "user"}},
-		{"wire trap 24", p("ollama").Quirks.ImageURLs, false},
-		{"wire trap 24", p("ollama").Quirks.DefaultContext, 4096},
+		{"wire trap 15", p("openai").Quirks.For("gpt-5-mini").MaxTokensField, "max_completion_tokens"},
+		{"wire trap 15", p("openai").Quirks.For("gpt-4o").MaxTokensField, ""},
+		{"wire trap 20", p("anthropic").Quirks.For("claude-opus-4-7").AdaptiveThinking, true},
+		{"wire trap 20", p("anthropic").Quirks.For("claude-sonnet-5-5").AdaptiveThinking, true},
+		{"wire trap 20", p("anthropic").Quirks.For("claude-sonnet-4-6").AdaptiveThinking, false},
+		{"wire trap 20", p("anthropic").Quirks.For("claude-opus-4-20250514").AdaptiveThinking, false},
+		{"wire trap 28", p("anthropic").Quirks.For("claude-sonnet-4-5-20250929").NativeSchema, true},
+		{"wire trap 28", p("anthropic").Quirks.For("claude-3-5-sonnet-20241022").NativeSchema, false},
+		{"wire trap 28", p("anthropic").Quirks.For("claude-opus-4-20250514").NativeSchema, false},
+		{"wire trap 16", p("anthropic").Quirks.For("claude-opus-4-7").DefaultMaxTokens, int64(4096)},
+		{"wire trap 23", p("mistral").Quirks.For("x"), dialect.Quirks{
+			MaxTokensField: "max_tokens", NoStreamUsage: true, NoDeveloper: true, NativeSchema: true,
+			ToolRequired: "any", SeedField: "random_seed", PrefillStyle: "prefix", NameOnlyOnTool: true,
+			Unsupported: []string{"logit_bias", "logprobs", "top_logprobs", "user", "store", "service_tier"},
+		}},
+		{"wire trap 24", p("ollama").Quirks.Unsupported, []string{"tool_choice", "logit_bias"}},
+		{"wire trap 24", c.Lacks("ollama", "x").Names(), []string{"tool_required", "n"}},
+		{"wire trap 24", p("ollama").Quirks.InlineImagesOnly, true},
+		{"wire trap 24", p("ollama").Quirks.DefaultContext, int64(4096)},
 		{"wire trap 25", p("vllm").Quirks.ReasoningField, "reasoning"},
-		{"vllm prefill", p("vllm").Quirks.Prefill.Body, map[string]any{"continue_final_message": true, "add_generation_prompt": false}},
-		{"llama.cpp tools", p("llama.cpp").Quirks.ToolChoiceRequired, ""},
-		{"llama.cpp probe", p("llama.cpp").Probe, Probe{Path: "/health", Root: true}},
+		{"vllm prefill", p("vllm").Quirks.PrefillStyle, "continue_final_message"},
+		{"llama.cpp tools", c.Lacks("llama.cpp", "x").Has(llm.FeatureToolRequired), true},
+		{"llama.cpp probe", c.probe("llama.cpp", "http://127.0.0.1:9/v1"), "http://127.0.0.1:9/health"},
+		{"vllm behind a path", c.probe("vllm", "https://h/team/v1/"), "https://h/team/health"},
+		{"openai probe", c.probe("openai", "https://api.openai.com/v1"), "https://api.openai.com/v1/models"},
+		{"text only", c.Lacks("vllm", "meta-llama/Llama-3.1-70B-Instruct").Names(), []string{"images", "suffix"}},
+		{"images", c.Lacks("openai", "gpt-4o").Names(), []string(nil)},
+		{"images unknown", c.Lacks("openai", "gpt-4.9").Names(), []string(nil)},
 	} {
 		if d := cmp.Diff(tc.want, tc.got); d != "" {
 			t.Errorf("%s: %s", tc.what, d)
@@ -113,7 +127,6 @@ func TestOwners(t *testing.T) {
 		"open-mixtral-8x7b":                 {"mistral"},
 		"accounts/fireworks/models/x":       {"fireworks"},
 		"olmo-2":                            nil,
-		"o1x":                               nil,
 		"my-gpt-4o":                         nil,
 		"meta-llama/Llama-3.1-8B-Instruct":  nil,
 	} {
@@ -160,24 +173,24 @@ func TestOpennessAndContinuation(t *testing.T) {
 	c := load(t, Options{})
 	for _, tc := range []struct {
 		preset, id, openness string
-		cont                 Continuation
+		cont                 dialect.ContinueMethod
 	}{
-		{"anthropic", "claude-3-5-sonnet-20241022", "proprietary", Prefill},
-		{"anthropic", "claude-sonnet-4-5-20250929", "proprietary", Prefill},
-		{"anthropic", "claude-opus-4-6", "proprietary", Instruct},
-		{"anthropic", "claude-sonnet-4-6", "proprietary", Instruct},
-		{"anthropic", "claude-fable-5", "proprietary", Instruct},
-		{"anthropic", "claude-not-yet-known", "proprietary", Instruct},
-		{"openai", "gpt-4o", "proprietary", Instruct},
-		{"openai", "ft:gpt-4o-2024-08-06:acme::1", "proprietary-tuned", Instruct},
-		{"mistral", "mistral-large-2407", "open", PrefillEcho},
-		{"mistral", "mistral-medium-latest", "proprietary", PrefillEcho},
-		{"vllm", "meta-llama/Llama-3.1-70B-Instruct", "open", Prefill},
-		{"vllm", "openai/gpt-oss-20b", "open", Instruct},
-		{"llama.cpp", "anything.gguf", "open", PrefillEcho},
-		{"together", "anthropic/claude-opus-4-6", "proprietary", Instruct},
-		{"openai-compatible", "unheard-of", "proprietary", Instruct},
-		{"no-such-preset", "unheard-of", "proprietary", NoContinuation},
+		{"anthropic", "claude-3-5-sonnet-20241022", "proprietary", dialect.Prefill},
+		{"anthropic", "claude-sonnet-4-5-20250929", "proprietary", dialect.Prefill},
+		{"anthropic", "claude-opus-4-6", "proprietary", dialect.Instruct},
+		{"anthropic", "claude-sonnet-4-6", "proprietary", dialect.Instruct},
+		{"anthropic", "claude-fable-5", "proprietary", dialect.Instruct},
+		{"anthropic", "claude-not-yet-known", "proprietary", dialect.Instruct},
+		{"openai", "gpt-4o", "proprietary", dialect.Instruct},
+		{"openai", "ft:gpt-4o-2024-08-06:acme::1", "proprietary-tuned", dialect.Instruct},
+		{"mistral", "mistral-large-2407", "open", dialect.PrefillEcho},
+		{"mistral", "mistral-medium-latest", "proprietary", dialect.PrefillEcho},
+		{"vllm", "meta-llama/Llama-3.1-70B-Instruct", "open", dialect.Prefill},
+		{"vllm", "openai/gpt-oss-20b", "open", dialect.Instruct},
+		{"llama.cpp", "anything.gguf", "open", dialect.PrefillEcho},
+		{"together", "anthropic/claude-opus-4-6", "proprietary", dialect.Instruct},
+		{"openai-compatible", "unheard-of", "proprietary", dialect.Instruct},
+		{"no-such-preset", "unheard-of", "proprietary", dialect.ContinueNone},
 	} {
 		if got := c.Openness(tc.preset, tc.id); got != tc.openness {
 			t.Errorf("%s %s: openness %s, want %s", tc.preset, tc.id, got, tc.openness)
@@ -204,7 +217,7 @@ func TestOverlayPresetsAndModels(t *testing.T) {
 title: House
 dialect: openai
 base_url: https://llm.internal/v1
-auth: {header: Authorization, scheme: Bearer}
+auth: bearer
 paths: {chat: /chat/completions}
 hosting: kubernetes
 openness: open
@@ -234,11 +247,13 @@ source: [{url: "https://wiki.internal/llm", date: 2026-11}]
 }
 
 func TestBadFilesSayWhatIsWrong(t *testing.T) {
-	const good = "title: X\ndialect: openai\nauth: {header: a}\npaths: {chat: /c}\nhosting: api\nopenness: open\ncontinuation: none\nquirks: {max_tokens_field: max_tokens}\nsource: [{url: u, date: 2026-11}]\n"
+	const good = "title: X\ndialect: openai\nauth: bearer\npaths: {chat: /c}\nhosting: api\nopenness: open\ncontinuation: none\nquirks: {max_tokens_field: max_tokens}\nsource: [{url: u, date: 2026-11}]\n"
 	for _, tc := range []struct{ name, preset, models, prices, want string }{
 		{"typo", good + "base_ulr: https://x\n", "", "", "base_ulr"},
 		{"dialect", strings.Replace(good, "openai", "opnai", 1), "", "", `dialect is "opnai"`},
-		{"regexp", good + "owns: '('\n", "", "", "owns"},
+		{"auth", strings.Replace(good, "bearer", "barer", 1), "", "", `auth is "barer"`},
+		{"feature", good + "lacks: [speed]\n", "", "", `no feature "speed"`},
+		{"regexp", strings.Replace(good, "quirks: {", "quirks: {models: [{match: '('}], ", 1), "", "", "quirks.models[0]"},
 		{"base url", good + "base_url: 'llm.internal'\n", "", "", "base_url"},
 		{"no source", strings.Split(good, "source")[0], "", "", "source"},
 		{"operation", strings.Replace(good, "{chat: /c}", "{chat: /c, chta: /d}", 1), "", "", "chta"},
@@ -290,3 +305,5 @@ func write(t testing.TB, dir, name, text string) string {
 	}
 	return path
 }
+
+func (c *Catalog) probe(preset, base string) string { return c.preset(preset).ProbeURL(base) }

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"freehold/internal/dialect"
+	"freehold/internal/llm"
 )
 
 // Model is what is known of one set of weights, wherever it is served.
@@ -29,9 +32,9 @@ type Model struct {
 	// Features: tools, images, json_schema, reasoning, embeddings.
 	Features []string `json:"features"`
 	// Continuation overrides the preset's; empty: no override.
-	Continuation Continuation `json:"continuation"`
-	Deprecated   string       `json:"deprecated"` // date of retirement at the vendor
-	Notes        string       `json:"notes"`
+	Continuation dialect.ContinueMethod `json:"continuation"`
+	Deprecated   string                 `json:"deprecated"` // date of retirement at the vendor
+	Notes        string                 `json:"notes"`
 	// Source names an entry of the file's sources.
 	Source string `json:"source"`
 	// Sources is that entry: where the facts were read, and when.
@@ -103,7 +106,7 @@ func (m *Model) compile() error {
 		errs = append(errs, fmt.Errorf("openness is %q; want one of %s", m.Openness, strings.Join(opennesses, ", ")))
 	}
 	switch m.Continuation {
-	case "", Prefill, PrefillEcho, Instruct, NoContinuation:
+	case "", dialect.Prefill, dialect.PrefillEcho, dialect.Instruct, dialect.ContinueNone:
 	default:
 		errs = append(errs, fmt.Errorf("continuation is %q", m.Continuation))
 	}
@@ -156,15 +159,29 @@ func (c *Catalog) Openness(preset, id string) string {
 // Continuation says how an answer of this model at this provider is continued
 // after a cut. A provider that cannot at all decides; then the model's
 // override; then the provider's default. An unknown provider cannot.
-func (c *Catalog) Continuation(preset, id string) Continuation {
+func (c *Catalog) Continuation(preset, id string) dialect.ContinueMethod {
 	p := c.preset(preset)
-	if p == nil || p.Continuation == NoContinuation {
-		return NoContinuation
+	if p == nil || p.Continuation == dialect.ContinueNone {
+		return dialect.ContinueNone
 	}
 	if m, ok := c.Model(id); ok && m.Continuation != "" {
 		return m.Continuation
 	}
 	return p.Continuation
+}
+
+// Lacks are the features that a model does not have at a provider: what the
+// provider has for no model, and images, where the weights are known to take
+// text only. What is not known to be lacking is not in it.
+func (c *Catalog) Lacks(preset, id string) llm.Features {
+	var out llm.Features
+	if p := c.preset(preset); p != nil {
+		out = p.lacks
+	}
+	if m, ok := c.Model(id); ok && !m.Family() && !m.Has("images") {
+		out |= llm.FeatureImages
+	}
+	return out
 }
 
 // Key folds the spellings of a model id: lower case, without the

@@ -14,7 +14,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func half() float64 { return 0.5 }
 
-// probes is a registry in a bubble whose probe's answer the test sets.
+// A deployment goes down after Fall failures in a row and up after Rise
+// successes in a row.
 func TestProbeHysteresis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fault error
@@ -102,9 +103,9 @@ func TestSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Options{Rand: half})
 		defer r.Close()
-		var ran []string
+		ran := make(chan string, 10)
 		probe := func(name, key string) ProbeSpec {
-			return ProbeSpec{Key: key, Run: func(context.Context) error { ran = append(ran, name); return nil }}
+			return ProbeSpec{Key: key, Run: func(context.Context) error { ran <- name; return nil }}
 		}
 		r.Sync([]Spec{
 			{ID: "a", Name: "a", Breaker: BreakerConfig{Consecutive: 1}, Probe: probe("old", "p")},
@@ -118,8 +119,10 @@ func TestSync(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(ran) != 2 {
-			t.Fatalf("probes run: %v", ran)
+			t.Fatalf("%d probes run", len(ran))
 		}
+		<-ran
+		<-ran
 		r.Sync([]Spec{
 			{ID: "a", Name: "renamed", Limit: LimiterConfig{Concurrent: 3}, Probe: probe("new", "p")},
 			{ID: "d", Name: "d"},
@@ -128,11 +131,10 @@ func TestSync(t *testing.T) {
 		if r.Get("a") != a || r.Get("b") != nil || r.Get("c") != nil || r.Get("d") == nil {
 			t.Fatal("wrong deployments after Sync")
 		}
-		ran = nil
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		if len(ran) != 1 || ran[0] != "new" {
-			t.Errorf("probes run after Sync: %v", ran)
+		if n, name := len(ran), <-ran; n != 1 || name != "new" {
+			t.Errorf("%d probes run after Sync, the first %q", n, name)
 		}
 		s := r.Snapshot()
 		if len(s) != 2 || s[0].Name != "d" || s[1].Name != "renamed" || s[1].Failures != 1 || s[1].Limit != 3 || s[1].State != HalfOpen || s[1].Cause != "status 500" {

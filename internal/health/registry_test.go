@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,11 +19,17 @@ func half() float64 { return 0.5 }
 // successes in a row.
 func TestProbeHysteresis(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var fault error
-		runs := 0
+		var failing atomic.Bool
+		var runs atomic.Int32
 		r := New(Options{Rand: half})
 		defer r.Close()
-		spec := Spec{ID: "a", Name: "n", Probe: ProbeSpec{Run: func(context.Context) error { runs++; return fault }}}
+		spec := Spec{ID: "a", Name: "n", Probe: ProbeSpec{Run: func(context.Context) error {
+			runs.Add(1)
+			if failing.Load() {
+				return errors.New("status 503")
+			}
+			return nil
+		}}}
 		r.Sync([]Spec{spec})
 		d := r.Get("a")
 		start := time.Now()
@@ -36,14 +43,14 @@ func TestProbeHysteresis(t *testing.T) {
 		}
 		first := 750 * time.Millisecond // half of a tenth of 15 s
 		state(first, Closed)
-		if runs != 1 {
-			t.Fatalf("%d probes", runs)
+		if n := runs.Load(); n != 1 {
+			t.Fatalf("%d probes", n)
 		}
-		fault = errors.New("status 503")
+		failing.Store(true)
 		state(first+30*time.Second, Closed) // two failures
-		fault = nil
+		failing.Store(false)
 		state(first+45*time.Second, Closed)
-		fault = errors.New("status 503")
+		failing.Store(true)
 		state(first+75*time.Second, Closed)
 		state(first+90*time.Second, Down) // three in a row
 		v := d.Check(time.Now())
@@ -53,11 +60,11 @@ func TestProbeHysteresis(t *testing.T) {
 		if s := d.Status(time.Now()); s.State != Down || s.ProbeError == "" || !s.Since.Equal(time.Now()) {
 			t.Errorf("%+v", s)
 		}
-		fault = nil
+		failing.Store(false)
 		state(first+105*time.Second, Down)
 		state(first+120*time.Second, Closed) // two in a row
-		if runs != 9 {
-			t.Errorf("%d probes", runs)
+		if n := runs.Load(); n != 9 {
+			t.Errorf("%d probes", n)
 		}
 	})
 }

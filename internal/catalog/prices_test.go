@@ -30,7 +30,7 @@ func one(t *testing.T, c *Catalog, preset, id string) (Listing, bool) {
 
 func TestPriceLookup(t *testing.T) {
 	c := load(t, Options{})
-	for _, tc := range []struct {
+	cases := []struct {
 		preset, id, row   string
 		input, output     string // per token; empty: unknown
 		undated, unpriced bool
@@ -56,8 +56,32 @@ func TestPriceLookup(t *testing.T) {
 		{"together", "Prism-ML/Ternary-Bonsai-27B", "together_ai/Prism-ML/Ternary-Bonsai-27B", "", "", false, true},
 		// Half a zero neither: output of this row is not free.
 		{"azure-openai", "model-router", "azure/model-router", "0.00000014", "", false, false},
-	} {
-		l, ok := one(t, c, tc.preset, tc.id)
+	}
+	refs := []Ref{
+		{"openai", "deepseek-chat"}, // a row of another provider
+		{"openai", "no-such-model"},
+		{"vllm", "meta-llama/Llama-3.1-8B-Instruct"}, // self-hosted: no list knows
+		{"llama.cpp", "gpt-4o"},
+		{"ollama", "llama3.1"},
+		{"openrouter", "openai/gpt-4o"},
+		{"nobody", "gpt-4o"},
+		{"mistral", "mistral-large"}, // undated: may move between snapshots
+	}
+	unlisted := len(refs)
+	for _, tc := range cases {
+		refs = append(refs, Ref{tc.preset, tc.id})
+	}
+	found, err := c.Prices(refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range refs[:unlisted] {
+		if l, ok := found[ref]; ok {
+			t.Errorf("%v has the price of %s", ref, l.Row)
+		}
+	}
+	for _, tc := range cases {
+		l, ok := found[Ref{tc.preset, tc.id}]
 		if !ok || l.Row != tc.row || l.Undated != tc.undated || (l.Unpriced != "") != tc.unpriced {
 			t.Errorf("%s %s: %+v, %v", tc.preset, tc.id, l, ok)
 			continue
@@ -74,20 +98,6 @@ func TestPriceLookup(t *testing.T) {
 		}
 		if l.Price.Known() && (l.Price.Source == "" || l.Price.AsOf == "") {
 			t.Errorf("%s %s: a price without source or date", tc.preset, tc.id)
-		}
-	}
-	for _, ref := range []Ref{
-		{"openai", "deepseek-chat"},                  // a row of another provider
-		{"openai", "no-such-model"},                  //
-		{"vllm", "meta-llama/Llama-3.1-8B-Instruct"}, // self-hosted: no list knows
-		{"llama.cpp", "gpt-4o"},
-		{"ollama", "llama3.1"},
-		{"openrouter", "openai/gpt-4o"},
-		{"nobody", "gpt-4o"},
-		{"mistral", "mistral-large"}, // undated: may move between snapshots
-	} {
-		if l, ok := one(t, c, ref.Preset, ref.ID); ok {
-			t.Errorf("%v has the price of %s", ref, l.Row)
 		}
 	}
 }

@@ -37,15 +37,8 @@ func (e *Estimator) Text(s string) int64 {
 		return 0
 	}
 	e.once.Do(func() { e.codec = codec.NewO200kBase() })
-	windows := (len(s) + windowBytes - 1) / windowBytes
-	take := min(windows, maxWindows)
 	var tokens, read int64
-	for i := range take {
-		// Window i of take, spread evenly over all windows; with nothing left
-		// out the windows follow one another.
-		start := i * windows / take * windowBytes
-		end := min(start+windowBytes, len(s))
-		w := s[boundary(s, start):boundary(s, end)]
+	for _, w := range sample(s) {
 		n, err := e.codec.Count(w)
 		if err != nil {
 			n = len(w) / bytesPerToken
@@ -53,10 +46,21 @@ func (e *Estimator) Text(s string) int64 {
 		tokens += int64(n)
 		read += int64(len(w))
 	}
-	if read == 0 {
-		return Bytes(len(s))
-	}
 	return max(1, (tokens*int64(len(s))+read/2)/read)
+}
+
+// sample cuts s, which is not empty, into at most maxWindows windows of about
+// windowBytes, spread evenly. A text that fits is in them whole.
+func sample(s string) []string {
+	windows := (len(s) + windowBytes - 1) / windowBytes
+	take := min(windows, maxWindows)
+	out := make([]string, 0, take)
+	for i := range take {
+		start := i * windows / take * windowBytes
+		end := min(start+windowBytes, len(s))
+		out = append(out, s[boundary(s, start):boundary(s, end)])
+	}
+	return out
 }
 
 // Bytes estimates the tokens of a text of which only the size is known. A text

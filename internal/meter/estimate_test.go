@@ -4,7 +4,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/tiktoken-go/tokenizer/codec"
@@ -39,28 +38,45 @@ func TestEstimateText(t *testing.T) {
 	}
 }
 
-// Text of any length takes the time of 64 KiB; the mixture below is read in
-// every part.
-func TestEstimateIsBounded(t *testing.T) {
+// At most 64 KiB are read of text of any length, from all parts of it, and a
+// text that fits is read whole.
+func TestSample(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		unit := rapid.SampledFrom([]string{prose, code, chin, "a", " ", "\xff", "é"}).Draw(t, "unit")
+		s := strings.Repeat(unit, rapid.IntRange(1, 3<<20/len(unit)).Draw(t, "n"))
+		w := sample(s)
+		got := strings.Join(w, "")
+		if len(s) <= maxWindows*windowBytes && got != s {
+			t.Fatalf("%d bytes of %d were read", len(got), len(s))
+		}
+		if len(w) > maxWindows || len(got) > maxWindows*(windowBytes+64) || got == "" {
+			t.Fatalf("%d windows, %d bytes", len(w), len(got))
+		}
+	})
+}
+
+func TestEstimateOfLongText(t *testing.T) {
 	var e Estimator
-	e.Text("load")
-	text := strings.Repeat(prose, 40_000) + strings.Repeat(chin, 40_000) // 6.4 MB and 5 MB
-	for _, s := range []string{text, strings.Repeat("a", 8<<20), strings.Repeat(" ", 8<<20), strings.Repeat("\xff", 8<<20)} {
-		start := time.Now()
-		n := e.Text(s)
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("%d MiB took %s", len(s)>>20, took)
-		}
-		if n < int64(len(s))/200 || n > int64(len(s)) {
-			t.Errorf("%d tokens for %d bytes", n, len(s))
-		}
-	}
 	exact := codec.NewO200kBase()
-	a, _ := exact.Count(prose)
-	b, _ := exact.Count(chin)
-	want := float64(40_000 * (a + b))
+	a, err := exact.Count(prose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := exact.Count(chin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := float64(20_000 * (a + b))
+	text := strings.Repeat(prose, 20_000) + strings.Repeat(chin, 20_000) // 3 MB and 2.5 MB
 	if got := float64(e.Text(text)); math.Abs(got-want)/want > 0.2 {
 		t.Errorf("%.0f tokens, about %.0f expected", got, want)
+	}
+	// Text without words is one piece a window for the tokenizer.
+	for _, unit := range []string{"a", " ", "\xff"} {
+		n := int64(8 << 20)
+		if got := e.Text(strings.Repeat(unit, int(n))); got < n/200 || got > n {
+			t.Errorf("%d tokens for %d times %q", got, n, unit)
+		}
 	}
 }
 

@@ -19,6 +19,15 @@ type Rates struct {
 	Reasoning   decimal.NullDecimal `json:"reasoning"`
 }
 
+// PerMillion turns a price per million tokens, as vendors and the
+// configuration write it, into a rate; nil is unknown. Exact.
+func PerMillion(usd *decimal.Decimal) decimal.NullDecimal {
+	if usd == nil {
+		return decimal.NullDecimal{}
+	}
+	return decimal.NewNullDecimal(usd.Shift(-6))
+}
+
 // Tier replaces rates for a whole request whose Input is above a number of
 // tokens (long-context prices). Rates that are not Valid stay those of the
 // price below.

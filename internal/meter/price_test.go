@@ -162,6 +162,19 @@ func TestPriceEqual(t *testing.T) {
 	}
 }
 
+func TestPerMillion(t *testing.T) {
+	d := decimal.RequireFromString("0.15")
+	if got := PerMillion(&d); !got.Valid || got.Decimal.String() != "0.00000015" {
+		t.Errorf("0.15 a million is %v a token", got)
+	}
+	if PerMillion(nil).Valid {
+		t.Error("an unknown price is known")
+	}
+	if zero := decimal.Zero; !PerMillion(&zero).Valid {
+		t.Error("a configured 0 is unknown")
+	}
+}
+
 func BenchmarkCost(b *testing.B) {
 	p := Price{Rates: Rates{Input: usd("3e-6"), Output: usd("15e-6"), CachedInput: usd("3e-7")}}
 	u := llm.Usage{Input: 12345, CachedInput: 10000, Output: 678}

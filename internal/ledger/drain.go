@@ -302,7 +302,9 @@ func (d *drainer) cleanUp(ctx context.Context, end Position) error {
 	}
 	needed := make(map[uint64]bool)
 	for id, b := range d.open {
-		if b.segment+carryAfter <= end.Segment {
+		// What is open in segments of earlier owners is settled behind the last
+		// of them.
+		if b.segment > d.epoch && b.segment+carryAfter <= end.Segment {
 			carried, err := d.carry(b)
 			if err != nil {
 				return err

@@ -92,6 +92,9 @@ func (l *Ledger) Usage(ctx context.Context, q Query) ([]Group, error) {
 			return nil, err
 		}
 	}
+	if !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return nil, nil
+	}
 	if err := l.Sync(ctx); err != nil {
 		return nil, err
 	}

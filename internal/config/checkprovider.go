@@ -32,7 +32,7 @@ func (c *checker) provider(p *Provider) {
 		c.rep.errorf(c.keyPos(at("api_keys")...), "keep one of them", "%s has api_key and api_keys", label(at()))
 	}
 	for i, k := range p.APIKeys {
-		if k.IsSet() && slices.Contains(p.APIKeys[:i], k) {
+		if k.IsSet() && slices.ContainsFunc(p.APIKeys[:i], k.Equal) {
 			c.rep.warnf(c.pos(at("api_keys", fmt.Sprint(i))...), "", "the same key stands here twice")
 		}
 	}

@@ -228,7 +228,7 @@ func (d *decoder) secret(e *entry, v reflect.Value, where []string) {
 		d.rep.errorf(e.pos, "a secret is one line of text", "%s holds a line break", label(where))
 		return
 	}
-	s := Secret{value: out}
+	s := NewSecret(out)
 	if refs > 0 {
 		s.ref = n.text
 	}

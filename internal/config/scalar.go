@@ -26,7 +26,7 @@ const day = 24 * time.Hour
 
 var (
 	durationPart = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h|d|w)`)
-	sizeText     = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([KMGT]i?B?|B)?$`)
+	sizeText     = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]i?B?|B)?$`)
 	decimalText  = regexp.MustCompile(`^[0-9]{1,12}(?:\.[0-9]{1,18})?$`)
 )
 
@@ -60,7 +60,7 @@ func parseDuration(s string) (time.Duration, error) {
 // parseSize reads 32MiB, 500kB, 1G (powers of 1024 with an i, else of 1000)
 // and plain bytes.
 func parseSize(s string) (Size, error) {
-	m := sizeText.FindStringSubmatch(strings.Replace(s, "k", "K", 1))
+	m := sizeText.FindStringSubmatch(s)
 	if m == nil {
 		return 0, fmt.Errorf("%q is not a size", s)
 	}
@@ -73,7 +73,7 @@ func parseSize(s string) (Size, error) {
 		base = 1024
 	}
 	if m[2] != "" {
-		for range strings.IndexByte("BKMGT", m[2][0]) {
+		for range strings.IndexByte("BKMGT", strings.ToUpper(m[2])[0]) {
 			n.Mul(n, new(big.Rat).SetInt64(base))
 		}
 	}

@@ -13,18 +13,25 @@ const redacted = "[secret]"
 // slog all give "[secret]", or the reference it came from. Reveal is the one
 // way to the text.
 type Secret struct {
-	value string
+	// value is behind a pointer: fmt prints unexported fields of foreign
+	// structs, and %p, without asking any method, and then shows an address.
+	value *string
 	ref   string // as written where it holds ${...}
 }
 
 // NewSecret makes a secret that came from somewhere else than the file.
-func NewSecret(value string) Secret { return Secret{value: value} }
+func NewSecret(value string) Secret { return Secret{value: &value} }
 
 // Reveal gives the text itself, for the one place that sends it.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // IsSet reports whether there is a secret at all.
-func (s Secret) IsSet() bool { return s.value != "" || s.ref != "" }
+func (s Secret) IsSet() bool { return s.Reveal() != "" || s.ref != "" }
 
 // Reference is how the file names the secret (${env:KEY}); empty where the
 // file holds the secret itself.
@@ -35,7 +42,7 @@ func (s Secret) String() string {
 	switch {
 	case s.ref != "":
 		return s.ref
-	case s.value != "":
+	case s.Reveal() != "":
 		return redacted
 	}
 	return ""
@@ -70,5 +77,5 @@ func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
 // LogValue redacts.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// Equal compares the texts and references, for go-cmp and reload.
-func (s Secret) Equal(o Secret) bool { return s == o }
+// Equal compares the texts and references; == does not.
+func (s Secret) Equal(o Secret) bool { return s.Reveal() == o.Reveal() && s.ref == o.ref }

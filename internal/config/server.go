@@ -119,14 +119,14 @@ type History struct {
 
 // Timeouts limit one attempt. Zero means not set here.
 type Timeouts struct {
-	// Until the connection stands, TLS included.
-	Connect time.Duration `yaml:"connect" jsonschema:"default=3s"`
-	// Until the first content of the answer.
-	FirstToken time.Duration `yaml:"first_token" jsonschema:"default=30s"`
-	// Longest silence within an answer that has begun.
-	Idle time.Duration `yaml:"idle" jsonschema:"default=30s"`
-	// Whole attempt.
-	Total time.Duration `yaml:"total" jsonschema:"default=10m"`
+	// Until the connection stands, TLS included; 3s where nobody says.
+	Connect time.Duration `yaml:"connect"`
+	// Until the first content of the answer; 30s where nobody says.
+	FirstToken time.Duration `yaml:"first_token"`
+	// Longest silence within an answer that has begun; 30s where nobody says.
+	Idle time.Duration `yaml:"idle"`
+	// Whole attempt; 10m where nobody says.
+	Total time.Duration `yaml:"total"`
 }
 
 // Override returns t with every limit that inner sets taken from inner.

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const overlaid = `providers:
+  a: {preset: ollama}
+  s: {preset: openai, api_key: hunter22-the-secret}
+models:
+  m: {provider: a}
+  n: {provider: a}
+workloads:
+  w:
+    model: m # the line
+    hold: tools
+`
+
+func overlay() Overlay {
+	var o Overlay
+	o = o.Set(Change{Path: "workloads.w.model", Value: json.RawMessage(`"x"`)})
+	o = o.Set(Change{Path: "workloads.w.fallbacks", Value: json.RawMessage(`["m"]`)})
+	o = o.Set(Change{Path: "workloads.w.hold"})
+	o = o.Set(Change{Path: "workloads.w.nothing"})
+	return o.Set(Change{Path: "workloads.w.model", Value: json.RawMessage(`"n"`)})
+}
+
+func overlayEnv(src string) Env {
+	env := testEnv()
+	env.ReadFile = func(string) ([]byte, error) { return []byte(src), nil }
+	return env
+}
+
+func TestLoadWithOverlay(t *testing.T) {
+	cfg, ds := LoadWithOverlay("c.yaml", overlayEnv(overlaid), overlay())
+	if ds.Err() != nil {
+		t.Fatal(ds)
+	}
+	w := cfg.Workloads["w"]
+	if w.Model != "n" || len(w.Fallbacks) != 1 || w.Hold != HoldTools {
+		t.Errorf("got %+v", w)
+	}
+	if p, ok := cfg.Pos("workloads.w.model"); !ok || p != (Pos{9, 12}) {
+		t.Errorf("position %v %v", p, ok)
+	}
+	if strings.Contains(string(cfg.Source()), "hold:") {
+		t.Error("the deleted key is still there")
+	}
+	cfg, ds = LoadWithOverlay("c.yaml", overlayEnv("workloads: text\n"), overlay())
+	if cfg != nil || !strings.Contains(ds.String(), "no longer fits the file") {
+		t.Errorf("got %v", ds)
+	}
+	cfg, ds = LoadWithOverlay("c.yaml", overlayEnv("a: [\n"), overlay())
+	if cfg != nil || !strings.Contains(ds.String(), "c.yaml:1:4: not valid YAML") {
+		t.Errorf("got %v", ds)
+	}
+}
+
+func TestFindDrift(t *testing.T) {
+	o := append(overlay(), Change{Path: "models.m.provider", Value: json.RawMessage(`"a"`)}, Change{Path: "providers.s.api_key", Value: json.RawMessage(`"${env:OPENAI_API_KEY}"`)})
+	got, err := FindDrift([]byte(overlaid), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Drift{
+		{Path: "workloads.w.fallbacks", Held: "[m]"},
+		{Path: "workloads.w.hold", File: "tools", Pos: Pos{10, 11}},
+		{Path: "workloads.w.nothing", Agrees: true},
+		{Path: "workloads.w.model", Held: "n", File: "m", Pos: Pos{9, 12}},
+		{Path: "models.m.provider", Held: "a", File: "a", Agrees: true, Pos: Pos{5, 17}},
+		{Path: "providers.s.api_key", Held: "${env:OPENAI_API_KEY}", File: `"[secret]"`, Pos: Pos{3, 32}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestPatch(t *testing.T) {
+	got, err := Patch("config.yaml", []byte(overlaid), overlay())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `--- a/config.yaml
++++ b/config.yaml
+@@ -6,5 +6,5 @@
+   n: {provider: a}
+ workloads:
+   w:
+-    model: m # the line
+-    hold: tools
++    model: n # the line
++    fallbacks: [m]
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

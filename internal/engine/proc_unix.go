@@ -33,8 +33,3 @@ func signalGroup(pgid int, sig syscall.Signal) error {
 	}
 	return err
 }
-
-// groupAlive says whether the group has a process that is not a zombie.
-func groupAlive(pgid int) bool {
-	return pgid > 1 && syscall.Kill(-pgid, 0) == nil
-}

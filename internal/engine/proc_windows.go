@@ -16,5 +16,3 @@ func killTree(p *os.Process) error { return p.Kill() }
 func startOf(int) string { return "" }
 
 func killLeftover(int) error { return nil }
-
-func groupAlive(int) bool { return false }

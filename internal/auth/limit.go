@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -58,4 +59,9 @@ func (w Window) setHeaders(h http.Header, what string) {
 	h["X-Ratelimit-Reset-"+what] = []string{roundUp(w.Reset, time.Millisecond).String()}
 }
 
-func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
+func roundUp(d, unit time.Duration) time.Duration {
+	if rest := d % unit; rest > 0 && d < math.MaxInt64-unit {
+		return d - rest + unit
+	}
+	return d
+}

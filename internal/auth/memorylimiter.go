@@ -35,6 +35,12 @@ func NewMemoryLimiter(clock func() time.Time) *MemoryLimiter {
 	return &MemoryLimiter{clock: clock, entries: map[string]*entry{}, sweepAt: minSweep}
 }
 
+// maxTokens of one request: no model takes or makes more, and sums of it never
+// overflow.
+const maxTokens = 1 << 40
+
+func clamp(tokens int64) int64 { return min(max(0, tokens), maxTokens) }
+
 // unlimited is the lease of a key without limits.
 type unlimited struct{}
 
@@ -42,7 +48,7 @@ func (unlimited) Done(int64) {}
 
 // Admit implements [Limiter]. It never fails but by a [*Denied].
 func (m *MemoryLimiter) Admit(_ context.Context, key *Key, tokens int64) (Lease, Facts, error) {
-	limits, tokens := key.Limits, max(0, tokens)
+	limits, tokens := key.Limits, clamp(tokens)
 	if limits == (Limits{}) {
 		return unlimited{}, Facts{}, nil
 	}
@@ -57,10 +63,10 @@ func (m *MemoryLimiter) Admit(_ context.Context, key *Key, tokens int64) (Lease,
 		return nil, e.facts(), denied
 	}
 	if limits.RequestsPerMinute > 0 {
-		e.requests.missing++
+		e.requests.take(1)
 	}
 	if limits.TokensPerMinute > 0 {
-		e.tokens.missing += float64(tokens)
+		e.tokens.take(tokens)
 	}
 	e.running++
 	return &lease{limiter: m, entry: e, taken: tokens}, e.facts(), nil
@@ -83,7 +89,7 @@ func (e *entry) refuse(key *Key, tokens int64) *Denied {
 	}
 	if l.TokensPerMinute > 0 {
 		// Without an estimate, one token must be left: debt is paid first.
-		if w := e.tokens.wait(l.TokensPerMinute, float64(max(1, tokens))); w > wait {
+		if w := e.tokens.wait(l.TokensPerMinute, max(1, tokens)); w > wait {
 			wait, limit, what = w, l.TokensPerMinute, "tokens"
 		}
 	}
@@ -153,6 +159,6 @@ func (l *lease) Done(tokens int64) {
 	e.flow(now)
 	e.running--
 	if e.limits.TokensPerMinute > 0 {
-		e.tokens.missing = max(0, e.tokens.missing+float64(max(0, tokens)-l.taken))
+		e.tokens.take(clamp(tokens) - l.taken)
 	}
 }

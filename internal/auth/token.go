@@ -52,7 +52,8 @@ func newToken(random io.Reader) (id, plaintext string, err error) {
 	}
 	id = b.String()
 	body := Prefix(id) + "_" + base62(new(big.Int).SetBytes(raw[idLen:]), secretLen)
-	return id, body + checksum(body), nil
+	sum := checksum(body)
+	return id, body + string(sum[:]), nil
 }
 
 // Prefix is the public part of a key, which may be shown and logged.
@@ -74,7 +75,7 @@ func ParseKey(plaintext string) (id string, err error) {
 			return "", errMistyped
 		}
 	}
-	if checksum(plaintext[:checksumStart]) != plaintext[checksumStart:] {
+	if sum := checksum(plaintext[:checksumStart]); string(sum[:]) != plaintext[checksumStart:] {
 		return "", errMistyped
 	}
 	return id, nil
@@ -86,16 +87,23 @@ func ParseKey(plaintext string) (id string, err error) {
 // of passwords, which people choose from a small set. A key's secret is 256
 // random bits, so there is nothing to guess, and a slow hash would only hand
 // every sender of bad keys a way to burn our CPU.
-func hashKey(plaintext string) [sha256.Size]byte { return sha256.Sum256([]byte(plaintext)) }
+func hashKey(plaintext string) [sha256.Size]byte {
+	var stack [tokenLen]byte // a key of ours costs no allocation
+	return sha256.Sum256(append(stack[:0], plaintext...))
+}
 
-func checksum(body string) string {
-	sum := crc32.ChecksumIEEE([]byte(body))
+func checksum(body string) [checksumLen]byte {
+	sum := ^uint32(0)
+	for i := range len(body) { // a table look-up a byte: the package's own takes a slice, which would escape
+		sum = crc32.IEEETable[byte(sum)^body[i]] ^ sum>>8
+	}
+	sum = ^sum
 	var digits [checksumLen]byte
 	for i := checksumLen - 1; i >= 0; i-- {
 		digits[i] = base62Digits[sum%62]
 		sum /= 62
 	}
-	return string(digits[:])
+	return digits
 }
 
 // base62 writes n in exactly width digits, which must be enough for it.

@@ -227,3 +227,13 @@ func lowSurrogate(b []byte) rune {
 	}
 	return hex4(b[2:])
 }
+
+// RawName returns the member's name as it stands in the body, quotes excluded.
+// It aliases the body.
+func (v Value) RawName() []byte {
+	n := v.node()
+	if n.keyEnd == n.keyStart {
+		return nil
+	}
+	return v.d.raw[n.keyStart+1 : n.keyEnd-1]
+}

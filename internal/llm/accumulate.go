@@ -1,6 +1,9 @@
 package llm
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Accumulator folds the events of a stream into the answer so far. It serves
 // continuation after a cut (what was sent), the ledger (usage, finish) and
@@ -123,6 +126,8 @@ func (a *Accumulator) Response() *Response {
 			part := Part{Kind: p.Kind, ID: p.ID, Name: p.Name, Signature: p.Signature(), Opaque: p.Raw}
 			if p.Kind == PartToolCall {
 				part.Arguments = p.Body()
+				cut := c.Finish == FinishLength || c.Finish == FinishContext
+				part.Incomplete = cut && !json.Valid(p.body)
 			} else {
 				part.Text = p.Body()
 			}

@@ -239,7 +239,7 @@ func (r *Reader) take() *Event {
 	switch len(r.spans) {
 	case 0:
 	case 1:
-		r.ev.Data = cut(raw, r.spans[0])
+		r.ev.Data, r.ev.DataAt = cut(raw, r.spans[0]), r.spans[0].from
 	default:
 		r.joined = r.joined[:0]
 		for i, s := range r.spans {

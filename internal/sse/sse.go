@@ -12,6 +12,8 @@ type Event struct {
 	Name []byte
 	// Data is the "data" fields joined by LF.
 	Data []byte
+	// DataAt is where Data is in Raw if it is one line there; 0: it is not.
+	DataAt int
 	// Comment is true when the event holds comments only (keep-alive).
 	Comment bool
 }

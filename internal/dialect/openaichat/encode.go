@@ -1,0 +1,334 @@
+package openaichat
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+	"freehold/internal/llm"
+)
+
+// encoder makes one provider's body.
+type encoder struct {
+	r       *llm.Request
+	t       *dialect.Target
+	members members
+	foreign bool
+	dropped []string
+	fail    *fault.Error
+}
+
+// Encode implements dialect.Codec.
+func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error) {
+	e := &encoder{r: r, t: t, foreign: r.Dialect != Name}
+	e.set("model", jsondoor.Quote(t.Model))
+	switch r.Operation {
+	case llm.Chat:
+		e.chat()
+	case llm.Completion:
+		e.completion()
+	case llm.Embedding:
+		e.embedding()
+	default:
+		return nil, noOperation(r.Operation)
+	}
+	e.common()
+	for _, x := range r.Extra {
+		if e.foreign {
+			e.unsupported(x.Name)
+		} else if !e.members.has(x.Name) {
+			e.set(x.Name, x.Raw)
+		}
+	}
+	if e.fail == nil {
+		e.dropped, e.fail = e.members.adjust(t, r.Operation, e.dropped)
+	}
+	if e.fail != nil {
+		return nil, e.fail
+	}
+	return &dialect.Outgoing{Body: e.members.bytes(), Dropped: e.dropped}, nil
+}
+
+func (e *encoder) set(name string, raw []byte) { e.members.set(name, raw) }
+
+// unsupported refuses what cannot be said here, or drops it where allowed.
+func (e *encoder) unsupported(param string) {
+	if e.t.Drop {
+		e.drop(param)
+		return
+	}
+	if e.fail == nil {
+		e.fail = unsupported(param)
+	}
+}
+
+func unsupported(param string) *fault.Error {
+	return &fault.Error{Kind: fault.Unsupported, Param: param, Code: "unsupported_parameter",
+		Message: "The parameter '" + param + "' is not supported by the model that would answer."}
+}
+
+// drop reports what was left out on purpose.
+func (e *encoder) drop(param string) {
+	if !slices.Contains(e.dropped, param) {
+		e.dropped = append(e.dropped, param)
+	}
+}
+
+func (e *encoder) integer(name string, v *int64) {
+	if v != nil {
+		e.set(name, encoded(*v))
+	}
+}
+
+func (e *encoder) float(name string, v *float64) {
+	if v != nil {
+		var w jsondoor.Writer
+		e.set(name, w.Float(*v).Buf)
+	}
+}
+
+func (e *encoder) text(name, v string) {
+	if v != "" {
+		e.set(name, jsondoor.Quote(v))
+	}
+}
+
+func (e *encoder) boolean(name string, v *bool) {
+	if v != nil {
+		e.set(name, encoded(*v))
+	}
+}
+
+// encoded returns the JSON of a value that always has one: numbers without
+// fraction, booleans, strings and slices of them.
+func encoded[T int64 | bool | []string | [][]int64 | []int64](v T) json.RawMessage {
+	b, _ := json.Marshal(v) // cannot fail for these types
+	return b
+}
+
+// common sets what all operations, or all but embeddings, know.
+func (e *encoder) common() {
+	r := e.r
+	e.text("user", r.User)
+	if r.Operation == llm.Embedding {
+		return
+	}
+	e.float("temperature", r.Temperature)
+	e.float("top_p", r.TopP)
+	e.integer("top_k", r.TopK)
+	e.integer("n", r.N)
+	e.integer("seed", r.Seed)
+	e.float("frequency_penalty", r.FrequencyPenalty)
+	e.float("presence_penalty", r.PresencePenalty)
+	if len(r.LogitBias) > 0 {
+		e.set("logit_bias", r.LogitBias)
+	}
+	if len(r.Stop) == 1 {
+		e.text("stop", r.Stop[0])
+	} else if len(r.Stop) > 1 {
+		e.set("stop", encoded(r.Stop))
+	}
+	if r.MaxTokens != nil {
+		name := "max_tokens"
+		if r.Operation == llm.Chat && e.t.Quirks.MaxTokensField == "" && reasoningModel(e.t.Model) {
+			name = "max_completion_tokens"
+		}
+		e.integer(name, r.MaxTokens)
+	}
+	if e.t.Stream {
+		e.set("stream", encoded(true))
+		if r.IncludeUsage {
+			e.set("stream_options", []byte(`{"include_usage":true}`))
+		}
+	}
+}
+
+// reasoningModel reports whether OpenAI's own rule applies that max_tokens is
+// refused in favour of max_completion_tokens (o-series and GPT-5 on).
+func reasoningModel(model string) bool {
+	name := model[strings.LastIndexByte(model, '/')+1:]
+	for _, p := range []string{"o1", "o3", "o4", "gpt-5", "gpt-6"} {
+		if rest, ok := strings.CutPrefix(name, p); ok && (rest == "" || strings.ContainsRune("-.", rune(rest[0]))) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *encoder) chat() {
+	r := e.r
+	e.set("messages", e.messages())
+	e.tools()
+	switch f := r.Format; f.Kind {
+	case "", llm.FormatText:
+		if f.Kind == llm.FormatText && !e.foreign {
+			e.set("response_format", []byte(`{"type":"text"}`))
+		}
+	case llm.FormatObject:
+		e.set("response_format", []byte(`{"type":"json_object"}`))
+	case llm.FormatSchema:
+		e.set("response_format", schemaFormat(f))
+	}
+	e.reasoning()
+	e.boolean("logprobs", r.Logprobs)
+	e.integer("top_logprobs", r.TopLogprobs)
+	switch tier := r.ServiceTier; {
+	case e.foreign && tier == "standard_only": // Anthropic's word for it
+		e.text("service_tier", "default")
+	default:
+		e.text("service_tier", tier)
+	}
+}
+
+func schemaFormat(f llm.Format) []byte {
+	var w jsondoor.Writer
+	w.Object().Key("type").String("json_schema").Key("json_schema").Object()
+	name := f.Name
+	if name == "" {
+		name = "answer"
+	}
+	w.Key("name").String(name)
+	if f.Description != "" {
+		w.Key("description").String(f.Description)
+	}
+	if len(f.Schema) > 0 {
+		w.Key("schema").Raw(f.Schema)
+	}
+	if f.Strict != nil {
+		w.Key("strict").Bool(*f.Strict)
+	}
+	w.EndObject().EndObject()
+	return w.Buf
+}
+
+func (e *encoder) reasoning() {
+	g := e.r.Reasoning
+	if g == nil {
+		return
+	}
+	effort := g.Effort
+	if effort == "" && g.Mode == "enabled" {
+		switch {
+		case g.BudgetTokens <= 2048:
+			effort = "low"
+		case g.BudgetTokens <= 8192:
+			effort = "medium"
+		default:
+			effort = "high"
+		}
+	}
+	e.text("reasoning_effort", effort)
+}
+
+func (e *encoder) tools() {
+	r := e.r
+	if len(r.Tools) > 0 {
+		var w jsondoor.Writer
+		w.Array()
+		for i := range r.Tools {
+			e.tool(&w, &r.Tools[i])
+		}
+		e.set("tools", w.EndArray().Buf)
+	}
+	switch r.ToolChoice.Mode {
+	case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
+		e.text("tool_choice", string(r.ToolChoice.Mode))
+	case llm.ToolNamed:
+		var w jsondoor.Writer
+		w.Object().Key("type").String("function").Key("function").Object().Key("name").String(r.ToolChoice.Name).EndObject().EndObject()
+		e.set("tool_choice", w.Buf)
+	}
+	e.boolean("parallel_tool_calls", r.ToolChoice.Parallel)
+}
+
+func (e *encoder) tool(w *jsondoor.Writer, t *llm.ToolDef) {
+	if len(t.Opaque) > 0 {
+		if t.Dialect == Name {
+			w.Raw(t.Opaque)
+			return
+		}
+		name := t.Name
+		if name == "" {
+			name = "tools"
+		}
+		e.unsupported(name)
+		return
+	}
+	w.Object().Key("type").String("function").Key("function").Object().Key("name").String(t.Name)
+	if t.Description != "" {
+		w.Key("description").String(t.Description)
+	}
+	if len(t.Schema) > 0 {
+		w.Key("parameters").Raw(t.Schema)
+	}
+	if t.Strict != nil {
+		w.Key("strict").Bool(*t.Strict)
+	}
+	w.EndObject()
+	e.cacheControl(w, t.CacheControl)
+	w.EndObject()
+}
+
+// cacheControl keeps a cache mark for a client of this dialect, whose provider
+// knows it; another dialect's is left out and reported.
+func (e *encoder) cacheControl(w *jsondoor.Writer, raw json.RawMessage) {
+	if len(raw) == 0 {
+		return
+	}
+	if e.foreign {
+		e.drop("cache_control")
+		return
+	}
+	w.Key("cache_control").Raw(raw)
+}
+
+func (e *encoder) completion() {
+	r := e.r
+	prompts, echo := r.Prompt, r.Echo
+	if c := e.t.Continue; c != nil {
+		prompts, echo = e.continued(prompts, echo, c)
+	}
+	e.inputs("prompt", prompts, r.InputTokens)
+	e.text("suffix", r.Suffix)
+	if echo {
+		e.set("echo", encoded(true))
+	}
+	e.integer("best_of", r.BestOf)
+	e.integer("logprobs", r.TopLogprobs)
+}
+
+// continued puts what was sent already behind the prompt. An echoed prompt is
+// part of what was sent.
+func (e *encoder) continued(prompts []string, echo bool, c *dialect.Continuation) ([]string, bool) {
+	if len(prompts) != 1 || c.Method == dialect.ContinueNone || echo && !strings.HasPrefix(c.Prefix, prompts[0]) {
+		e.fail = unsupported("continue")
+		return prompts, echo
+	}
+	if echo {
+		return []string{c.Prefix}, false
+	}
+	return []string{prompts[0] + c.Prefix}, false
+}
+
+func (e *encoder) embedding() {
+	r := e.r
+	e.inputs("input", r.Input, r.InputTokens)
+	e.text("encoding_format", r.EncodingFormat)
+	e.integer("dimensions", r.Dimensions)
+}
+
+func (e *encoder) inputs(name string, texts []string, ids [][]int64) {
+	switch {
+	case len(ids) == 1:
+		e.set(name, encoded(ids[0]))
+	case len(ids) > 1:
+		e.set(name, encoded(ids))
+	case len(texts) == 1:
+		e.set(name, jsondoor.Quote(texts[0]))
+	default:
+		e.set(name, encoded(texts))
+	}
+}

@@ -1,0 +1,366 @@
+package openaichat
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+)
+
+// maxErrorBody is how much of a provider's error body is kept.
+const maxErrorBody = 64 << 10
+
+// complaint is what a provider's error body says.
+type complaint struct {
+	message, typ, code, param string
+}
+
+// DecodeError implements dialect.Codec.
+func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
+	c, ok := parseComplaint(body)
+	f := classify(status, c)
+	f.ProviderStatus = status
+	f.RetryAfter = dialect.RetryAfter(h)
+	f.Param = c.param
+	f.ProviderCode = c.code
+	if f.ProviderCode == "" {
+		f.ProviderCode = c.typ
+	}
+	f.Message = messageOf(c)
+	switch {
+	case f.Message != "":
+	case ok:
+		f.Message = fmt.Sprintf("the provider answered %d without a message", status)
+	case len(body) == 0:
+		f.Message = fmt.Sprintf("the provider answered %d with an empty body", status)
+	default:
+		f.Message = fmt.Sprintf("the provider answered %d with something else than JSON", status)
+	}
+	if ok && len(body) <= maxErrorBody {
+		f.ProviderBody = []byte(dialect.Mask(string(body)))
+	}
+	return f
+}
+
+// parseComplaint reads the error bodies of this dialect's servers:
+// {"error":{...}}, {"error":"text"}, {"message":...} and FastAPI's
+// {"detail":...}. ok reports that the body is a JSON object.
+func parseComplaint(body []byte) (c complaint, ok bool) {
+	d, err := jsondoor.ParseLax(body, jsondoor.Everything)
+	if err != nil {
+		return c, false
+	}
+	defer d.Release()
+	r := d.Root()
+	if r.Kind() == jsondoor.Array { // Gemini's compatible endpoint answers [{"error":...}]
+		r = r.First()
+	}
+	if r.Kind() != jsondoor.Object {
+		return c, false
+	}
+	e := r
+	switch v := r.Get("error"); v.Kind() {
+	case jsondoor.Object:
+		e = v
+	case jsondoor.String:
+		c.message = v.Text()
+		c.typ = r.Get("error_type").Text()
+	}
+	return c.from(e, r), true
+}
+
+func (c complaint) from(e, root jsondoor.Value) complaint {
+	if c.message == "" {
+		c.message = words(e.Get("message"))
+	}
+	if c.message == "" {
+		c.message = words(root.Get("detail"))
+	}
+	if c.typ == "" {
+		c.typ = word(e.Get("type"))
+	}
+	c.code, c.param = word(e.Get("code")), word(e.Get("param"))
+	if inner := e.Get("innererror").Get("code"); inner.Size() > 0 {
+		c.code = inner.Text() // Azure: ResponsibleAIPolicyViolation
+	}
+	meta := e.Get("metadata")
+	if raw := meta.Get("raw"); raw.Size() > 0 { // OpenRouter: the real cause
+		c.message += ": " + raw.Text()
+	}
+	if meta.Get("flagged_input").Exists() {
+		c.code = "content_filter"
+	}
+	return c
+}
+
+// word returns a string, or a number's text.
+func word(v jsondoor.Value) string {
+	if v.Kind() == jsondoor.Number {
+		return string(v.Raw())
+	}
+	return v.Text()
+}
+
+// words returns a message: a string, or FastAPI's [{"loc":[...],"msg":...}],
+// also under {"detail":...}.
+func words(v jsondoor.Value) string {
+	if v.Kind() == jsondoor.String {
+		return v.Text()
+	}
+	if inner := v.Get("detail"); inner.Exists() {
+		return words(inner)
+	}
+	var out []string
+	for e := v.First(); e.Exists(); e = e.Next() {
+		msg := e.Get("msg").Text()
+		if msg == "" {
+			continue
+		}
+		var loc []string
+		for l := e.Get("loc").First(); l.Exists(); l = l.Next() {
+			if w := word(l); w != "body" {
+				loc = append(loc, w)
+			}
+		}
+		if len(loc) > 0 {
+			msg = strings.Join(loc, ".") + ": " + msg
+		}
+		out = append(out, msg)
+	}
+	return strings.Join(out, "; ")
+}
+
+// classify says what a provider's refusal means.
+func classify(status int, c complaint) *fault.Error {
+	text := strings.ToLower(c.message)
+	f := &fault.Error{Kind: fault.ProviderError}
+	reject := status == 400 || status == 413 || status == 422
+	switch {
+	case contextLength(text, c) && (reject || status == 500):
+		f.Kind, f.Code = fault.ContextLength, "context_length_exceeded"
+	case filtered(text, c) && (reject || status == 403 || status == 451):
+		f.Kind, f.Code = fault.ContentFilter, "content_filter"
+	case status == 401 || status == 403 || c.code == "invalid_api_key":
+		f.Kind = fault.Credentials
+	case status == 402 || c.code == "insufficient_quota" || c.typ == "insufficient_quota":
+		f.Kind = fault.Billing
+	case status == 404 || status == 410 || reject && noModel(text, c):
+		f.Kind = fault.ModelMissing
+	case reject:
+		f.Kind, f.Status = fault.ProviderRejected, status
+	case status == 408 || status == 409 || status == 425:
+	case status == 429:
+		f.Kind = fault.ProviderLimit
+	case status == 503 && strings.Contains(text, "loading model"): // llama.cpp
+		f.Kind = fault.EngineUnready
+	case status == 503 || status == 529 || status == 498: // 498: Groq, flex capacity
+		f.Kind = fault.Overloaded
+	case status >= 400 && status < 500:
+		f.Kind = fault.ProviderRejected
+	case status < 400:
+		f.Kind = fault.Malformed
+	}
+	return f
+}
+
+// messageOf is what a provider says, fit for a client.
+func messageOf(c complaint) string { return dialect.Message(c.message) }
+
+// classifyReported says what an error inside an answer of status 200 means: its
+// code may be a status, or words.
+func classifyReported(c complaint) *fault.Error {
+	status, err := strconv.Atoi(c.code)
+	if err != nil || status < 400 || status > 599 {
+		status = 400 // for the kinds that words tell
+		if f := classify(status, c); f.Kind != fault.ProviderRejected {
+			return f
+		}
+		return &fault.Error{Kind: fault.StreamError}
+	}
+	f := classify(status, c)
+	if f.Kind == fault.ProviderError {
+		f.Kind = fault.StreamError
+	}
+	f.ProviderStatus = status
+	return f
+}
+
+// contextTexts are how servers say that a prompt is too long, in lower case.
+var contextTexts = []string{
+	"maximum context length",             // OpenAI, vLLM, Together, DeepInfra
+	"maximum context limit",              // Bedrock behind gateways
+	"exceed context limit",               // Anthropic behind gateways
+	"exceeds the available context size", // llama.cpp
+	"maximum model length",               // vLLM
+	"prompt is too long",                 // Anthropic behind gateways, Fireworks
+	"longer than the model's context",    // SGLang
+	"longer than the maximum model",      // vLLM
+	"`inputs` tokens + `max_new_tokens`", // TGI
+	"input tokens exceed the configured", // OpenAI, newer models
+	"exceeds the maximum number of tokens",
+	"string too long. expected a string with maximum length", // OpenAI
+	"too large for model with",                               // Mistral
+	"input is too long for requested model",                  // Bedrock behind gateways
+	"reduce the length of the messages",                      // Groq
+	"exceeds the context window",                             // OpenAI, Ollama
+	"exceeds the model's context",                            //
+	"exceeds maximum context",                                // Ollama
+	"input length exceeds",                                   // Ollama embeddings
+	"input is too large to process",                          // llama.cpp embeddings, with 500
+}
+
+func contextLength(text string, c complaint) bool {
+	switch c.code {
+	case "context_length_exceeded", "string_above_max_length", "exceed_context_size_error":
+		return true
+	}
+	if c.typ == "exceed_context_size_error" {
+		return true
+	}
+	for _, t := range contextTexts {
+		if strings.Contains(text, t) {
+			return true
+		}
+	}
+	return false
+}
+
+func filtered(text string, c complaint) bool {
+	switch c.code {
+	case "content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "moderation_blocked":
+		return true
+	}
+	return strings.Contains(text, "content management policy") || strings.Contains(text, "flagged by our") ||
+		strings.Contains(text, "content_filter")
+}
+
+func noModel(text string, c complaint) bool {
+	switch c.code {
+	case "model_not_found", "model_not_available", "invalid_model", "model_decommissioned":
+		return true
+	}
+	return c.typ == "invalid_model" || strings.Contains(text, "is not a valid model id")
+}
+
+// EncodeError implements dialect.Codec. A provider's own refusal in this
+// dialect's form keeps its words.
+func (Codec) EncodeError(f *fault.Error, requestID string) (int, []byte) {
+	return f.HTTPStatus(), appendError(nil, f, requestID)
+}
+
+// EncodeStreamError implements dialect.Codec: SDKs raise on an error member in
+// a chunk. No end mark follows.
+func (Codec) EncodeStreamError(dst []byte, f *fault.Error, requestID string) []byte {
+	dst = append(dst, "data: "...)
+	dst = appendError(dst, f, requestID)
+	return append(dst, "\n\n"...)
+}
+
+func appendError(dst []byte, f *fault.Error, requestID string) []byte {
+	w := jsondoor.Writer{Buf: dst}
+	w.Object().Key("error").Object()
+	own := ownWords(f)
+	if own == nil {
+		w.Key("message").String(wording(f)).Key("type").String(errorType(f)).Key("param")
+		nullable(&w, f.Param)
+		w.Key("code").String(f.StableCode())
+	}
+	for _, m := range own {
+		w.Key(m.name).Raw(m.raw)
+	}
+	if requestID != "" {
+		w.Key("request_id").String(requestID)
+	}
+	w.EndObject().EndObject()
+	return w.Buf
+}
+
+func nullable(w *jsondoor.Writer, s string) {
+	if s == "" {
+		w.Null()
+		return
+	}
+	w.String(s)
+}
+
+func wording(f *fault.Error) string {
+	s := f.Message
+	if s == "" {
+		s = strings.ReplaceAll(string(f.Kind), "_", " ")
+	}
+	if f.Hint != "" {
+		s += " (" + f.Hint + ")"
+	}
+	return s
+}
+
+func errorType(f *fault.Error) string {
+	status := f.HTTPStatus()
+	switch {
+	case status == 401:
+		return "authentication_error"
+	case status == 403:
+		return "permission_error"
+	case status == 429 && f.Code == "insufficient_quota":
+		return "insufficient_quota"
+	case status == 429:
+		return "rate_limit_error"
+	case status >= 500 || status < 400:
+		return "server_error"
+	}
+	return "invalid_request_error"
+}
+
+// ownWords returns the members of the error object that a provider of this
+// dialect gave, type and code never null, if the fault is its refusal of the
+// caller's own request.
+func ownWords(f *fault.Error) []member {
+	switch f.Kind {
+	case fault.ProviderRejected, fault.ContextLength, fault.ContentFilter:
+	default:
+		return nil
+	}
+	d, err := jsondoor.Parse(f.ProviderBody, errorEnvelope)
+	if err != nil {
+		return nil
+	}
+	defer d.Release()
+	e := d.Root().Get("error")
+	if d.Root().Get("type").Exists() || e.Get("message").Kind() != jsondoor.String {
+		return nil // another dialect's envelope, or no words at all
+	}
+	var out []member
+	for m := e.First(); m.Exists(); m = m.Next() {
+		out = append(out, member{name: m.Name(), raw: m.Raw()})
+	}
+	list := (*members)(&out)
+	if !list.has("type") {
+		list.set("type", jsondoor.Quote(errorType(f)))
+	}
+	if !list.has("code") || f.Kind == fault.ContextLength {
+		list.set("code", jsondoor.Quote(f.StableCode()))
+	}
+	if list.find("param") == nil {
+		list.set("param", json.RawMessage("null"))
+	}
+	list.drop("request_id")
+	return slicesWithout(out)
+}
+
+// slicesWithout removes the members that are gone.
+func slicesWithout(m []member) []member {
+	out := m[:0]
+	for _, x := range m {
+		if !x.gone {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+var errorEnvelope = jsondoor.ObjectOf(jsondoor.Fields{"error": errorObject, "type": nil})

@@ -1,0 +1,94 @@
+package openaichat
+
+import (
+	"freehold/internal/fault"
+	"freehold/internal/jsondoor"
+	"freehold/internal/llm"
+)
+
+// finishOf reads a finish reason. failed: the provider says that the answer
+// broke off, so it is none.
+func finishOf(v jsondoor.Value) (reason llm.FinishReason, failed bool) {
+	if v.Size() == 0 {
+		return "", false
+	}
+	switch s := v.Text(); s {
+	case "stop", "eos", "eos_token", "end_turn":
+		return llm.FinishStop, false
+	case "stop_sequence": // TGI
+		return llm.FinishStopSequence, false
+	case "length", "max_tokens":
+		return llm.FinishLength, false
+	case "model_length": // Mistral
+		return llm.FinishContext, false
+	case "tool_calls", "function_call", "tool_use":
+		return llm.FinishToolCalls, false
+	case "content_filter", "safety", "recitation":
+		return llm.FinishContentFilter, false
+	case "refusal":
+		return llm.FinishRefusal, false
+	case "error", "abort", "aborted", "insufficient_system_resource": // Mistral, vLLM, SGLang, DeepSeek
+		return "", true
+	}
+	return llm.FinishStop, false
+}
+
+// finishWord is a finish reason as an OpenAI client knows it.
+func finishWord(f llm.FinishReason) string {
+	switch f {
+	case llm.FinishLength, llm.FinishContext:
+		return "length"
+	case llm.FinishToolCalls:
+		return "tool_calls"
+	case llm.FinishContentFilter, llm.FinishRefusal:
+		return "content_filter"
+	}
+	return "stop"
+}
+
+func brokeOff(v jsondoor.Value) *fault.Error {
+	return fault.New(fault.StreamError, "the provider ended its answer with finish_reason %q", v.Text())
+}
+
+// usageOf reads usage; Reported is false for none.
+func usageOf(v jsondoor.Value) llm.Usage {
+	var u llm.Usage
+	if v.Kind() != jsondoor.Object {
+		return u
+	}
+	u.Reported = true
+	for m := v.First(); m.Exists(); m = m.Next() {
+		n, _ := m.Int()
+		switch string(m.RawName()) {
+		case "prompt_tokens":
+			u.Input = n
+		case "completion_tokens":
+			u.Output = n
+		case "prompt_cache_hit_tokens":
+			u.CachedInput = max(u.CachedInput, n)
+		case "prompt_tokens_details":
+			cached, _ := m.Get("cached_tokens").Int()
+			u.CachedInput = max(u.CachedInput, cached)
+			u.CacheWrite, _ = m.Get("cache_creation_tokens").Int()
+		case "completion_tokens_details":
+			u.Reasoning, _ = m.Get("reasoning_tokens").Int()
+		}
+	}
+	return u
+}
+
+func writeUsage(w *jsondoor.Writer, u llm.Usage, op llm.Operation) {
+	w.Object().Key("prompt_tokens").Int(u.Input)
+	if op != llm.Embedding {
+		w.Key("completion_tokens").Int(u.Output)
+	}
+	w.Key("total_tokens").Int(u.Input + u.Output)
+	if op == llm.Chat {
+		w.Key("prompt_tokens_details").Object().Key("cached_tokens").Int(u.CachedInput)
+		if u.CacheWrite > 0 {
+			w.Key("cache_creation_tokens").Int(u.CacheWrite)
+		}
+		w.EndObject().Key("completion_tokens_details").Object().Key("reasoning_tokens").Int(u.Reasoning).EndObject()
+	}
+	w.EndObject()
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // NewStreamDecoder implements dialect.Codec.
-func (Codec) NewStreamDecoder(llm.Operation) dialect.StreamDecoder { return &decoder{held: -1} }
+func (Codec) NewStreamDecoder(llm.Operation) dialect.StreamDecoder { return &decoder{} }
 
 // decoder reads the events of one stream. The API numbers content blocks; the
 // canonical parts are numbered in the order of appearance.
@@ -19,9 +19,6 @@ type decoder struct {
 	started, finished, ended bool
 	tokens                   tokens
 	blocks                   []block
-	// held is the part of a tool call that ended without arguments: it is "{}",
-	// unless the next event says that max_tokens cut it. -1: none.
-	held int
 }
 
 type block struct {
@@ -29,7 +26,7 @@ type block struct {
 	part    int
 	kind    llm.PartKind
 	body    bool   // text or arguments were seen
-	initial string // a tool's input as its start gave it, "" for {}
+	initial string // a tool's input as its start gave it
 	stopped bool
 }
 
@@ -124,7 +121,6 @@ func (s *decoder) blockStart(dst []llm.Event, root jsondoor.Value) ([]llm.Event,
 	if !ok || content.Kind() != jsondoor.Object {
 		return dst, malformed("content_block_start without index or content_block")
 	}
-	dst = s.release(dst, "")
 	s.blocks = append(s.blocks, block{index: n, part: len(s.blocks)})
 	b := &s.blocks[len(s.blocks)-1]
 	switch string(content.Get("type").Bytes()) {
@@ -141,7 +137,8 @@ func (s *decoder) blockStart(dst []llm.Event, root jsondoor.Value) ([]llm.Event,
 	case "tool_use":
 		dst = b.start(dst, llm.PartToolCall)
 		dst[len(dst)-1].ID, dst[len(dst)-1].Name = content.Get("id").Text(), content.Get("name").Text()
-		if in := content.Get("input"); in.Kind() == jsondoor.Object && len(in.Raw()) > 2 {
+		b.initial = "{}"
+		if in := content.Get("input"); in.Kind() == jsondoor.Object {
 			b.initial = string(in.Raw())
 		}
 	default:
@@ -205,31 +202,15 @@ func (s *decoder) blockStop(dst []llm.Event, root jsondoor.Value) []llm.Event {
 	if b == nil {
 		return dst
 	}
-	return s.stop(s.release(dst, ""), b)
+	return b.stop(dst)
 }
 
-// stop ends a block, or holds the end back until it is known.
-func (s *decoder) stop(dst []llm.Event, b *block) []llm.Event {
+// stop ends a block. A tool call without deltas has the input that its start
+// gave, which is {} when the tool takes no arguments.
+func (b *block) stop(dst []llm.Event) []llm.Event {
 	b.stopped = true
 	if b.kind == llm.PartToolCall && !b.body {
-		s.held = b.part
-		return dst
-	}
-	return append(dst, llm.Event{Kind: llm.EventPartStop, Part: b.part})
-}
-
-// release ends the tool call that is held.
-func (s *decoder) release(dst []llm.Event, finish llm.FinishReason) []llm.Event {
-	if s.held < 0 {
-		return dst
-	}
-	b := &s.blocks[s.held]
-	s.held = -1
-	switch {
-	case b.initial != "":
 		dst = b.append(dst, llm.EventDelta, b.initial)
-	case finish != llm.FinishLength && finish != llm.FinishContext:
-		dst = b.append(dst, llm.EventDelta, "{}")
 	}
 	return append(dst, llm.Event{Kind: llm.EventPartStop, Part: b.part})
 }
@@ -238,10 +219,9 @@ func (s *decoder) messageDelta(dst []llm.Event, root jsondoor.Value) []llm.Event
 	delta, usage := root.Get("delta"), root.Get("usage")
 	if finish := finishOf(delta.Get("stop_reason")); finish != "" && !s.finished {
 		s.finished = true
-		dst = s.release(dst, finish)
 		for i := range s.blocks { // a provider that forgets content_block_stop
 			if b := &s.blocks[i]; !b.stopped {
-				dst = s.release(s.stop(dst, b), finish)
+				dst = b.stop(dst)
 			}
 		}
 		dst = append(dst, llm.Event{Kind: llm.EventFinish, Finish: finish, StopSequence: delta.Get("stop_sequence").Text()})

@@ -212,7 +212,7 @@ func (e *encoder) proceed(turns []turn) ([]turn, error) {
 	switch c.Method {
 	case dialect.Prefill, dialect.PrefillEcho, dialect.Instruct:
 	default:
-		return nil, fault.New(fault.Unsupported, "this model cannot continue a cut answer")
+		return nil, &fault.Error{Kind: fault.Unsupported, Param: "continue", Message: "continue: this model cannot go on with a cut answer"}
 	}
 	prefix := strings.TrimRight(c.Prefix, " \t\r\n")
 	if prefix != "" {

@@ -20,7 +20,7 @@ const contextLines = 3
 // maxEdits bounds the search for the shortest diff: its time and memory grow
 // with the square of the edits. Beyond, the files have so little in common that
 // the old one is shown as removed and the new one as added.
-const maxEdits = 2000
+const maxEdits = 1000
 
 // Diff returns the unified diff between two texts of a YAML configuration, or
 // "" if they are the same. The lines are compared as they are and shown as

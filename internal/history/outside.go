@@ -30,20 +30,21 @@ type outsideNote struct {
 	signed []byte
 }
 
-// parseNotes splits an outside file. A note begins with the line of its origin;
-// whatever stands before the first, or does not parse, comes back as a note that
-// will not verify. A note that was cut while it was written, and then written
-// again, is left out.
+// parseNotes splits an outside file. A note begins with the line of its origin,
+// and ends with that of its signature; whatever does not fit comes back as a
+// note that will not verify. A note that was cut while it was written, and then
+// written again, is left out.
 func parseNotes(data []byte, origin string) []outsideNote {
 	var notes []outsideNote
-	line := 0
+	line, ended := 0, true
 	for text := range bytes.Lines(data) {
 		line++
-		if string(text) == origin+"\n" || len(notes) == 0 {
+		if string(text) == origin+"\n" || ended {
 			notes = append(notes, outsideNote{line: line})
 		}
 		current := &notes[len(notes)-1]
 		current.signed = append(current.signed, text...)
+		ended = bytes.HasPrefix(text, []byte("— "))
 	}
 	whole := notes[:0]
 	for i, n := range notes {

@@ -58,7 +58,7 @@ func (c *Call) check() error {
 			return errors.New("path must not have dot segments")
 		}
 	}
-	if strings.ContainsAny(c.Key.secret, "\r\n\x00") {
+	if strings.ContainsAny(c.Key.value(), "\r\n\x00") {
 		return errors.New("the key has a line break: check the secret it is read from")
 	}
 	return nil

@@ -78,16 +78,17 @@ func (e *endpoint) error(k Kind, sent bool, err error) *Error {
 
 // authHeader is the header that carries the key, or an empty name.
 func (e *endpoint) authHeader(k Key) (name, value string) {
-	if k.secret == "" {
+	secret := k.value()
+	if secret == "" {
 		return "", ""
 	}
 	switch e.auth {
 	case AuthBearer:
-		return "Authorization", "Bearer " + k.secret
+		return "Authorization", "Bearer " + secret
 	case AuthXAPIKey:
-		return "X-Api-Key", k.secret
+		return "X-Api-Key", secret
 	case AuthAPIKey:
-		return "Api-Key", k.secret
+		return "Api-Key", secret
 	}
 	return "", ""
 }

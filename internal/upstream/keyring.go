@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -10,12 +11,20 @@ import (
 // Key is one API key of a provider. Printing or logging it shows its place in
 // the ring, never its value.
 type Key struct {
-	secret string
+	secret *string // a pointer, because fmt shows a string within others' private fields
 	index  int
 }
 
 // NewKey makes a key outside of a ring.
-func NewKey(secret string) Key { return Key{secret: secret} }
+func NewKey(secret string) Key { return Key{secret: &secret} }
+
+// value is the secret itself; empty for the zero Key.
+func (k Key) value() string {
+	if k.secret == nil {
+		return ""
+	}
+	return *k.secret
+}
 
 // String is the key's place, counted from 1.
 func (k Key) String() string { return "key " + strconv.Itoa(k.index+1) }
@@ -39,9 +48,10 @@ type KeyRing struct {
 // NewKeyRing makes a ring in the order of preference. An empty ring is that of
 // a provider without keys.
 func NewKeyRing(secrets ...string) *KeyRing {
+	secrets = slices.Clone(secrets)
 	r := &KeyRing{until: make([]time.Time, len(secrets))}
-	for i, s := range secrets {
-		r.keys = append(r.keys, Key{s, i})
+	for i := range secrets {
+		r.keys = append(r.keys, Key{&secrets[i], i})
 	}
 	return r
 }

@@ -168,6 +168,7 @@ type exchange struct {
 
 	connected atomic.Bool // a connection was ours: from here on bytes may have left
 	reused    atomic.Bool
+	shared    atomic.Bool // the connection is HTTP/2
 	answered  atomic.Bool // a byte of the answer has come
 	writeErr  atomic.Bool
 	tlsErr    atomic.Bool
@@ -186,6 +187,9 @@ func (ex *exchange) trace() *httptrace.ClientTrace {
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { ex.tlsErr.Store(err != nil) },
 		GotConn: func(i httptrace.GotConnInfo) {
 			ex.reused.Store(i.Reused)
+			if c, ok := i.Conn.(*tls.Conn); ok {
+				ex.shared.Store(c.ConnectionState().NegotiatedProtocol == "h2")
+			}
 			ex.connected.Store(true)
 			ex.wrote()
 		},
@@ -202,10 +206,11 @@ func (ex *exchange) trace() *httptrace.ClientTrace {
 func (ex *exchange) wrote() { ex.watch.limit(inHead, ex.limits.Head, errHeadTimeout) }
 
 // stale reports whether a pooled connection was closed by the server before a
-// byte of an answer.
+// byte of an answer. Over HTTP/2 a stream's end says nothing of the kind, and
+// net/http itself sends again what the server has not looked at.
 func (ex *exchange) stale(err error) bool {
 	k := KindOf(err)
-	return (k == Reset || k == Write) && ex.reused.Load() && !ex.answered.Load()
+	return (k == Reset || k == Write) && !ex.shared.Load() && ex.reused.Load() && !ex.answered.Load()
 }
 
 // failure classifies what RoundTrip returned.
@@ -224,7 +229,7 @@ func (ex *exchange) failure(ctx context.Context, err error) *Error {
 		return ex.ep.error(ex.connectKind(err), false, unquoted(err))
 	}
 	switch {
-	case ex.writeErr.Load() && !ex.answered.Load():
+	case ex.writeErr.Load() && !ex.answered.Load() && !ex.shared.Load():
 		return ex.ep.error(Write, true, unquoted(err))
 	case !ex.answered.Load() || isLoss(err):
 		return ex.ep.error(Reset, true, unquoted(err))
@@ -244,10 +249,10 @@ func (ex *exchange) connectKind(err error) Kind {
 			return k
 		}
 		return Proxy
-	case ex.tlsErr.Load() || isTLS(err):
-		return TLS
 	case isTimeout(err):
 		return ConnectTimeout
+	case ex.tlsErr.Load() || isTLS(err):
+		return TLS
 	case ex.ep.proxy != nil:
 		return Proxy
 	}

@@ -1,0 +1,124 @@
+package upstream_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"freehold/internal/upstream"
+)
+
+var t0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func TestKeyRing(t *testing.T) {
+	r := upstream.NewKeyRing("sk-a", "sk-b", "sk-c")
+	pick := func(at time.Duration, want string) upstream.Key {
+		t.Helper()
+		k, soonest, ok := r.Pick(t0.Add(at))
+		got := k.String()
+		if !ok {
+			got = "wait " + soonest.Sub(t0).String()
+		}
+		if got != want {
+			t.Fatalf("at %v: %s, want %s", at, got, want)
+		}
+		return k
+	}
+	a := pick(0, "key 1")
+	pick(0, "key 1") // stays
+	r.Cool(a, t0.Add(30*time.Second))
+	r.Cool(a, t0.Add(10*time.Second)) // shortens nothing
+	b := pick(0, "key 2")
+	pick(31*time.Second, "key 2") // stays although the first is ready again
+	r.Cool(b, t0.Add(20*time.Second))
+	c := pick(0, "key 3")
+	r.Cool(c, t0.Add(25*time.Second))
+	pick(0, "wait 20s")
+	pick(20*time.Second-1, "wait 20s")
+	pick(20*time.Second, "key 2")
+	r.Cool(b, t0.Add(time.Minute))
+	pick(26*time.Second, "key 3")
+
+	if k, _, ok := upstream.NewKeyRing().Pick(t0); !ok || k != (upstream.Key{}) {
+		t.Error("a provider without keys has no key to wait for")
+	}
+}
+
+func TestKeyIsNeverPrinted(t *testing.T) {
+	k := upstream.NewKey("sk-very-secret")
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "key", k, "keys", []upstream.Key{k})
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", k, "in", struct{ K upstream.Key }{k})
+	fmt.Fprintf(&log, "%v %+v %#v %s %q %x", k, k, k, k, k, k)
+	fmt.Fprintf(&log, "%v %+v %#v", upstream.Call{Key: k}, upstream.Call{Key: k}, upstream.Call{Key: k})
+	fmt.Fprintf(&log, "%v %+v %#v", upstream.NewKeyRing("sk-very-secret"), struct{ k upstream.Key }{k}, struct{ k upstream.Key }{k})
+	if strings.Contains(log.String(), "very-secret") || strings.Contains(log.String(), fmt.Sprintf("%x", "secret")) {
+		t.Errorf("the key is shown: %s", log.String())
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	for _, tc := range []struct {
+		ms, s string
+		want  time.Duration
+		ok    bool
+	}{
+		{"", "", 0, false},
+		{"", "3", 3 * time.Second, true},
+		{"", "0.5", 500 * time.Millisecond, true},
+		{"1500", "9", 1500 * time.Millisecond, true},
+		{"x", "9", 9 * time.Second, true},
+		{"", "-5", 0, true},
+		{"", "1e300", time.Hour, true},
+		{"", "NaN", 0, false},
+		{"", "soon", 0, false},
+		{"", "Thu, 01 Jan 2026 00:01:00 GMT", time.Minute, true},
+		{"", "Wed, 31 Dec 2025 00:01:00 GMT", 0, true},
+		{"", "Fri, 01 Jan 2027 00:01:00 GMT", time.Hour, true},
+	} {
+		h := http.Header{}
+		if tc.ms != "" {
+			h.Set("retry-after-ms", tc.ms)
+		}
+		if tc.s != "" {
+			h.Set("retry-after", tc.s)
+		}
+		if d, ok := upstream.RetryAfter(h, t0); d != tc.want || ok != tc.ok {
+			t.Errorf("ms %q s %q: %v %v", tc.ms, tc.s, d, ok)
+		}
+	}
+}
+
+func TestHeaderPolicy(t *testing.T) {
+	client := http.Header{
+		"Authorization": {"Bearer c"}, "Cookie": {"a"}, "X-Api-Key": {"c"}, "Connection": {"close"}, "X-Other": {"1"},
+		"Anthropic-Beta": {"a", "b"}, "Anthropic-Version": {"2023-06-01"}, "Openai-Beta": {"x"}, "Idempotency-Key": {"k"},
+	}
+	out := http.Header{"Content-Type": {"application/json"}}
+	upstream.CopyRequestHeader(out, client)
+	if d := cmp.Diff(http.Header{
+		"Content-Type": {"application/json"}, "Anthropic-Beta": {"a", "b"}, "Anthropic-Version": {"2023-06-01"},
+		"Openai-Beta": {"x"}, "Idempotency-Key": {"k"},
+	}, out); d != "" {
+		t.Error(d)
+	}
+	provider := http.Header{
+		"Set-Cookie": {"a"}, "Www-Authenticate": {"Bearer"}, "Transfer-Encoding": {"chunked"}, "Server": {"x"},
+		"Retry-After": {"1"}, "Retry-After-Ms": {"900"}, "X-Ratelimit-Limit-Requests": {"60"},
+		"Anthropic-Ratelimit-Tokens-Reset": {"t"}, "X-Request-Id": {"theirs"}, "Request-Id": {"theirs"},
+	}
+	back := http.Header{"X-Request-Id": {"ours"}}
+	upstream.CopyResponseHeader(back, provider)
+	if d := cmp.Diff(http.Header{
+		"X-Request-Id": {"ours"}, "Request-Id": {"theirs"}, "Retry-After": {"1"}, "Retry-After-Ms": {"900"},
+		"X-Ratelimit-Limit-Requests": {"60"}, "Anthropic-Ratelimit-Tokens-Reset": {"t"},
+	}, back); d != "" {
+		t.Error(d)
+	}
+}

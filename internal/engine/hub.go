@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -248,6 +249,7 @@ func (d *hubDownload) restart() error {
 // again at once; only cuts that bring nothing are counted.
 func (d *hubDownload) run(ctx context.Context) error {
 	fails, restarts := 0, 0
+	pause := cmp.Or(d.in.pause, 500*time.Millisecond)
 	for d.have < d.meta.Size {
 		before := d.have
 		err := d.once(ctx)
@@ -273,7 +275,7 @@ func (d *hubDownload) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(time.Duration(fails) * 500 * time.Millisecond):
+		case <-time.After(time.Duration(fails) * pause):
 		}
 	}
 	if got := hex.EncodeToString(d.sum.Sum(nil)); got != d.meta.SHA256 {

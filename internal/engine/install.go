@@ -32,6 +32,9 @@ type Installer struct {
 	// For tests.
 	free func(path string) (int64, error) // nil: the file system's word
 	open func(path string, flag int) (writeFile, error)
+	pins map[string]pin // nil: engineWheels
+	// pause is the unit of waiting between tries of a download; 0: half a second.
+	pause time.Duration
 }
 
 // Runtime is an engine that can be started.
@@ -114,7 +117,11 @@ func (in *Installer) managedDir() string {
 // wheel of a known hash, fetched by pip, unpacked into a temporary directory,
 // tried out, and renamed into place.
 func (in *Installer) Managed(ctx context.Context, interpreter string, report func(Progress)) (Runtime, error) {
-	wheel, ok := engineWheels[runtime.GOOS+"/"+runtime.GOARCH]
+	pins := engineWheels
+	if in.pins != nil {
+		pins = in.pins
+	}
+	wheel, ok := pins[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
 		return Runtime{}, &Error{
 			Kind: UnsupportedPlatform, What: "there is no managed engine for " + runtime.GOOS + "/" + runtime.GOARCH,

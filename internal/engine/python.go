@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -120,19 +121,16 @@ func fetchWheel(ctx context.Context, py python, order wheelOrder, dir string, re
 	if err := os.WriteFile(req, []byte(line+"\n"), 0o644); err != nil {
 		return "", fileError("a file cannot be written", req, err)
 	}
-	cmd := exec.CommandContext(ctx, pip, append(args, "-r", req)...)
-	cmd.Cancel = func() error { return killTree(cmd.Process) }
-	cmd.WaitDelay = 5 * time.Second
-	prepareChild(cmd)
-	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp, "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0")
+	args = append(args, "-r", req)
 	stop := watchSize(dir, order, report)
-	out, err := cmd.CombinedOutput()
-	stop()
-	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
+	defer stop()
+	err = runPip(ctx, pip, args, order, dir, tmp)
+	if errors.Is(err, HashMismatch) {
+		// It may have been a cut. Once.
+		err = runPip(ctx, pip, args, order, dir, tmp)
 	}
 	if err != nil {
-		return "", pipError(order, dir, string(out), err)
+		return "", err
 	}
 	var wheel string
 	err = filepath.WalkDir(into, func(p string, d fs.DirEntry, err error) error {
@@ -145,6 +143,23 @@ func fetchWheel(ctx context.Context, py python, order wheelOrder, dir string, re
 		return "", &Error{Kind: InstallFailed, What: "pip left no wheel for " + order.requirement, Where: into, Err: err}
 	}
 	return wheel, nil
+}
+
+// runPip runs pip, with its temporary files in tmp, and reads its words.
+func runPip(ctx context.Context, pip string, args []string, order wheelOrder, dir, tmp string) error {
+	cmd := exec.CommandContext(ctx, pip, args...)
+	cmd.Cancel = func() error { return killTree(cmd.Process) }
+	cmd.WaitDelay = 5 * time.Second
+	prepareChild(cmd)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp, "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_USER=0", "PIP_REQUIRE_VIRTUALENV=0")
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return pipError(order, dir, string(out), err)
+	}
+	return nil
 }
 
 // watchSize reports how much there is in dir until the returned function is
@@ -208,8 +223,9 @@ func pipError(order wheelOrder, dir, out string, cause error) error {
 	case has("No space left on device", "Errno 28"):
 		return diskFullAt(dir)
 	case has("DO NOT MATCH THE HASHES"):
-		e.Kind, e.What = HashMismatch, "the package index offers a file that is not the one we know"
-		e.Do = "do not use it; check the index in pip's configuration"
+		// Older pips do not notice that a download was cut, only its hash.
+		e.Kind, e.What = HashMismatch, "what the package index sent is not the file that we know, or it was cut"
+		e.Do = "nothing of it was kept; start again, and if it stays so, check the index in pip's configuration and do not trust it"
 	case has("NewConnectionError", "Failed to establish a new connection", "name resolution", "getaddrinfo", "ConnectTimeout", "ProxyError", "Network is unreachable", "SSLError", "SSLCertVerificationError", "Cannot connect"):
 		e.Kind, e.What = NoNetwork, "pip cannot reach a package index"
 		e.Do = "check the network and pip's proxy, index and certificate settings, then start again"

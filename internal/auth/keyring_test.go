@@ -186,8 +186,9 @@ func TestOtherProcess(t *testing.T) {
 		// A store that fails turns nobody away, and is logged once.
 		_, plaintext = create(t, command, auth.Request{Name: "app 2"})
 		time.Sleep(time.Second)
-		store.Fail(errors.New("disk on fire"))
+		synctest.Wait()
 		log.Reset()
+		store.Fail(errors.New("disk on fire"))
 		time.Sleep(time.Minute)
 		if got := code(t, server, plaintext); got != "" {
 			t.Errorf("while the store fails: %s", got)

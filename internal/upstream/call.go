@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -114,12 +115,12 @@ func (r *Reply) ReadAll(dst []byte, limit int64) ([]byte, error) {
 		return dst, r.tooLarge()
 	}
 	start := len(dst)
-	if need := int(r.Length) + 1; r.Length > 0 && cap(dst)-start < need {
-		dst = append(make([]byte, 0, start+need), dst...)
+	if r.Length > 0 { // an announcement alone must not take much memory
+		dst = slices.Grow(dst, int(min(r.Length+1, 1<<20)))
 	}
 	for {
 		if len(dst) == cap(dst) {
-			dst = append(dst, make([]byte, max(len(dst), 4<<10))...)[:len(dst)]
+			dst = slices.Grow(dst, max(len(dst), 4<<10))
 		}
 		n, err := r.Body.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]

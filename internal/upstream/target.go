@@ -132,6 +132,9 @@ func (t *Target) parse() (*endpoint, error) {
 	if e.header, err = checkHeader(t.Header); err != nil {
 		return nil, err
 	}
+	if name, _ := e.authHeader(NewKey("any")); name != "" && e.header[name] != nil {
+		return nil, fmt.Errorf("header %s is also where the key goes: give it as api_key", name)
+	}
 	if t.Proxy != "" {
 		if e.proxy, err = parseProxy(t.Proxy); err != nil {
 			return nil, err

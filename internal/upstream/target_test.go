@@ -61,6 +61,7 @@ func TestBadTargets(t *testing.T) {
 		"fragment":          {BaseURL: "https://h/#hunter2"},
 		"auth":              {BaseURL: "http://h", Auth: "basic"},
 		"hop-by-hop":        {BaseURL: "http://h", Header: http.Header{"connection": {"close"}}},
+		"key as header":     {BaseURL: "http://h", Auth: upstream.AuthBearer, Header: http.Header{"authorization": {"Bearer hunter2"}}},
 		"header value":      {BaseURL: "http://h", Header: http.Header{"A": {"hunter2\r\nX: y"}}},
 		"proxy":             {BaseURL: "http://h", Proxy: "ftp://hunter2@p"},
 		"broken proxy":      {BaseURL: "http://h", Proxy: "http://u:hunter2@p:x"},

@@ -318,11 +318,14 @@ func (s *suite) reuse() {
 }
 
 func (s *suite) noReuse() {
-	for name, raw := range map[string]string{
-		"close":       "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
-		"1.0":         "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
-		"extra bytes": ok("x") + "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison",
-	} {
+	answers := map[string]string{
+		"close": "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
+		"1.0":   "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
+	}
+	if s.Strict { // net/http looks for bytes after an answer, but may look too late
+		answers["extra bytes"] = ok("x") + "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+	}
+	for name, raw := range answers {
 		s.Run(name, func(t *testing.T) {
 			srv := Serve(t, s.Secure, always(raw))
 			c := (&suite{t, s.Carrier}).client(srv)
@@ -481,10 +484,18 @@ func (s *suite) cancel() {
 	}
 	s.Run("deadline", func(t *testing.T) {
 		sub := &suite{t, s.Carrier}
-		srv := Serve(t, s.Secure, func(_ int, c *Conn) { c.Gone() })
+		srv := Serve(t, s.Secure, func(_ int, c *Conn) {
+			c.Request()
+			c.Say(ok("x"))
+			c.Gone()
+		})
+		client := sub.client(srv)
+		if _, _, err := get(context.Background(), client, post("{}")); err != nil { // connects
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
-		_, _, err := get(ctx, sub.client(srv), post("{}"))
+		_, _, err := get(ctx, client, post("{}"))
 		sub.kind(err, upstream.Deadline, true)
 	})
 	s.Run("before", func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,22 @@ type Fixtures struct {
 	Refused []Refusal
 	// Failures are non-2xx answers of providers and what they mean.
 	Failures []Failure
+	// Finish says as what a client of the dialect sees a finish reason; nil: as
+	// what it is. (Providers of the dialect may know more of them.)
+	Finish func(llm.FinishReason) llm.FinishReason
+}
+
+// shown is a decoded answer as a client of the dialect sees it.
+func (f *Fixtures) shown(r *llm.Response) *llm.Response {
+	if f.Finish == nil {
+		return r
+	}
+	out := *r
+	out.Choices = slices.Clone(r.Choices)
+	for i := range out.Choices {
+		out.Choices[i].Finish = f.Finish(out.Choices[i].Finish)
+	}
+	return &out
 }
 
 // Sample is one body or stream.
@@ -101,4 +118,8 @@ func load(t testing.TB, dir, ext string) []Sample {
 // Run runs the suite as subtests of t.
 func Run(t *testing.T, c dialect.Codec, f Fixtures) {
 	t.Run("door", func(t *testing.T) { door(t, c, f) })
+	t.Run("requests", func(t *testing.T) { requests(t, c, f) })
+	t.Run("replies", func(t *testing.T) { replies(t, c, f) })
+	t.Run("streams", func(t *testing.T) { streams(t, c, f) })
+	t.Run("errors", func(t *testing.T) { failures(t, c, f) })
 }

@@ -197,7 +197,7 @@ func (s *streamDecoder) thinking(dst []llm.Event, n int, delta jsondoor.Value) [
 		if sig := b.Get("signature"); sig.Size() > 0 {
 			dst = s.ensure(dst, n, llm.PartThinking)
 			dst = append(dst, llm.Event{Kind: llm.EventSignature, Choice: n, Part: s.choices[n].open, Text: sig.Text()})
-			dst = s.close(dst, n, true) // what follows is another block
+			dst = s.close(dst, n) // what follows is another block
 		}
 	}
 	return dst

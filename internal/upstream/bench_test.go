@@ -16,23 +16,29 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // benchEnv makes the test binary a server, so that its CPU time is not counted
 // as the client's.
 const benchEnv = "FREEHOLD_UPSTREAM_BENCH_SERVER"
 
-// BenchServe runs the server if this process was started as one.
-func BenchServe() bool {
-	if os.Getenv(benchEnv) == "" {
-		return false
+func TestMain(m *testing.M) {
+	if os.Getenv(benchEnv) != "" {
+		benchServe()
 	}
+	goleak.VerifyTestMain(m)
+}
+
+// benchServe answers until the parent process is gone.
+func benchServe() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(ln.Addr())
-	go func() { // ends with the parent
+	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()

@@ -24,7 +24,7 @@ const (
 	AuthAPIKey  Auth = "api-key"   // api-key: KEY (Azure OpenAI)
 )
 
-// Timeouts are the limits of one call. 0 takes the next outer value; the
+// Timeouts are the limits of one call. 0 or less takes the next outer value; the
 // outermost are DefaultTimeouts. The total is the context's.
 type Timeouts struct {
 	Connect time.Duration // name, connection, proxy and TLS together
@@ -38,7 +38,7 @@ var DefaultTimeouts = Timeouts{Connect: 3 * time.Second, Head: 30 * time.Second,
 // over fills t's zeros from outer.
 func (t Timeouts) over(outer Timeouts) Timeouts {
 	pick := func(a, b time.Duration) time.Duration {
-		if a != 0 {
+		if a > 0 {
 			return a
 		}
 		return b

@@ -28,6 +28,7 @@ type transport struct {
 
 func newTransport(ep *endpoint, t *Target, conf *tls.Config) *transport {
 	dial := dialer(ep.networks)
+	abandoned := max(ep.timeouts.Connect, 30*time.Second)
 	head, idle, ttl := t.MaxHead, t.MaxIdle, t.IdleTimeout
 	if head == 0 {
 		head = 64 << 10
@@ -48,7 +49,7 @@ func newTransport(ep *endpoint, t *Target, conf *tls.Config) *transport {
 		MaxResponseHeaderBytes: int64(head),
 		WriteBufferSize:        16 << 10,
 		ReadBufferSize:         16 << 10,
-		TLSHandshakeTimeout:    ep.timeouts.Connect,
+		TLSHandshakeTimeout:    abandoned,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, r *http.Response) error {
 			if r.StatusCode != http.StatusOK {
@@ -57,10 +58,10 @@ func newTransport(ep *endpoint, t *Target, conf *tls.Config) *transport {
 			return nil
 		},
 	}
-	// A dial outlives the call that began it (net/http keeps it for the next
-	// one), so it needs its own limit.
-	rt.DialContext = func(ctx context.Context, network, addr string) (c net.Conn, err error) {
-		ctx, cancel := context.WithTimeout(ctx, ep.timeouts.Connect)
+	// Each call's own limit is held by its watch. A dial outlives the call that
+	// began it (net/http keeps it for the next one), so it needs another.
+	rt.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, abandoned)
 		defer cancel()
 		return dial(ctx, network, addr)
 	}

@@ -16,7 +16,7 @@ type builder struct {
 	anchors map[string]*node // nil while the anchor's own value is being read
 	toks    token.Tokens
 	next    map[*token.Token]int // index of the token after
-	full    bool                 // the bound on nodes was hit and told
+	full    bool                 // a bound was hit and told: the tree is not whole
 }
 
 func (b *builder) index(toks token.Tokens) {
@@ -54,67 +54,93 @@ func (b *builder) item(key string, n ast.Node, depth int) *entry {
 
 // span is the byte range of a value as written.
 func (b *builder) span(n ast.Node) (start, end int) {
+	if n == nil {
+		return 0, 0
+	}
+	start = b.doc.offset(at(first(n)))
+	return start, max(start, b.end(n))
+}
+
+// first is the token a value begins with.
+func first(n ast.Node) *token.Token {
+	for {
+		switch v := n.(type) {
+		case *ast.MappingNode:
+			if v.IsFlowStyle || len(v.Values) == 0 {
+				return v.Start
+			}
+			n = v.Values[0]
+		case *ast.MappingValueNode:
+			n = v.Key
+		case *ast.MappingKeyNode:
+			return v.Start
+		case *ast.SequenceNode:
+			return v.Start
+		case *ast.AnchorNode:
+			return v.Start
+		case *ast.AliasNode:
+			return v.Start
+		case *ast.TagNode:
+			return v.Start
+		case *ast.LiteralNode:
+			return v.Start
+		default:
+			return n.GetToken()
+		}
+	}
+}
+
+// end is the byte offset behind a value. It follows the last member down, so
+// its cost is the depth.
+func (b *builder) end(n ast.Node) int {
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		if n.IsFlowStyle {
-			return b.doc.offset(at(n.Start)), b.endOf(n.End)
+		switch {
+		case n.IsFlowStyle:
+			return b.endOf(n.End)
+		case len(n.Values) > 0:
+			return b.end(n.Values[len(n.Values)-1])
 		}
-		if len(n.Values) == 0 {
-			return b.tokenSpan(n.GetToken())
-		}
-		start, _ = b.span(n.Values[0])
-		_, end = b.span(n.Values[len(n.Values)-1])
-		return start, end
 	case *ast.MappingValueNode:
-		start, _ = b.span(n.Key)
 		if b.implicit(n.Value) {
-			return start, b.endOf(n.Start)
+			return b.endOf(n.Start)
 		}
-		_, end = b.span(n.Value)
-		return start, max(start, end)
+		return max(b.endOf(n.Start), b.end(n.Value))
 	case *ast.MappingKeyNode:
-		return b.doc.offset(at(n.Start)), b.endOf(n.Value.GetToken())
+		return b.endOf(n.Value.GetToken())
 	case *ast.SequenceNode:
-		if n.IsFlowStyle {
-			return b.doc.offset(at(n.Start)), b.endOf(n.End)
-		}
-		start = b.doc.offset(at(n.Start))
-		if len(n.Values) == 0 {
-			return start, start
+		switch {
+		case n.IsFlowStyle:
+			return b.endOf(n.End)
+		case len(n.Values) == 0:
+			return b.doc.offset(at(n.Start))
 		}
 		last := n.Values[len(n.Values)-1]
 		if b.implicit(last) {
-			return start, b.endOf(n.Entries[len(n.Entries)-1].Start)
+			return b.endOf(n.Entries[len(n.Entries)-1].Start)
 		}
-		_, end = b.span(last)
-		return start, end
+		return b.end(last)
 	case *ast.AnchorNode:
-		_, end = b.span(n.Value)
-		return b.doc.offset(at(n.Start)), max(end, b.endOf(n.Name.GetToken()))
-	case *ast.AliasNode:
-		return b.doc.offset(at(n.Start)), b.endOf(n.Value.GetToken())
-	case *ast.TagNode:
-		start = b.doc.offset(at(n.Start))
-		if n.Value == nil {
-			return start, b.endOf(n.Start)
+		end := b.endOf(n.Name.GetToken())
+		if b.implicit(n.Value) {
+			return end
 		}
-		_, end = b.span(n.Value)
-		return start, end
+		return max(end, b.end(n.Value))
+	case *ast.AliasNode:
+		return b.endOf(n.Value.GetToken())
+	case *ast.TagNode:
+		if b.implicit(n.Value) {
+			return b.endOf(n.Start)
+		}
+		return b.end(n.Value)
 	case *ast.LiteralNode:
-		start = b.doc.offset(at(n.Start))
-		end = b.endOf(n.Start)
+		end := b.endOf(n.Start)
 		if i, ok := b.next[n.Start]; ok && i < len(b.toks) && n.Value != nil && b.toks[i] == n.Value.GetToken() {
 			end = max(end, b.endOf(b.toks[i]))
 		}
-		return start, end
-	case nil:
-		return 0, 0
+		return end
 	}
-	return b.tokenSpan(n.GetToken())
-}
-
-func (b *builder) tokenSpan(t *token.Token) (start, end int) {
-	return b.doc.offset(at(t)), b.endOf(t)
+	return b.endOf(n.GetToken())
 }
 
 // implicit reports a value that is not written at all.
@@ -135,7 +161,11 @@ func (b *builder) value(n ast.Node, depth int) *node {
 	}
 	out := &node{pos: at(n.GetToken()), size: 1}
 	out.start, out.end = b.span(n)
+	if b.full {
+		return out
+	}
 	if depth > maxDepth {
+		b.full = true
 		b.rep.errorf(out.pos, "", "nested deeper than %d levels", maxDepth)
 		return out
 	}
@@ -224,7 +254,6 @@ func (b *builder) adopt(n *node, e *entry) {
 			b.full = true
 			b.rep.errorf(e.pos, "aliases multiply what they stand for", "the file stands for more than %d values", maxNodes)
 		}
-		n.size, e.value = 1, &node{kind: kindNull, pos: e.pos, size: 1}
 	}
 }
 

@@ -200,7 +200,9 @@ func (d *document) build(rep *report) {
 		}
 		root = b.item("", doc.Body, 0)
 	}
-	d.root = root
+	if !b.full {
+		d.root = root
+	}
 }
 
 // syntaxError turns the parser's error into a diagnostic.

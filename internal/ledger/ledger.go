@@ -194,8 +194,8 @@ func journalID(dir string) (string, error) {
 // known of the request by then; attempts that ended carry their outcome. Should
 // the process die before End, this is what the ledger will say.
 //
-// On an error nothing is on record, and nothing may be sent. The row is not
-// kept; it must not change during the call.
+// On an error the attempt must not be sent: it may not be on record. The row is
+// not kept; it must not change during the call.
 func (l *Ledger) Begin(r *Row) error { return l.record(kindBegin, r) }
 
 // End puts the whole row of a request on record, once for each request, those

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,13 @@ func open(t testing.TB, dir string, s ledger.Store, opts ledger.Options) *ledger
 	return l
 }
 
+// small returns a row of few bytes, for tests that go through all of them.
+func small(n int, outcome ledger.Outcome) *ledger.Row {
+	r := &ledger.Row{ID: fmt.Sprint("request-", n), Time: time.UnixMicro(1), Outcome: outcome, Attempts: []ledger.Attempt{{N: 1}}}
+	r.Attempts[0].Outcome = outcome
+	return r
+}
+
 // begun returns the row of request n as it is when its first attempt begins.
 func begun(n int) *ledger.Row {
 	r := storetest.Row(n)
@@ -97,7 +105,7 @@ func crash(t testing.TB, dir string) string {
 	return copied
 }
 
-// recover opens what a crash left and returns what is stored then, and the log.
+// recovered opens what a crash left and returns what is stored then, and the log.
 func recovered(t testing.TB, dir string) (*storetest.Memory, string) {
 	t.Helper()
 	var log bytes.Buffer
@@ -144,6 +152,7 @@ func TestRowsReachTheStoreByThemselves(t *testing.T) {
 	for n := range 3 {
 		must(t, l.End(storetest.Row(n)))
 		for len(stored(t, s)) != n+1 { // until the test's deadline
+			runtime.Gosched()
 		}
 	}
 }
@@ -211,10 +220,10 @@ func TestTornTail(t *testing.T) {
 	}
 	var records []record
 	for n := range 3 {
-		must(t, l.Begin(begun(n)))
-		records = append(records, record{size(), begun(n).ID, ledger.Unknown})
-		must(t, l.End(storetest.Row(n)))
-		records = append(records, record{size(), begun(n).ID, ledger.OK})
+		must(t, l.Begin(small(n, "")))
+		records = append(records, record{size(), small(n, "").ID, ledger.Unknown})
+		must(t, l.End(small(n, ledger.OK)))
+		records = append(records, record{size(), small(n, "").ID, ledger.OK})
 	}
 	whole, err := os.ReadFile(segment)
 	must(t, err)
@@ -254,7 +263,7 @@ func TestDamage(t *testing.T) {
 	name := "0000000000000001.segment"
 	var ends []int64
 	for n := range 3 {
-		must(t, l.End(storetest.Row(n)))
+		must(t, l.End(small(n, ledger.OK)))
 		info, err := os.Stat(filepath.Join(dir, name))
 		must(t, err)
 		ends = append(ends, info.Size())
@@ -268,7 +277,7 @@ func TestDamage(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(bad, name), data, 0o600))
 		s, log := recovered(t, bad)
 		rows := stored(t, s)
-		if len(rows) != 2 || rows[storetest.Row(1).ID] != nil {
+		if len(rows) != 2 || rows[small(1, "").ID] != nil {
 			t.Fatalf("byte %d changed: %d rows", at, len(rows))
 		}
 		place := fmt.Sprintf("file=%s offset=%d bytes=%d", filepath.Join(bad, name), ends[0], ends[1]-ends[0])
@@ -355,6 +364,20 @@ func TestStoreThatFailsMakesTheJournalGrow(t *testing.T) {
 	}
 	if st := l.Stats(); st.Backlog != 0 || st.Lag != 0 || st.Segments > 2 {
 		t.Errorf("stats: %+v", st)
+	}
+}
+
+func TestStoreThatComesBackIsFilled(t *testing.T) {
+	s := storetest.NewMemory()
+	l := open(t, t.TempDir(), s, ledger.Options{Interval: time.Millisecond})
+	s.Fail(errors.New("disk full"))
+	must(t, l.End(storetest.Row(1)))
+	if err := l.Sync(t.Context()); err == nil {
+		t.Error("Sync with a store that fails: no error")
+	}
+	s.Fail(nil)
+	for len(stored(t, s)) != 1 { // until the test's deadline
+		runtime.Gosched()
 	}
 }
 

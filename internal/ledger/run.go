@@ -28,20 +28,26 @@ func (l *Ledger) run(d *drainer) {
 	prune := time.NewTimer(0)
 	defer prune.Stop()
 	backoff := l.opts.Interval
+	drain := func() error {
+		err := l.drain(ctx, d)
+		if err == nil {
+			backoff = l.opts.Interval
+			return nil
+		}
+		backoff = min(2*backoff, maxBackoff)
+		due.Reset(backoff)
+		l.opts.Log.Error("the ledger's store took no rows; they wait in the journal", "error", err, "retry_in", backoff)
+		return err
+	}
 	for {
 		select {
 		case <-l.wake:
 			due.Reset(l.opts.Interval)
 		case <-due.C:
-			if err := l.drain(ctx, d); err != nil {
-				backoff = min(2*backoff, maxBackoff)
-				l.opts.Log.Error("the ledger's store took no rows; they wait in the journal", "error", err, "retry_in", backoff)
-				due.Reset(backoff)
-				continue
-			}
-			backoff = l.opts.Interval
+			// An error is logged, and tried again.
+			_ = drain()
 		case reply := <-l.syncs:
-			reply <- l.drain(ctx, d)
+			reply <- drain()
 		case <-prune.C:
 			prune.Reset(l.prune(ctx))
 		case <-l.stop:

@@ -7,21 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"freehold/internal/ledger"
 )
 
 // Ledger keeps the ledger's rows and rollups in the state file. It implements
 // [ledger.Store].
-type Ledger struct{ db *DB }
+type Ledger struct {
+	db         *DB
+	statements *statements // nil until the first Apply
+}
 
 var _ ledger.Store = (*Ledger)(nil)
 
 // NewLedger returns the ledger's store in db.
-func NewLedger(db *DB) *Ledger { return &Ledger{db} }
+func NewLedger(db *DB) *Ledger { return &Ledger{db: db} }
 
 const (
 	positionName = "ledger_position/" // in meta, followed by the journal's id
@@ -62,15 +67,35 @@ func setMeta(ctx context.Context, tx *sql.Tx, name, value string) error {
 
 // Apply implements [ledger.Store].
 func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
-	return l.db.Tx(ctx, func(tx *sql.Tx) error {
-		rows, err := unknown(ctx, tx, b.Rows)
+	if l.statements == nil {
+		// Before the transaction, which takes the one writing connection.
+		s, err := prepare(ctx, l.db.write)
 		if err != nil {
 			return err
 		}
-		if err := insertRows(ctx, tx, rows); err != nil {
+		l.statements = s
+	}
+	// Rows that are known come only after a crash at the wrong moment or from
+	// a restored file, so they are looked for only once they are in the way.
+	err := l.apply(ctx, b, false)
+	if e := new(sqlite.Error); errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
+		err = l.apply(ctx, b, true)
+	}
+	return err
+}
+
+func (l *Ledger) apply(ctx context.Context, b ledger.Batch, again bool) error {
+	return l.db.Tx(ctx, func(tx *sql.Tx) (err error) {
+		rows := b.Rows
+		if again {
+			if rows, err = unknown(ctx, tx, rows); err != nil {
+				return err
+			}
+		}
+		if err := l.statements.insert(ctx, tx, rows); err != nil {
 			return err
 		}
-		if err := addRollups(ctx, tx, ledger.RollUp(rows)); err != nil {
+		if err := l.statements.addRollups(ctx, tx, ledger.RollUp(rows)); err != nil {
 			return err
 		}
 		if b.Journal == "" {
@@ -82,140 +107,33 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 
 // unknown returns the rows whose ids the table does not have, one of each id.
 func unknown(ctx context.Context, tx *sql.Tx, rows []*ledger.Row) ([]*ledger.Row, error) {
-	seen := make(map[string]bool, len(rows))
-	for chunk := range slices.Chunk(rows, insertChunk) {
-		ids := make([]any, len(chunk))
-		for i, r := range chunk {
-			ids[i] = r.ID
-		}
-		found, err := tx.QueryContext(ctx, `SELECT id FROM requests WHERE id IN (`+list("?", len(ids))+`)`, ids...)
-		if err != nil {
-			return nil, fmt.Errorf("look for known requests: %w", err)
-		}
-		for found.Next() {
-			var id string
-			if err := found.Scan(&id); err != nil {
-				return nil, errors.Join(err, found.Close())
-			}
-			seen[id] = true
-		}
-		if err := errors.Join(found.Err(), found.Close()); err != nil {
-			return nil, fmt.Errorf("look for known requests: %w", err)
-		}
-	}
 	fresh := make([]*ledger.Row, 0, len(rows))
+	seen := make(map[string]bool, len(rows))
 	for _, r := range rows {
-		if !seen[r.ID] {
-			seen[r.ID] = true
+		if seen[r.ID] {
+			continue
+		}
+		seen[r.ID] = true
+		var known bool
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM requests WHERE id = ?)`, r.ID).Scan(&known)
+		if err != nil {
+			return nil, fmt.Errorf("look for request %s: %w", r.ID, err)
+		}
+		if !known {
 			fresh = append(fresh, r)
 		}
 	}
 	return fresh, nil
 }
 
-// insertChunk is how many rows one statement inserts: enough for the cost of a
-// statement not to matter.
-const insertChunk = 32
-
-// inserter collects the rows of a table and inserts them in chunks.
-type inserter struct {
-	ctx     context.Context
-	tx      *sql.Tx
-	into    string // INSERT INTO table (columns) VALUES
-	columns int
-	args    []any
-	full    *sql.Stmt // for a whole chunk
-}
-
-func (in *inserter) add(values ...any) error {
-	in.args = append(in.args, values...)
-	if len(in.args) < insertChunk*in.columns {
-		return nil
-	}
-	if in.full == nil {
-		stmt, err := in.tx.PrepareContext(in.ctx, in.statement(insertChunk))
-		if err != nil {
-			return err
-		}
-		in.full = stmt
-	}
-	_, err := in.full.ExecContext(in.ctx, in.args...)
-	in.args = in.args[:0]
-	return err
-}
-
-// flush inserts what does not fill a chunk.
-func (in *inserter) flush() error {
-	if len(in.args) == 0 {
-		return nil
-	}
-	_, err := in.tx.ExecContext(in.ctx, in.statement(len(in.args)/in.columns), in.args...)
-	return err
-}
-
-func (in *inserter) statement(rows int) string {
-	return in.into + list("("+list("?", in.columns)+")", rows)
-}
-
-func list(item string, n int) string {
-	return strings.TrimSuffix(strings.Repeat(item+",", n), ",")
-}
-
-func insertRows(ctx context.Context, tx *sql.Tx, rows []*ledger.Row) error {
-	var seq int64
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM requests`).Scan(&seq); err != nil {
-		return fmt.Errorf("insert requests: %w", err)
-	}
-	requests := inserter{ctx: ctx, tx: tx, columns: 19, into: `INSERT INTO requests VALUES `}
-	attempts := inserter{ctx: ctx, tx: tx, columns: 9, into: `INSERT INTO attempts VALUES `}
-	for _, r := range rows {
-		seq++
-		record, err := r.AppendBinary(nil)
-		if err != nil {
-			return fmt.Errorf("insert request %s: %w", r.ID, err)
-		}
-		var cost any
-		if r.Cost.Valid {
-			cost = r.Cost.Decimal.String()
-		}
-		err = requests.add(seq, r.ID, r.Time.UnixMicro(), r.KeyID, r.Workload, r.Asked, r.Model,
-			r.Deployment, r.Provider, r.Stream, r.Status, string(r.Outcome),
-			r.Tokens.In, r.Tokens.Out, r.Tokens.Estimated, cost,
-			r.FirstToken.Microseconds(), r.Total.Microseconds(), record)
-		if err != nil {
-			return fmt.Errorf("insert requests: %w", err)
-		}
-		for i := range r.Attempts {
-			a := &r.Attempts[i]
-			err := attempts.add(seq, i+1, a.Deployment, a.Provider, a.Start.UnixMicro(),
-				a.Total.Microseconds(), string(a.Outcome), a.Fault, a.Status)
-			if err != nil {
-				return fmt.Errorf("insert attempts: %w", err)
-			}
-		}
-	}
-	if err := errors.Join(requests.flush(), attempts.flush()); err != nil {
-		return fmt.Errorf("insert requests: %w", err)
-	}
-	return nil
-}
-
-// Flush implements [ledger.Store]. A commit that is synchronous carries all
-// earlier ones along: they are before it in the write-ahead log.
-func (l *Ledger) Flush(ctx context.Context) (err error) {
-	conn, err := l.db.write.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("flush the ledger: %w", err)
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if _, err := conn.ExecContext(ctx, `PRAGMA synchronous = FULL`); err != nil {
-		return fmt.Errorf("flush the ledger: %w", err)
-	}
-	_, err = conn.ExecContext(ctx,
-		`INSERT INTO meta VALUES ('ledger_flushes', 1) ON CONFLICT DO UPDATE SET value = value + 1`)
-	if _, back := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA synchronous = NORMAL`); back != nil {
-		err = errors.Join(err, back)
-	}
+// Flush implements [ledger.Store]. A commit that is on disk carries all earlier
+// ones along: they are before it in the write-ahead log.
+func (l *Ledger) Flush(ctx context.Context) error {
+	err := l.db.durableTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx,
+			`INSERT INTO meta VALUES ('ledger_flushes', 1) ON CONFLICT DO UPDATE SET value = value + 1`)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("flush the ledger: %w", err)
 	}

@@ -20,19 +20,8 @@ const rollupSums = `requests, streams, attempts, seams,
 
 // addRollups adds sums to the rollups that the table has. Histograms and
 // decimals do not add up in SQL, so each is read and written back.
-func addRollups(ctx context.Context, tx *sql.Tx, sums map[ledger.RollupKey]*ledger.Sums) (err error) {
-	get, err := tx.PrepareContext(ctx, `SELECT `+rollupSums+` FROM rollups
-		WHERE hour = ? AND workload = ? AND model = ? AND provider = ? AND key_id = ? AND outcome = ?`)
-	if err != nil {
-		return fmt.Errorf("rollups: %w", err)
-	}
-	defer func() { err = errors.Join(err, get.Close()) }()
-	put, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO rollups VALUES (`+list("?", 23)+`)`)
-	if err != nil {
-		return fmt.Errorf("rollups: %w", err)
-	}
-	defer func() { err = errors.Join(err, put.Close()) }()
-
+func (st *statements) addRollups(ctx context.Context, tx *sql.Tx, sums map[ledger.RollupKey]*ledger.Sums) error {
+	get, put := tx.StmtContext(ctx, st.getRollup), tx.StmtContext(ctx, st.putRollup)
 	for key, s := range sums {
 		where := []any{
 			key.Hour.UnixMicro(), key.Workload, key.Model, key.Provider, key.KeyID, string(key.Outcome),

@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 
+	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/jsondoor"
 	"freehold/internal/llm"
@@ -149,8 +148,11 @@ func message(f *fault.Error) string {
 func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
 	typ, msg := parseError(body)
 	f := classify(status, typ, msg)
-	f.ProviderStatus, f.ProviderCode, f.ProviderBody = status, typ, body
-	f.RetryAfter = retryAfter(h)
+	f.ProviderStatus, f.ProviderCode = status, typ
+	if typ != "" { // an envelope of this dialect, not a proxy's page
+		f.ProviderBody = []byte(dialect.Mask(string(body)))
+	}
+	f.RetryAfter = dialect.RetryAfter(h)
 	return f
 }
 
@@ -256,44 +258,10 @@ func parseError(body []byte) (typ, msg string) {
 		if json.Unmarshal(e.Error, &in) != nil {
 			_ = json.Unmarshal(e.Error, &in.Message) // {"error": "text"}, or nothing to read
 		}
-		return in.Type, clip(in.Message)
+		return in.Type, dialect.Message(in.Message)
 	}
-	if len(body) > 0 && body[0] != '<' && utf8.Valid(body) {
-		return "", clip(strings.TrimSpace(string(body)))
+	if len(body) > 0 && body[0] != '<' {
+		return "", dialect.Message(string(body))
 	}
 	return "", ""
-}
-
-// clip bounds a provider's text that goes into our messages and logs.
-func clip(s string) string {
-	const limit = 1000
-	if len(s) <= limit {
-		return s
-	}
-	s = s[:limit]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s + "..."
-}
-
-// retryAfter reads retry-after-ms, else Retry-After in seconds or as a date,
-// which is taken relative to the answer's own Date.
-func retryAfter(h http.Header) time.Duration {
-	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e12 {
-		return time.Duration(ms * float64(time.Millisecond))
-	}
-	v := h.Get("Retry-After")
-	if s, err := strconv.ParseFloat(v, 64); err == nil && s > 0 && s < 1e9 {
-		return time.Duration(s * float64(time.Second))
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return max(0, at.Sub(now))
 }

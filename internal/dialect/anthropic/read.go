@@ -27,11 +27,35 @@ func (Codec) Read(op llm.Operation, raw []byte) (*dialect.Body, error) {
 		return nil, f
 	}
 	c := checker{facts: llm.Facts{IncludeUsage: true}}
-	if err := c.request(op, d.Root()); err != nil {
+	if p := c.request(op, d.Root()); p != nil {
 		d.Release()
-		return nil, err
+		return nil, invalid(p.path, p.why)
 	}
 	return &dialect.Body{Op: op, Raw: raw, Facts: c.facts, Index: d}, nil
+}
+
+// problem says what is wrong with a request, and where. Paths are made only
+// when something is.
+type problem struct{ path, why string }
+
+func wrong(path, why string) *problem { return &problem{path, why} }
+
+// under puts a member's name in front of the path.
+func (p *problem) under(name string) *problem {
+	switch {
+	case p == nil:
+	case p.path == "":
+		p.path = name
+	case name != "":
+		p.path = name + "." + p.path
+	}
+	return p
+}
+
+// in puts a place in a list in front of the path, as the API writes it:
+// messages.0.content.
+func (p *problem) in(list string, i int) *problem {
+	return p.under(strconv.Itoa(i)).under(list)
 }
 
 // checker validates a request and collects its facts on the way.
@@ -42,13 +66,13 @@ type checker struct {
 
 func (c *checker) uses(f llm.Features) { c.facts.Features |= f }
 
-func (c *checker) request(op llm.Operation, root jsondoor.Value) error {
+func (c *checker) request(op llm.Operation, root jsondoor.Value) *problem {
 	if root.Kind() != jsondoor.Object {
-		return invalid("body", "Input should be a valid object")
+		return wrong("body", "Input should be a valid object")
 	}
 	var messages, model, limit jsondoor.Value
 	for v := root.First(); v.Exists(); v = v.Next() {
-		var err error
+		var err *problem
 		switch v.Name() {
 		case "model":
 			model = v
@@ -79,18 +103,18 @@ func (c *checker) request(op llm.Operation, root jsondoor.Value) error {
 		case "stream":
 			on, ok := v.Bool()
 			if v.Present() && !ok {
-				err = invalid("stream", "Input should be a valid boolean")
+				err = wrong("stream", "Input should be a valid boolean")
 			}
 			if c.facts.Stream = on; on {
 				c.uses(llm.FeatureStream)
 			}
 		case "temperature", "top_p":
 			if _, ok := v.Float(); v.Present() && !ok {
-				err = invalid(v.Name(), "Input should be a valid number")
+				err = wrong(v.Name(), "Input should be a valid number")
 			}
 		case "top_k":
 			if _, ok := v.Int(); v.Present() && !ok {
-				err = invalid("top_k", "Input should be a valid integer")
+				err = wrong("top_k", "Input should be a valid integer")
 			}
 		case "metadata":
 			err = want(v, "metadata", jsondoor.Object)
@@ -107,17 +131,17 @@ func (c *checker) request(op llm.Operation, root jsondoor.Value) error {
 		need bool
 	}{{"model", model, true}, {"messages", messages, true}, {"max_tokens", limit, op == llm.Chat}} {
 		if m.need && !m.v.Exists() {
-			return invalid(m.name, "Field required")
+			return wrong(m.name, "Field required")
 		}
 	}
 	if model.Kind() != jsondoor.String || model.Size() == 0 {
-		return invalid("model", "Input should be a non-empty string")
+		return wrong("model", "Input should be a non-empty string")
 	}
 	c.facts.Model = model.Text()
 	if limit.Exists() {
 		n, ok := limit.Int()
 		if !ok || n < 0 {
-			return invalid("max_tokens", "Input should be a valid integer, 0 or more")
+			return wrong("max_tokens", "Input should be a valid integer, 0 or more")
 		}
 		c.facts.MaxTokens = n
 	}
@@ -125,53 +149,52 @@ func (c *checker) request(op llm.Operation, root jsondoor.Value) error {
 }
 
 // want checks the type of a member that may be absent or null.
-func want(v jsondoor.Value, name string, k jsondoor.Kind) error {
+func want(v jsondoor.Value, name string, k jsondoor.Kind) *problem {
 	if v.Present() && v.Kind() != k {
-		return invalid(name, "Input should be "+k.String())
+		return wrong(name, "Input should be "+k.String())
 	}
 	return nil
 }
 
-func (c *checker) system(v jsondoor.Value) error {
+func (c *checker) system(v jsondoor.Value) *problem {
 	switch v.Kind() {
 	case jsondoor.String:
 		c.text(v, true)
 		return nil
 	case jsondoor.Array:
-		return c.blocks(v, "system", true)
+		return c.blocks(v, true).under("system")
 	}
 	return want(v, "system", jsondoor.String)
 }
 
-func (c *checker) messages(v jsondoor.Value) error {
+func (c *checker) messages(v jsondoor.Value) *problem {
 	if v.Kind() != jsondoor.Array {
-		return invalid("messages", "Input should be a valid array")
+		return wrong("messages", "Input should be a valid array")
 	}
 	i, first := 0, true
 	for m := v.First(); m.Exists(); m = m.Next() {
-		name := "messages." + strconv.Itoa(i)
 		if m.Kind() != jsondoor.Object {
-			return invalid(name, "Input should be a valid object")
+			return wrong("", "Input should be a valid object").in("messages", i)
 		}
 		role, content := m.Get("role"), m.Get("content")
 		switch {
 		case !role.Exists():
-			return invalid(name+".role", "Field required")
+			return wrong("role", "Field required").in("messages", i)
 		case !content.Exists():
-			return invalid(name+".content", "Field required")
+			return wrong("content", "Field required").in("messages", i)
 		case !role.Is("user") && !role.Is("assistant") && !role.Is("system"):
-			return invalid(name+".role", "Input should be 'user', 'assistant' or 'system'")
+			return wrong("role", "Input should be 'user', 'assistant' or 'system'").in("messages", i)
 		}
 		opening := first && role.Is("user")
 		switch content.Kind() {
 		case jsondoor.String:
 			c.text(content, opening)
 		case jsondoor.Array:
-			if err := c.blocks(content, name+".content", opening); err != nil {
-				return err
+			if err := c.blocks(content, opening); err != nil {
+				return err.under("content").in("messages", i)
 			}
 		default:
-			return invalid(name+".content", "Input should be a valid string or array")
+			return wrong("content", "Input should be a valid string or array").in("messages", i)
 		}
 		first = first && !opening
 		if !m.Next().Exists() && role.Is("assistant") {
@@ -180,7 +203,7 @@ func (c *checker) messages(v jsondoor.Value) error {
 		i++
 	}
 	if i == 0 {
-		return invalid("messages", "at least one message is required")
+		return wrong("messages", "at least one message is required")
 	}
 	c.facts.Conversation = c.first.Key()
 	return nil
@@ -194,64 +217,62 @@ func (c *checker) text(v jsondoor.Value, opening bool) {
 	}
 }
 
-func (c *checker) blocks(v jsondoor.Value, name string, opening bool) error {
-	i, calls := 0, 0
-	for b := v.First(); b.Exists(); b = b.Next() {
-		where := name + "." + strconv.Itoa(i)
-		i++
+func (c *checker) blocks(v jsondoor.Value, opening bool) *problem {
+	calls := 0
+	for b, i := v.First(), 0; b.Exists(); b, i = b.Next(), i+1 {
 		if b.Kind() != jsondoor.Object {
-			return invalid(where, "Input should be a valid object")
+			return wrong("", "Input should be a valid object").in("", i)
 		}
 		kind := b.Get("type")
 		if kind.Kind() != jsondoor.String {
-			return invalid(where+".type", "Field required")
+			return wrong("type", "Field required").in("", i)
 		}
 		if b.Get("cache_control").Present() {
 			c.uses(llm.FeatureCacheControl)
 		}
-		var err error
+		var err *problem
 		switch string(kind.Bytes()) {
 		case "text":
-			err = need(b, where, "text", jsondoor.String)
+			err = need(b, "text", jsondoor.String)
 			c.text(b.Get("text"), opening)
 		case "image":
 			c.uses(llm.FeatureImages)
-			err = need(b, where, "source", jsondoor.Object)
+			err = need(b, "source", jsondoor.Object)
 			c.source(b, opening)
 		case "document":
 			c.uses(llm.FeatureDocuments)
-			err = need(b, where, "source", jsondoor.Object)
+			err = need(b, "source", jsondoor.Object)
 			c.source(b, opening)
 		case "search_result":
 			c.uses(llm.FeatureDocuments)
 			c.facts.TextBytes += len(b.Raw())
 		case "thinking":
 			c.uses(llm.FeatureThinking)
-			err = need(b, where, "thinking", jsondoor.String)
+			err = need(b, "thinking", jsondoor.String)
 			c.text(b.Get("thinking"), false)
 		case "redacted_thinking":
 			c.uses(llm.FeatureThinking)
-			err = need(b, where, "data", jsondoor.String)
+			err = need(b, "data", jsondoor.String)
 		case "tool_use":
 			if calls++; calls > 1 {
 				c.uses(llm.FeatureParallelTools)
 			}
 			c.uses(llm.FeatureTools)
 			c.facts.TextBytes += len(b.Get("input").Raw())
-			if err = need(b, where, "id", jsondoor.String); err == nil {
-				if err = need(b, where, "name", jsondoor.String); err == nil {
-					err = need(b, where, "input", jsondoor.Object)
+			if err = need(b, "id", jsondoor.String); err == nil {
+				if err = need(b, "name", jsondoor.String); err == nil {
+					err = need(b, "input", jsondoor.Object)
 				}
 			}
 		case "tool_result":
 			c.uses(llm.FeatureTools)
-			err = c.toolResult(b, where)
+			err = c.toolResult(b)
 		default:
 			c.uses(llm.FeatureServerTools)
 			c.facts.TextBytes += len(b.Raw())
 		}
 		if err != nil {
-			return err
+			return err.in("", i)
 		}
 	}
 	return nil
@@ -268,12 +289,12 @@ func (c *checker) source(b jsondoor.Value, opening bool) {
 	}
 }
 
-func (c *checker) toolResult(b jsondoor.Value, where string) error {
-	if err := need(b, where, "tool_use_id", jsondoor.String); err != nil {
+func (c *checker) toolResult(b jsondoor.Value) *problem {
+	if err := need(b, "tool_use_id", jsondoor.String); err != nil {
 		return err
 	}
 	if _, ok := b.Get("is_error").Bool(); b.Get("is_error").Present() && !ok {
-		return invalid(where+".is_error", "Input should be a valid boolean")
+		return wrong("is_error", "Input should be a valid boolean")
 	}
 	switch content := b.Get("content"); content.Kind() {
 	case jsondoor.Missing, jsondoor.Null:
@@ -282,32 +303,29 @@ func (c *checker) toolResult(b jsondoor.Value, where string) error {
 		c.text(content, false)
 		return nil
 	case jsondoor.Array:
-		return c.blocks(content, where+".content", false)
+		return c.blocks(content, false).under("content")
 	}
-	return invalid(where+".content", "Input should be a valid string or array")
+	return wrong("content", "Input should be a valid string or array")
 }
 
 // need checks a required member of a block.
-func need(b jsondoor.Value, where, name string, k jsondoor.Kind) error {
+func need(b jsondoor.Value, name string, k jsondoor.Kind) *problem {
 	switch v := b.Get(name); {
 	case !v.Exists():
-		return invalid(where+"."+name, "Field required")
+		return wrong(name, "Field required")
 	case v.Kind() != k:
-		return invalid(where+"."+name, "Input should be "+k.String())
+		return wrong(name, "Input should be "+k.String())
 	}
 	return nil
 }
 
-func (c *checker) tools(v jsondoor.Value) error {
+func (c *checker) tools(v jsondoor.Value) *problem {
 	if err := want(v, "tools", jsondoor.Array); err != nil {
 		return err
 	}
-	i := 0
-	for t := v.First(); t.Exists(); t = t.Next() {
-		where := "tools." + strconv.Itoa(i)
-		i++
+	for t, i := v.First(), 0; t.Exists(); t, i = t.Next(), i+1 {
 		if t.Kind() != jsondoor.Object {
-			return invalid(where, "Input should be a valid object")
+			return wrong("", "Input should be a valid object").in("tools", i)
 		}
 		if t.Get("cache_control").Present() {
 			c.uses(llm.FeatureCacheControl)
@@ -318,17 +336,17 @@ func (c *checker) tools(v jsondoor.Value) error {
 			continue
 		}
 		c.uses(llm.FeatureTools)
-		if err := need(t, where, "name", jsondoor.String); err != nil {
-			return err
+		if err := need(t, "name", jsondoor.String); err != nil {
+			return err.in("tools", i)
 		}
-		if err := need(t, where, "input_schema", jsondoor.Object); err != nil {
-			return err
+		if err := need(t, "input_schema", jsondoor.Object); err != nil {
+			return err.in("tools", i)
 		}
 	}
 	return nil
 }
 
-func (c *checker) toolChoice(v jsondoor.Value) error {
+func (c *checker) toolChoice(v jsondoor.Value) *problem {
 	if err := want(v, "tool_choice", jsondoor.Object); err != nil || !v.Present() {
 		return err
 	}
@@ -337,34 +355,34 @@ func (c *checker) toolChoice(v jsondoor.Value) error {
 		c.uses(llm.FeatureToolRequired)
 	case kind.Is("tool"):
 		c.uses(llm.FeatureToolRequired)
-		return need(v, "tool_choice", "name", jsondoor.String)
+		return need(v, "name", jsondoor.String).under("tool_choice")
 	case kind.Is("auto"), kind.Is("none"):
 	default:
-		return invalid("tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")
+		return wrong("tool_choice.type", "Input should be 'auto', 'any', 'tool' or 'none'")
 	}
 	return nil
 }
 
-func (c *checker) thinking(v jsondoor.Value) error {
+func (c *checker) thinking(v jsondoor.Value) *problem {
 	if err := want(v, "thinking", jsondoor.Object); err != nil || !v.Present() {
 		return err
 	}
 	kind := v.Get("type")
 	if kind.Kind() != jsondoor.String {
-		return invalid("thinking.type", "Field required")
+		return wrong("thinking.type", "Field required")
 	}
 	if !kind.Is("disabled") {
 		c.uses(llm.FeatureThinking)
 	}
 	if n := v.Get("budget_tokens"); n.Present() {
 		if _, ok := n.Int(); !ok {
-			return invalid("thinking.budget_tokens", "Input should be a valid integer")
+			return wrong("thinking.budget_tokens", "Input should be a valid integer")
 		}
 	}
 	return nil
 }
 
-func (c *checker) outputConfig(v jsondoor.Value) error {
+func (c *checker) outputConfig(v jsondoor.Value) *problem {
 	name := v.Name()
 	if err := want(v, name, jsondoor.Object); err != nil || !v.Present() {
 		return err
@@ -375,13 +393,13 @@ func (c *checker) outputConfig(v jsondoor.Value) error {
 	return nil
 }
 
-func (c *checker) stop(v jsondoor.Value) error {
+func (c *checker) stop(v jsondoor.Value) *problem {
 	if err := want(v, "stop_sequences", jsondoor.Array); err != nil {
 		return err
 	}
 	for s := v.First(); s.Exists(); s = s.Next() {
 		if s.Kind() != jsondoor.String {
-			return invalid("stop_sequences", "Input should be an array of strings")
+			return wrong("stop_sequences", "Input should be an array of strings")
 		}
 		c.uses(llm.FeatureStop)
 	}

@@ -32,7 +32,7 @@ func readReply(op llm.Operation, body []byte) (*jsondoor.Doc, error) {
 func checkReply(op llm.Operation, root jsondoor.Value) error {
 	if root.Get("type").Is("error") {
 		e := root.Get("error")
-		f := classify(0, e.Get("type").Text(), clip(e.Get("message").Text()))
+		f := classify(0, e.Get("type").Text(), dialect.Message(e.Get("message").Text()))
 		f.ProviderCode = e.Get("type").Text()
 		return f
 	}
@@ -171,9 +171,18 @@ func (Codec) EncodeReply(r *llm.Response, op llm.Operation, v dialect.View) ([]b
 		w.String(c.StopSequence)
 	}
 	w.Key("usage")
-	writeUsage(w, r.Usage, false)
+	writeUsage(w, r.Usage, r.ServiceTier, false)
+	for _, f := range r.Extra {
+		if answerMembers[f.Name] {
+			w.Key(f.Name).Raw(f.Raw)
+		}
+	}
 	return w.EndObject().Buf, nil
 }
+
+// answerMembers are members of an answer that only this dialect has. What
+// another dialect adds to its answers means nothing to an Anthropic client.
+var answerMembers = map[string]bool{"container": true, "stop_details": true, "context_management": true, "diagnostics": true}
 
 func answerID(id string, v dialect.View) string {
 	if id != "" {
@@ -220,11 +229,11 @@ func writeAnswerBlock(w *jsondoor.Writer, p *llm.Part, f llm.FinishReason) error
 		w.Object().Key("type").String("tool_use").Key("id").String(p.ID).Key("name").String(p.Name)
 		w.Key("input").Raw([]byte(input)).EndObject()
 	case llm.PartOpaque:
-		if ownBlock(p.Opaque) {
+		// What only another dialect has (annotations, ...) decorates an answer;
+		// what a stream brought has no dialect of its own and is looked at.
+		if p.Dialect == "" && p.Name == "" && ownBlock(p.Opaque) {
 			w.Raw(withInput(p))
-			return nil
 		}
-		return noForm()
 	default:
 		return noForm()
 	}

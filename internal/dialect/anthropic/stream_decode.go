@@ -87,8 +87,8 @@ func (s *decoder) End(dst []llm.Event) ([]llm.Event, error) {
 func streamError(root jsondoor.Value, data []byte) *fault.Error {
 	e := root.Get("error")
 	typ := e.Get("type").Text()
-	f := classify(0, typ, clip(e.Get("message").Text()))
-	f.ProviderCode, f.ProviderBody = typ, clone(data)
+	f := classify(0, typ, dialect.Message(e.Get("message").Text()))
+	f.ProviderCode, f.ProviderBody = typ, []byte(dialect.Mask(string(data)))
 	return f
 }
 

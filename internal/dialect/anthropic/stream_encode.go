@@ -59,6 +59,7 @@ const (
 	waiting
 	opened
 	done
+	skipped // of another dialect: not shown
 )
 
 // resume takes over from an answer whose beginning the client has seen as
@@ -135,7 +136,7 @@ func (s *streamEncoder) End(dst []byte) []byte {
 		w.String(s.stopSeq)
 	}
 	w.EndObject().Key("usage")
-	writeUsage(w, s.usage, true)
+	writeUsage(w, s.usage, "", true)
 	dst = end(w)
 	return append(dst, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"...)
 }
@@ -158,7 +159,7 @@ func (s *streamEncoder) start(dst []byte, id, model string) []byte {
 	w.Key("message").Object().Key("id").String(answerID(id, s.view)).Key("type").String("message")
 	w.Key("role").String("assistant").Key("model").String(answerModel(model, s.view))
 	w.Key("content").Array().EndArray().Key("stop_reason").Null().Key("stop_sequence").Null().Key("usage")
-	writeUsage(w, s.usage, false)
+	writeUsage(w, s.usage, "", false)
 	w.EndObject()
 	return end(w)
 }
@@ -184,8 +185,9 @@ func (s *streamEncoder) partStart(dst []byte, e *llm.Event) ([]byte, error) {
 	switch e.PartKind {
 	case llm.PartText, llm.PartRefusal, llm.PartThinking, llm.PartRedactedThinking, llm.PartToolCall:
 	case llm.PartOpaque:
-		if !ownBlock(e.Raw) {
-			return dst, noForm()
+		if e.Name != "" || !ownBlock(e.Raw) { // another dialect's
+			p.state = skipped
+			return dst, nil
 		}
 	default:
 		return dst, noForm()
@@ -298,7 +300,7 @@ func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
 	}
 	if e.Part != s.open || s.resumed {
 		var err error
-		if dst, err = s.turnTo(dst, e); err != nil || e.Part != s.open {
+		if dst, err = s.turnTo(dst, e); err != nil || e.Part != s.open || s.open < 0 {
 			return dst, err
 		}
 	}
@@ -315,6 +317,8 @@ func (s *streamEncoder) turnTo(dst []byte, e *llm.Event) ([]byte, error) {
 	switch p.state {
 	case opened:
 		s.resumed = false
+		return dst, nil
+	case skipped:
 		return dst, nil
 	case waiting:
 		p.waiting = append(p.waiting, e.Text...)

@@ -50,10 +50,11 @@ func (t *tokens) usage() llm.Usage {
 	}
 }
 
-// writeUsage writes a usage object. With late set, input counts are written
+// writeUsage writes a usage object, with the service tier if it is one the API
+// knows. With late set, input counts are written
 // only when they are known: SDKs take those of message_delta over the ones of
 // message_start, so a 0 would erase them.
-func writeUsage(w *jsondoor.Writer, u llm.Usage, late bool) {
+func writeUsage(w *jsondoor.Writer, u llm.Usage, tier string, late bool) {
 	w.Object()
 	if !late || u.Input > 0 {
 		w.Key("input_tokens").Int(max(0, u.Input-u.CachedInput-u.CacheWrite))
@@ -63,6 +64,13 @@ func writeUsage(w *jsondoor.Writer, u llm.Usage, late bool) {
 	w.Key("output_tokens").Int(u.Output)
 	if u.Reasoning > 0 {
 		w.Key("output_tokens_details").Object().Key("thinking_tokens").Int(u.Reasoning).EndObject()
+	}
+	switch tier {
+	case "default":
+		tier = "standard" // OpenAI's word for it
+		fallthrough
+	case "standard", "priority", "batch":
+		w.Key("service_tier").String(tier)
 	}
 	w.EndObject()
 }

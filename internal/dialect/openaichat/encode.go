@@ -37,10 +37,14 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 	}
 	e.common()
 	for _, x := range r.Extra {
-		if e.foreign {
-			e.unsupported(x.Name)
-		} else if !e.members.has(x.Name) {
+		switch {
+		case !e.foreign && e.members.has(x.Name): // set from the canonical model
+		case !e.foreign:
 			e.set(x.Name, x.Raw)
+		case x.Name == "metadata": // a note, it never changes an answer
+			e.drop(x.Name)
+		default:
+			e.unsupported(x.Name)
 		}
 	}
 	if e.fail == nil {

@@ -3,7 +3,6 @@ package openaichat
 import (
 	"bytes"
 	"slices"
-	"strings"
 
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
@@ -144,6 +143,11 @@ func (m *members) adjust(t *dialect.Target, op llm.Operation, dropped []string) 
 		}
 		x.gone = true
 	}
+	if slices.Contains(q.Unsupported, imageURLs) && m.has("messages") {
+		if remoteImages(m.find("messages").raw) {
+			return dropped, unsupported(imageURLs)
+		}
+	}
 	if q.SeedField != "" {
 		m.rename("seed", q.SeedField)
 	}
@@ -155,6 +159,35 @@ func appendOnce(list []string, s string) []string {
 		return list
 	}
 	return append(list, s)
+}
+
+// imageURLs stands in Quirks.Unsupported for images by reference, which a
+// server that does not fetch them refuses. An image cannot be dropped.
+const imageURLs = "image_url"
+
+var messageList = jsondoor.ArrayOf(message)
+
+func remoteImages(raw []byte) bool {
+	d, err := jsondoor.Parse(raw, messageList)
+	if err != nil {
+		return false // the provider's to judge
+	}
+	defer d.Release()
+	for m := d.Root().First(); m.Exists(); m = m.Next() {
+		for p := m.Get("content").First(); p.Exists(); p = p.Next() {
+			if !p.Get("type").Is("image_url") {
+				continue
+			}
+			url := p.Get("image_url")
+			if url.Kind() == jsondoor.Object {
+				url = url.Get("url")
+			}
+			if !bytes.HasPrefix(url.Bytes(), []byte("data:")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // params applies what the configuration says of the model.
@@ -234,7 +267,7 @@ func withUsage(raw []byte) ([]byte, bool) {
 // neutral reports whether a parameter's value asks for nothing that would not
 // happen without it, so that leaving it out changes nothing.
 func neutral(name string, raw []byte) bool {
-	s := strings.TrimSpace(string(bytes.TrimSpace(raw)))
+	s := string(raw)
 	switch s {
 	case "null", "[]", "{}", `""`:
 		return true

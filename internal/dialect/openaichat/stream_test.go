@@ -1,0 +1,297 @@
+package openaichat_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/llm"
+	"freehold/internal/sse"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func events(t testing.TB, stream string) ([]llm.Event, error) {
+	t.Helper()
+	r, dec := sse.NewReader(strings.NewReader(stream), 0), codec.NewStreamDecoder(llm.Chat)
+	var out []llm.Event
+	for {
+		ev, err := r.Next()
+		if err != nil {
+			return dec.End(out)
+		}
+		if out, err = dec.Decode(out, ev); err != nil {
+			return out, err
+		}
+	}
+}
+
+func chunk(choice string) string {
+	return `data: {"id":"c","model":"m","created":1,"choices":[` + choice + "]}\n\n"
+}
+
+func TestRoleIsNoOutput(t *testing.T) {
+	for _, s := range []string{
+		chunk(`{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}`),
+		chunk(`{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[],"reasoning_content":"","refusal":null},"finish_reason":null}`),
+		chunk(``) + ": comment\n\n",
+		`data: {"id":"c","choices":[],"usage":{"prompt_tokens":1}}` + "\n\n",
+	} {
+		out, err := events(t, s)
+		if !fault.Is(err, fault.Cut) {
+			t.Errorf("error %v", err)
+		}
+		for i := range out {
+			if out[i].IsOutput() {
+				t.Errorf("%s is output: %+v", s, out[i])
+			}
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, s := range []string{
+		"",
+		"data: [DONE]\n\n",
+		chunk(`{"index":0,"delta":{"content":"x"},"finish_reason":null}`) + "data: [DONE]\n\n",
+		chunk(`{"index":0,"delta":{"content":"x"},"finish_reason":"stop"},{"index":1,"delta":{"content":"x"}}`) + "data: [DONE]\n\n",
+		chunk(`{"index":1,"delta":{"content":"x"},"finish_reason":"stop"}`),
+	} {
+		out, err := events(t, s)
+		if !fault.Is(err, fault.Cut) {
+			t.Errorf("%q: error %v", s, err)
+		}
+		for _, e := range out {
+			if e.Kind == llm.EventEnd {
+				t.Errorf("%q: ended", s)
+			}
+		}
+	}
+}
+
+func TestErrorInStream(t *testing.T) {
+	for in, want := range map[string]fault.Kind{
+		`data: {"error":{"message":"boom","type":"server_error"}}`:                                             fault.StreamError,
+		`data: {"error":{"message":"slow down","code":429},"choices":[]}`:                                      fault.ProviderLimit,
+		`data: {"error":{"message":"down","code":502},"choices":[{"delta":{},"finish_reason":"error"}]}`:       fault.StreamError,
+		`data: {"error":{"message":"x","code":"context_length_exceeded"}}`:                                     fault.ContextLength,
+		"event: error\ndata: {\"message\":\"boom\"}":                                                           fault.StreamError,
+		`data: {"id":"c","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"error"}]}`:             fault.StreamError,
+		`data: {"error":"plain sk-abcdefghijklmnop"}`:                                                          fault.StreamError,
+		`data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"insufficient_system_resource"}]}`:   fault.StreamError,
+		`data: {"object":"error","message":"This model's maximum context length is 5","error":{"message":""}}`: fault.StreamError,
+	} {
+		out, err := events(t, in+"\n\n"+"data: [DONE]\n\n")
+		if !fault.Is(err, fault.Cut) {
+			t.Errorf("%s: error %v", in, err)
+		}
+		var f *fault.Error
+		if n := len(out); n == 0 || out[n-1].Kind != llm.EventError || !errors.As(out[n-1].Err, &f) || f.Kind != want {
+			t.Errorf("%s: %+v", in, out)
+		} else if strings.Contains(f.Error(), "abcdefgh") {
+			t.Errorf("shows a key: %v", f)
+		}
+	}
+}
+
+func TestLateArguments(t *testing.T) {
+	out, _ := events(t, chunk(`{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g"}},{"index":0,"function":{"arguments":"{}"}}]}}`))
+	if n := len(out); out[n-1].Kind != llm.EventError || !fault.Is(out[n-1].Err, fault.Malformed) {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestStreamEncoding(t *testing.T) {
+	enc := codec.NewStreamEncoder(llm.Chat, dialect.View{Model: "ours", IncludeUsage: true, Created: 7, ID: "0190"}, nil)
+	var out []byte
+	for _, e := range []llm.Event{
+		{Kind: llm.EventStart, Model: "theirs"},
+		{Kind: llm.EventPing},
+		{Kind: llm.EventPartStart, PartKind: llm.PartThinking},
+		{Kind: llm.EventDelta, Text: "Hm"},
+		{Kind: llm.EventSignature, Text: "c2ln"},
+		{Kind: llm.EventPartStop},
+		{Kind: llm.EventPartStart, PartKind: llm.PartText, Part: 1},
+		{Kind: llm.EventDelta, Part: 1, Text: "Hi \"x\""},
+		{Kind: llm.EventPartStop, Part: 1},
+		{Kind: llm.EventPartStart, PartKind: llm.PartToolCall, Part: 2, ID: "t", Name: "f"},
+		{Kind: llm.EventDelta, Part: 2, Text: "{}"},
+		{Kind: llm.EventPartStop, Part: 2},
+		{Kind: llm.EventFinish, Finish: llm.FinishToolCalls},
+		{Kind: llm.EventUsage, Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true}},
+		{Kind: llm.EventEnd},
+	} {
+		var err error
+		if out, err = enc.Encode(out, &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out = enc.End(out)
+	want, err := os.ReadFile("testdata/encoded.sse")
+	if os.Getenv("FREEHOLD_UPDATE") != "" {
+		if err := os.WriteFile("testdata/encoded.sse", out, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if err != nil {
+		t.Fatal(err)
+	} else if diff := cmp.Diff(string(want), string(out)); diff != "" {
+		t.Error(diff)
+	}
+	if more := enc.End(nil); len(more) > 0 {
+		t.Errorf("ended twice: %s", more)
+	}
+}
+
+// Nothing is made up: no finish reason, no usage that nobody counted.
+func TestNothingMadeUp(t *testing.T) {
+	enc := codec.NewStreamEncoder(llm.Chat, dialect.View{IncludeUsage: true}, nil)
+	out, err := enc.Encode(nil, &llm.Event{Kind: llm.EventPartStart, PartKind: llm.PartText})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err = enc.Encode(out, &llm.Event{Kind: llm.EventError, Err: fault.New(fault.Cut, "cut")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = enc.End(out)
+	if s := string(out); strings.Contains(s, `"stop"`) || strings.Contains(s, "[DONE]") || strings.Contains(s, `"usage":{`) || !strings.Contains(s, `"error":{`) {
+		t.Error(s)
+	}
+}
+
+func TestRewriteEvent(t *testing.T) {
+	for _, c := range []struct {
+		in, want string
+		usage    bool
+	}{
+		{`data: {"model": "m" ,"choices":[{"delta":{"content":"\"model\":\"m\""},"model":"m"}]}`, `data: {"model": "ours" ,"choices":[{"delta":{"content":"\"model\":\"m\""},"model":"m"}]}`, false},
+		{`data: {"choices":[{"model":"m"}],"x":{"model":"m"}}`, `data: {"choices":[{"model":"m"}],"x":{"model":"m"}}`, false},
+		{`data: {"model":"m","choices":[],"usage":{"prompt_tokens":1}}`, ``, false},
+		{`data: {"model":"m","choices":[],"usage":{"prompt_tokens":1}}`, `data: {"model":"ours","choices":[],"usage":{"prompt_tokens":1}}`, true},
+		{`data: {"model":"m","choices":[],"prompt_filter_results":[]}`, `data: {"model":"ours","choices":[],"prompt_filter_results":[]}`, false},
+		{`data: {"model":"m","choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}`, `data: {"model":"ours","choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}`, false},
+		{`data: {"model":"m","choices":[{"delta":{}}],"usage":null}`, `data: {"model":"ours","choices":[{"delta":{}}],"usage":null}`, false},
+		{`data: [DONE]`, `data: [DONE]`, false},
+		{`: keep-alive`, `: keep-alive`, false},
+		{": {\"model\":\"m\"}\nid: 3\ndata: {\"model\":\"m\"}", ": {\"model\":\"m\"}\nid: 3\ndata: {\"model\":\"ours\"}", false},
+		{"data: {\"model\":\"m\",\ndata: \"a\":1}", "data: {\"model\":\"ours\",\ndata: \"a\":1}", false},
+	} {
+		ev, err := sse.NewReader(strings.NewReader(c.in+"\n\n"), 0).Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := c.want
+		if want != "" {
+			want += "\n\n"
+		}
+		got := codec.RewriteEvent([]byte("before"), ev, dialect.View{Model: "ours", IncludeUsage: c.usage})
+		if string(got) != "before"+want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.in, got, want)
+		}
+	}
+}
+
+// A provider's own refusal keeps its words, completed.
+func TestOwnWords(t *testing.T) {
+	f := codec.DecodeError(400, nil, []byte(`{"error":{"message":"bad","type":null,"code":null,"inner":{"a":1}}}`))
+	status, body := codec.EncodeError(f, "req-1")
+	want := `{"error":{"message":"bad","type":"invalid_request_error","code":"provider_rejected","inner":{"a":1},"param":null,"request_id":"req-1"}}`
+	if status != 400 || string(body) != want {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func bench(b *testing.B, body func()) {
+	b.ReportAllocs()
+	for b.Loop() {
+		body()
+	}
+}
+
+func BenchmarkStreamChunk(b *testing.B) {
+	one := []byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":"hello"},"logprobs":null,"finish_reason":null}]}` + "\n\n")
+	r := sse.NewReader(bytes.NewReader(one), 0)
+	ev, err := r.Next()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("decode", func(b *testing.B) {
+		dec := codec.NewStreamDecoder(llm.Chat)
+		var dst []llm.Event
+		bench(b, func() {
+			if dst, err = dec.Decode(dst[:0], ev); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+	b.Run("rewrite", func(b *testing.B) {
+		var dst []byte
+		bench(b, func() { dst = codec.RewriteEvent(dst[:0], ev, dialect.View{Model: "support-chat"}) })
+	})
+	b.Run("encode", func(b *testing.B) {
+		enc := codec.NewStreamEncoder(llm.Chat, dialect.View{Model: "x"}, nil)
+		var dst []byte
+		dst, _ = enc.Encode(dst, &llm.Event{Kind: llm.EventPartStart, PartKind: llm.PartText})
+		e := llm.Event{Kind: llm.EventDelta, Text: "hello"}
+		bench(b, func() { dst, _ = enc.Encode(dst[:0], &e) })
+	})
+}
+
+func BenchmarkRequest(b *testing.B) {
+	for _, size := range []int{1, 40} {
+		var messages []string
+		for range size {
+			text, _ := json.Marshal(strings.Repeat("The quick brown fox jumps over the lazy dog.\n", 20))
+			messages = append(messages, fmt.Sprintf(`{"role":"user","content":%s}`, text))
+		}
+		raw := []byte(`{"model":"support-chat","temperature":0.2,"stream":true,"messages":[` + strings.Join(messages, ",") + `]}`)
+		b.Run(fmt.Sprintf("read-forward/%dKB", size), func(b *testing.B) {
+			t := &dialect.Target{Model: "meta-llama/Llama-3.1-70B-Instruct", Stream: true, Usage: true}
+			bench(b, func() {
+				body, err := codec.Read(llm.Chat, raw)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := codec.Forward(body, t); err != nil {
+					b.Fatal(err)
+				}
+				body.Release()
+			})
+		})
+		b.Run(fmt.Sprintf("decode-encode/%dKB", size), func(b *testing.B) {
+			t := &dialect.Target{Model: "m", Stream: true}
+			bench(b, func() {
+				body, err := codec.Read(llm.Chat, raw)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r, err := codec.Decode(body)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := codec.Encode(r, t); err != nil {
+					b.Fatal(err)
+				}
+				body.Release()
+			})
+		})
+	}
+}
+
+func BenchmarkSummarize(b *testing.B) {
+	body, err := os.ReadFile("testdata/replies/chat/text.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	bench(b, func() {
+		if _, err := codec.Summarize(llm.Chat, body); err != nil {
+			b.Fatal(err)
+		}
+	})
+}

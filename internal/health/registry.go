@@ -118,3 +118,22 @@ func (r *Registry) Snapshot() []Status {
 	})
 	return out
 }
+
+// Add returns the deployment of this identity, making it if it is new: for
+// deployments that no configuration lists, which are not probed. The caller
+// bounds how many identities there are; the next Sync forgets those it does
+// not name.
+func (r *Registry) Add(s Spec) *Deployment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := *r.deps.Load()
+	if d := old[s.ID]; d != nil {
+		return d
+	}
+	d := newDeployment(s.ID, s.Breaker, &r.opts)
+	d.adopt(s)
+	deps := maps.Clone(old)
+	deps[s.ID] = d
+	r.deps.Store(&deps)
+	return d
+}

@@ -187,3 +187,20 @@ func BenchmarkAttempt(b *testing.B) {
 		a.End(now, Outcome{Result: Success, FirstToken: time.Millisecond, Total: time.Second})
 	}
 }
+
+func TestAdd(t *testing.T) {
+	r := New(Options{})
+	defer r.Close()
+	r.Sync([]Spec{{ID: "listed", Name: "listed"}})
+	a := r.Add(Spec{ID: "vendor", Name: "gpt-4o@openai"})
+	if a == nil || r.Get("vendor") != a || r.Get("listed") == nil {
+		t.Fatal("Add did not keep the new deployment beside the listed one")
+	}
+	if r.Add(Spec{ID: "vendor", Name: "gpt-4o@openai"}) != a {
+		t.Error("Add of a known identity made another deployment")
+	}
+	r.Sync([]Spec{{ID: "listed", Name: "listed"}})
+	if r.Get("vendor") != nil {
+		t.Error("Sync kept a deployment that it does not name")
+	}
+}

@@ -1,0 +1,266 @@
+// Package app wires freehold together: it opens the state, builds the fleet of
+// a configuration, serves, reloads and shuts down. Commands that work without
+// a server open the same App and leave out the serving.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"freehold/internal/auth"
+	"freehold/internal/catalog"
+	"freehold/internal/config"
+	"freehold/internal/dialect"
+	"freehold/internal/dialect/anthropic"
+	"freehold/internal/dialect/openaichat"
+	"freehold/internal/fleet"
+	"freehold/internal/health"
+	"freehold/internal/history"
+	"freehold/internal/ledger"
+	"freehold/internal/store/sqlite"
+)
+
+// Version of this program; set by the linker for releases.
+var Version = "dev"
+
+// Options say what to open.
+type Options struct {
+	ConfigPath string
+	// CacheDir holds engines and weights; empty: the user's cache directory.
+	CacheDir string
+	Log      *slog.Logger
+	Clock    func() time.Time // nil: time.Now
+	// Who changes things through this App; zero: the user of the operating system.
+	Who history.Who
+}
+
+// App is freehold with its state open.
+type App struct {
+	Options
+	Catalog *catalog.Catalog
+	DB      *sqlite.DB
+	Ledger  *ledger.Ledger
+	Keys    *auth.Keyring
+	History *history.Log
+	Health  *health.Registry
+	Engines *Engines
+
+	prices  *catalog.PriceBook
+	codecs  map[string]dialect.Codec
+	started time.Time
+
+	config  atomic.Pointer[config.Config]
+	fleet   atomic.Pointer[fleet.Fleet]
+	reload  sync.Mutex // one at a time
+	refused atomic.Pointer[error]
+	reloads atomic.Int64
+	onSwap  []func(*config.Config, *fleet.Fleet)
+}
+
+// ConfigError is a configuration that cannot be used; its text is the
+// diagnostics as they are shown.
+type ConfigError struct{ Diagnostics config.Diagnostics }
+
+func (e *ConfigError) Error() string { return strings.TrimRight(e.Diagnostics.String(), "\n") }
+
+// Open loads the configuration and opens its state for questions and
+// administration, beside a running server or without one.
+func Open(ctx context.Context, o Options) (*App, error) { return open(ctx, o, false) }
+
+func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Who == (history.Who{}) {
+		o.Who = history.OSUser()
+	}
+	a = &App{Options: o, started: o.Clock(), codecs: Codecs()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+			a = nil
+		}
+	}()
+	if a.Catalog, err = catalog.Load(catalog.Options{}); err != nil {
+		return a, err
+	}
+	// The state's place must be known before the overlay in it can be read.
+	cfg, ds := config.Load(o.ConfigPath, a.env())
+	if cfg == nil {
+		return a, &ConfigError{ds}
+	}
+	if err := a.openState(ctx, cfg, serving); err != nil {
+		return a, err
+	}
+	held, err := a.overlay(ctx)
+	if err != nil {
+		return a, err
+	}
+	if len(held) > 0 {
+		if cfg, ds = config.LoadWithOverlay(o.ConfigPath, a.env(), held); cfg == nil {
+			return a, &ConfigError{ds}
+		}
+	}
+	a.Health = health.New(health.Options{Now: o.Clock, OnChange: a.healthChanged})
+	a.Engines = newEngines(o.Log, o.CacheDir, serving)
+	a.prices = a.Catalog.PriceBook(refs(cfg))
+	f, err := a.build(cfg, nil, serving)
+	if err != nil {
+		return a, err
+	}
+	a.config.Store(cfg)
+	a.fleet.Store(f)
+	return a, nil
+}
+
+// Codecs are the dialects, by name.
+func Codecs() map[string]dialect.Codec {
+	return map[string]dialect.Codec{"openai": openaichat.Codec{}, "anthropic": anthropic.Codec{}}
+}
+
+// Env is what a configuration is read with.
+func Env(c *catalog.Catalog) config.Env { return config.OSEnv(fleet.Presets{Catalog: c}) }
+
+func (a *App) env() config.Env { return Env(a.Catalog) }
+
+// StatePath is the state file of a configuration.
+func StatePath(c *config.Config) (string, error) {
+	path, ok := strings.CutPrefix(c.State, "sqlite:")
+	if !ok {
+		return "", fmt.Errorf("state %q: this version keeps its state in sqlite:FILE", c.State)
+	}
+	path = c.Resolve(path)
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return abs, nil
+}
+
+func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (err error) {
+	path, err := StatePath(cfg)
+	if err != nil {
+		return err
+	}
+	if a.DB, err = sqlite.Open(ctx, path); err != nil {
+		return err
+	}
+	opts := ledger.Options{Clock: a.Clock, Log: a.Log, Keep: cfg.Retention.Requests, LockWait: 2 * time.Second}
+	if cfg.Durability == config.DurabilityDisk {
+		opts.Durability = ledger.Disk
+	}
+	if serving {
+		a.Ledger, err = ledger.Open(path+".journal", sqlite.NewLedger(a.DB), opts)
+		if errors.Is(err, ledger.ErrOwned) {
+			return fmt.Errorf("another freehold serves the state %s: stop it, or give this one a state of its own (state: in config.yaml)", path)
+		}
+	} else {
+		a.Ledger, err = ledger.OpenReader(ctx, path+".journal", sqlite.NewLedger(a.DB), opts)
+	}
+	if err != nil {
+		return err
+	}
+	a.Keys, err = auth.NewKeyring(ctx, sqlite.NewKeys(a.DB), auth.Options{Clock: a.Clock, Random: rand.Reader, Logger: a.Log})
+	if err != nil {
+		return err
+	}
+	var outside []string
+	if c := cfg.Server.History.CheckpointCopy; c != "" {
+		outside = []string{cfg.Resolve(string(c))}
+	}
+	a.History, err = history.Open(ctx, sqlite.NewHistory(a.DB), history.Options{
+		KeyFile: path + ".key", Outside: outside, Clock: a.Clock, Random: rand.Reader, Logger: a.Log,
+	})
+	return err
+}
+
+// Close closes what Open opened. Engines are stopped first.
+func (a *App) Close(ctx context.Context) error {
+	var errs []error
+	if a.Engines != nil {
+		errs = append(errs, a.Engines.Close(ctx))
+	}
+	if a.Health != nil {
+		a.Health.Close()
+	}
+	if a.Ledger != nil {
+		errs = append(errs, a.Ledger.Close())
+	}
+	if a.History != nil {
+		errs = append(errs, a.History.Close(ctx))
+	}
+	if a.DB != nil {
+		errs = append(errs, a.DB.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Config is the configuration in use.
+func (a *App) Config() *config.Config { return a.config.Load() }
+
+// Fleet is the snapshot in use.
+func (a *App) Fleet() *fleet.Fleet { return a.fleet.Load() }
+
+// Started is when the App was opened.
+func (a *App) Started() time.Time { return a.started }
+
+// refs are the models whose prices are wanted.
+func refs(c *config.Config) []catalog.Ref {
+	var out []catalog.Ref
+	for _, m := range c.Models {
+		for _, d := range m.Deployments {
+			if p := c.Providers[d.Provider]; p != nil && p.Preset != "" {
+				out = append(out, catalog.Ref{Preset: p.Preset, ID: d.ID})
+			}
+		}
+	}
+	return out
+}
+
+func (a *App) healthChanged(c health.Change) {
+	level := slog.LevelWarn
+	if c.To == health.Closed {
+		level = slog.LevelInfo
+	}
+	a.Log.Log(context.Background(), level, "deployment "+c.To.String(), "deployment", c.Name, "was", c.From.String(), "cause", c.Cause)
+}
+
+// build makes the fleet of a configuration. Without serving nothing is probed
+// and no engine is started.
+func (a *App) build(cfg *config.Config, previous *fleet.Fleet, serving bool) (*fleet.Fleet, error) {
+	f, err := fleet.Build(fleet.Sources{
+		Config: cfg, Catalog: a.Catalog, Prices: a.prices, Health: a.Health, Engines: a.Engines,
+		Codecs: a.codecs, Previous: previous, Log: a.Log, Probe: serving,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Path(), err)
+	}
+	return f, nil
+}
+
+// cacheDir is where engines and weights are kept.
+func cacheDir(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	if dir = os.Getenv("FREEHOLD_CACHE"); dir != "" {
+		return dir, nil
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache directory for engines and weights: %w; set FREEHOLD_CACHE", err)
+	}
+	return filepath.Join(base, "freehold"), nil
+}

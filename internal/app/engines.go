@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+
+	"freehold/internal/config"
+	"freehold/internal/engine"
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/upstream"
+)
+
+// Engines are the local engines of the configuration in use: one process for
+// each model that an engine provider serves.
+type Engines struct {
+	log     *slog.Logger
+	dir     string
+	start   bool // false: commands look, and start nothing
+	Manager *engine.Manager
+
+	mu      sync.Mutex
+	held    []*engine.Process // by the configuration in use
+	next    []*engine.Process // by the one that is being built
+	senders map[*engine.Process]*engineSender
+}
+
+func newEngines(log *slog.Logger, dir string, start bool) *Engines {
+	return &Engines{log: log, dir: dir, start: start, senders: map[*engine.Process]*engineSender{}}
+}
+
+// manager makes the Manager when the first engine is wanted: most
+// configurations have none.
+func (e *Engines) manager() (*engine.Manager, error) {
+	if e.Manager == nil {
+		dir, err := cacheDir(e.dir)
+		if err != nil {
+			return nil, err
+		}
+		e.Manager = engine.NewManager(engine.Options{
+			Log:       e.log,
+			Installer: &engine.Installer{Dir: dir, Log: e.log, HubURL: os.Getenv("HF_ENDPOINT"), HubToken: os.Getenv("HF_TOKEN")},
+		})
+	}
+	return e.Manager, nil
+}
+
+// Slots implements fleet.Engines.
+func (e *Engines) Slots(p *config.Provider) int { return engine.Spec{Parallel: p.Parallel}.Slots() }
+
+// Spec is the process of a model at an engine provider.
+func Spec(p *config.Provider, m *config.Model, d *config.Deployment) engine.Spec {
+	source := d.Source
+	if source == "" {
+		source = engine.DefaultSource
+	}
+	context := p.Context
+	if d.Context > 0 {
+		context = d.Context
+	}
+	return engine.Spec{
+		Name: m.Name, Engine: engine.LlamaCpp, Source: source, Binary: string(p.Path), Port: p.Port,
+		Threads: p.Threads, Context: context, Parallel: p.Parallel, GPULayers: p.GPULayers,
+		Embedding: p.Embedding || m.Mode == config.ModeEmbedding,
+	}
+}
+
+// Sender implements fleet.Engines: it takes hold of the process, which starts
+// by itself.
+func (e *Engines) Sender(p *config.Provider, m *config.Model, d *config.Deployment) fleet.Sender {
+	if !e.start {
+		return failing{errors.New("no server runs")}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	mgr, err := e.manager()
+	if err != nil {
+		return failing{err}
+	}
+	proc, err := mgr.Acquire(Spec(p, m, d))
+	if err != nil {
+		return failing{err}
+	}
+	e.next = append(e.next, proc)
+	s := e.senders[proc]
+	if s == nil {
+		s = &engineSender{provider: p.Name, proc: proc}
+		e.senders[proc] = s
+	}
+	return s
+}
+
+// Commit makes the engines of the fleet just built those in use, and lets the
+// others go: they are drained in the background. With ok false the fleet was
+// given up, and its hold on engines with it.
+func (e *Engines) Commit(ok bool) {
+	e.mu.Lock()
+	gone := e.next
+	if ok {
+		gone, e.held = e.held, e.next
+	}
+	e.next = nil
+	mgr := e.Manager
+	e.mu.Unlock()
+	for _, p := range gone {
+		go func() {
+			if err := mgr.Release(context.Background(), p); err != nil {
+				e.log.Error("engine did not stop", "engine", p.Spec().Name, "error", err)
+			}
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if p.Status().State.Final() {
+				delete(e.senders, p)
+			}
+		}()
+	}
+}
+
+// Status lists the engines.
+func (e *Engines) Status() []engine.Status {
+	e.mu.Lock()
+	mgr := e.Manager
+	e.mu.Unlock()
+	if mgr == nil {
+		return nil
+	}
+	var out []engine.Status
+	for _, p := range mgr.Processes() {
+		out = append(out, p.Status())
+	}
+	return out
+}
+
+// Close stops all engines.
+func (e *Engines) Close(ctx context.Context) error {
+	e.mu.Lock()
+	mgr := e.Manager
+	e.mu.Unlock()
+	if mgr == nil {
+		return nil
+	}
+	return mgr.Close(ctx)
+}
+
+// engineSender reaches an engine while it is ready; its port may change when
+// it is restarted.
+type engineSender struct {
+	provider string
+	proc     *engine.Process
+
+	mu     sync.Mutex
+	base   string
+	client *upstream.Client
+}
+
+// Send implements fleet.Sender.
+func (s *engineSender) Send(ctx context.Context, p upstream.Permit, call *upstream.Call) (*upstream.Reply, error) {
+	c, err := s.current()
+	if err != nil {
+		return nil, err
+	}
+	return c.Send(ctx, p, call)
+}
+
+func (s *engineSender) current() (*upstream.Client, error) {
+	st := s.proc.Status()
+	if st.State != engine.Ready {
+		msg := "the engine is " + string(st.State)
+		if st.Reason != "" {
+			msg += ": " + st.Reason
+		}
+		return nil, &fault.Error{Kind: fault.EngineUnready, Provider: s.provider, Message: msg}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil || s.base != st.BaseURL {
+		c, err := upstream.New(upstream.Target{
+			Provider: s.provider, BaseURL: st.BaseURL + "/v1",
+			Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if s.client != nil {
+			s.client.Close()
+		}
+		s.base, s.client = st.BaseURL, c
+	}
+	return s.client, nil
+}
+
+// failing is the way to an engine that cannot be.
+type failing struct{ err error }
+
+func (f failing) Send(context.Context, upstream.Permit, *upstream.Call) (*upstream.Reply, error) {
+	return nil, &fault.Error{Kind: fault.EngineUnready, Message: f.err.Error(), Cause: f.err}
+}

@@ -1,0 +1,257 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"freehold/internal/auth"
+	"freehold/internal/config"
+	"freehold/internal/fleet"
+	"freehold/internal/gateway"
+	"freehold/internal/health"
+	"freehold/internal/history"
+	"freehold/internal/ledger"
+	"freehold/internal/server"
+)
+
+// Ready is told to who waits for the server to serve.
+type Ready struct {
+	URL string // http://127.0.0.1:4000
+	App *App
+}
+
+// Hooks are the parts of a server that other packages bring.
+type Hooks struct {
+	// Admin makes the handler of /admin/v1/ for an open App.
+	Admin func(*App) http.Handler
+	// Observe makes the observer of all requests and the handler of /metrics.
+	Observe func(context.Context, *App) (Observer, error)
+	// Ready is called once requests can be served.
+	Ready func(Ready)
+	// Reloads asks for a reload each time it yields (SIGHUP).
+	Reloads <-chan os.Signal
+}
+
+// Observer is told of requests and shows what it has counted.
+type Observer interface {
+	gateway.Observer
+	Metrics() http.Handler
+	Close(context.Context) error
+}
+
+// drainLimit is how long requests under way may take after a stop is asked for.
+const drainLimit = 30 * time.Second
+
+// Serve serves a configuration until ctx ends, then lets requests under way
+// end and stops. It is the whole of `freehold serve`.
+func Serve(ctx context.Context, o Options, h Hooks) (err error) {
+	a, err := open(ctx, o, true)
+	if err != nil {
+		return err
+	}
+	closing := context.WithoutCancel(ctx)
+	defer func() { err = errors.Join(err, a.Close(closing)) }()
+	cfg := a.Config()
+	if err := a.record(ctx, cfg, a.Who, ""); err != nil {
+		return fmt.Errorf("the configuration cannot be put into the history: %w", err)
+	}
+	a.Engines.Commit(true)
+
+	var observer Observer = nothing{}
+	if h.Observe != nil {
+		if observer, err = h.Observe(ctx, a); err != nil {
+			return err
+		}
+	}
+	defer func() { err = errors.Join(err, observer.Close(closing)) }()
+
+	var draining atomic.Bool
+	handler := a.handler(h, observer, &draining)
+	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) { handler.Configure(settings(c)) })
+
+	listener, err := net.Listen("tcp", cfg.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w: is another freehold running? server.listen sets the address", cfg.Server.Listen, err)
+	}
+	srv := newServer(cfg, handler, o.Log)
+	if srv.TLSConfig, err = a.tls(cfg); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	socket, local, err := a.localSocket(cfg, h)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- run(srv, listener) }()
+	go func() { failed <- local.Serve(socket) }()
+
+	background, stop := context.WithCancel(ctx)
+	defer stop()
+	go a.Keys.Watch(background)
+	go a.watch(background, h.Reloads)
+	go func() {
+		if err := a.prices.Warm(); err != nil {
+			a.Log.Error("price lists cannot be read: prices count as unknown", "error", err)
+		}
+	}()
+	if h.Ready != nil {
+		h.Ready(Ready{URL: url(cfg, listener), App: a})
+	}
+	a.Log.Info("serving", "listen", listener.Addr().String(), "config", a.ConfigPath, "version", a.Fleet().Version)
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("the listener failed: %w", err)
+	}
+	draining.Store(true)
+	a.Log.Info("stopping: requests under way may end", "limit", drainLimit)
+	limit, done := context.WithTimeout(closing, drainLimit)
+	defer done()
+	if serr := srv.Shutdown(limit); serr != nil {
+		a.Log.Warn("requests were still under way and are cut", "error", serr)
+		serr = srv.Close()
+		err = errors.Join(err, serr)
+	}
+	return errors.Join(err, local.Close())
+}
+
+// handler is the HTTP server's handler.
+func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server.Server {
+	g := &gateway.Gateway{
+		Journal: a.Ledger, Observer: observer, Log: a.Log, Clock: a.Clock, Pick: fleet.Pick,
+		MaxAnswer: 256 << 20, MaxEvent: 16 << 20, WriteTimeout: a.Config().Server.Limits.WriteTimeout,
+	}
+	l := a.Config().Server.Limits
+	o := server.Options{
+		Fleet: a.Fleet, Gateway: g, OpenAI: a.codecs["openai"], Claude: a.codecs["anthropic"],
+		Keyring: a.Keys, Limiter: auth.NewMemoryLimiter(a.Clock),
+		Room:  health.NewLimiter(health.LimiterConfig{Concurrent: l.Concurrency, Queue: l.Queue, MaxWait: l.QueueWait}, a.Clock),
+		Clock: a.Clock, NewID: newID, Log: a.Log, Relay: &gateway.Relay{Gateway: g}, Metrics: observer.Metrics(),
+		Ready: a.ready, Draining: draining.Load,
+	}
+	if h.Admin != nil {
+		o.Admin = h.Admin(a)
+	}
+	return server.New(o, settings(a.Config()))
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// ready says why requests cannot be served now, or nil.
+func (a *App) ready() error {
+	if a.Ledger.Stats().Failing {
+		return errors.New("the journal cannot be written")
+	}
+	return nil
+}
+
+func settings(c *config.Config) server.Settings {
+	return server.Settings{
+		Keys:     c.Server.Auth == config.AuthKeys,
+		AdminKey: auth.NewAdminKey(c.Server.AdminKey.Reveal()), HasAdmin: c.Server.AdminKey.IsSet(),
+		MaxBody: int64(c.Server.Limits.Body), BodyTimeout: c.Server.Limits.BodyTimeout,
+	}
+}
+
+func newServer(cfg *config.Config, h http.Handler, log *slog.Logger) *http.Server {
+	l := cfg.Server.Limits
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout, MaxHeaderBytes: int(l.Header),
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+func run(s *http.Server, l net.Listener) error {
+	if s.TLSConfig != nil {
+		return s.ServeTLS(l, "", "")
+	}
+	return s.Serve(l)
+}
+
+func url(cfg *config.Config, l net.Listener) string {
+	scheme := "http"
+	if cfg.Server.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + l.Addr().String()
+}
+
+// tls serves the configured certificate; the files are read again when they
+// have changed, at the first handshake after.
+func (a *App) tls(cfg *config.Config) (*tls.Config, error) {
+	if cfg.Server.TLS == nil {
+		return nil, nil
+	}
+	c := &certificate{
+		cert: cfg.Resolve(string(cfg.Server.TLS.Cert)), key: cfg.Resolve(string(cfg.Server.TLS.Key)), log: a.Log,
+	}
+	if _, err := c.get(nil); err != nil {
+		return nil, fmt.Errorf("server.tls: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// localSocket is where commands on this machine reach the server: a socket
+// that only this user (and root) can open, so that it needs no key.
+func (a *App) localSocket(cfg *config.Config, h Hooks) (net.Listener, *http.Server, error) {
+	path, err := SocketPath(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The journal's lock is ours, so a socket that is there is a dead one's.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, nil, err
+	}
+	old := umask(0o177)
+	l, err := net.Listen("unix", path)
+	umask(old)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make the socket for commands: %w", err)
+	}
+	var handler http.Handler = http.NotFoundHandler()
+	if h.Admin != nil {
+		handler = h.Admin(a)
+	}
+	return l, newServer(cfg, handler, a.Log), nil
+}
+
+// maxSocketPath is what sun_path holds on every system.
+const maxSocketPath = 100
+
+// SocketPath is the socket of the server that serves a configuration's state.
+func SocketPath(cfg *config.Config) (string, error) {
+	state, err := StatePath(cfg)
+	if err != nil {
+		return "", err
+	}
+	path := state + ".sock"
+	if len(path) <= maxSocketPath {
+		return path, nil
+	}
+	sum := sha256.Sum256([]byte(path))
+	return filepath.Join(os.TempDir(), "freehold-"+hex.EncodeToString(sum[:8])+".sock"), nil
+}
+
+// nothing observes nothing.
+type nothing struct{}
+
+func (nothing) Done(*ledger.Row, http.Header) {}
+func (nothing) Metrics() http.Handler         { return nil }
+func (nothing) Close(context.Context) error   { return nil }
+
+// whoServes is on record for reloads that nobody asked for by name.
+var whoServes = history.Who{Via: "server", Name: "file watch"}

@@ -1,0 +1,206 @@
+// Package fleet holds one configuration generation as the gateway uses it: an
+// immutable snapshot of providers, deployments, models and workloads, with
+// everything resolved that can be resolved before a request comes.
+package fleet
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"freehold/internal/dialect"
+	"freehold/internal/health"
+	"freehold/internal/llm"
+	"freehold/internal/policy"
+	"freehold/internal/upstream"
+)
+
+// Sender is a way to one deployment: an upstream.Client, or a local engine's
+// that may not be up yet.
+type Sender interface {
+	Send(ctx context.Context, p upstream.Permit, call *upstream.Call) (*upstream.Reply, error)
+}
+
+// Provider is a place that serves models.
+type Provider struct {
+	Name    string
+	Preset  string
+	Codec   dialect.Codec
+	Keys    *upstream.KeyRing
+	Place   policy.Place
+	Hosting string // api, managed, serverless, kubernetes, self
+	Engine  bool   // a local engine that freehold runs
+	// Paths by operation; "{model}" is replaced by the escaped model id.
+	Paths map[llm.Operation]string
+	// Client reaches the provider. Nil for engines: each of their deployments
+	// is a process of its own.
+	Client *upstream.Client
+	// Relay lists the raw OpenAI path families that go here.
+	Relay []string
+	Owns  func(model string) bool
+	// ProbePath is asked to see whether the provider lives; empty: none.
+	ProbePath string
+
+	identity string // a hash of all that makes it this provider
+	limit    health.LimiterConfig
+	probe    health.ProbeSpec
+	needKey  bool
+}
+
+// Deployment is a model at a provider.
+type Deployment struct {
+	// Name is unique and stable: "model@provider", with "#n" from the second
+	// deployment of a model at one provider on.
+	Name     string
+	Model    *Model
+	Provider *Provider
+	ID       string // the provider's own model id
+	Path     map[llm.Operation]string
+	Sender   Sender
+	Weight   int
+	Context  int64 // tokens; 0: unknown
+	Lacks    llm.Features
+	Continue dialect.ContinueMethod
+	Quirks   dialect.Quirks
+	Params   dialect.Params
+	Timeouts Timeouts
+	Health   *health.Deployment
+
+	pricing pricing
+}
+
+// Model is a name of ours for a set of weights.
+type Model struct {
+	Name        string
+	Openness    string // open, proprietary, proprietary-tuned
+	Mode        string // chat, completion, embedding
+	Weighted    bool
+	Deployments []*Deployment
+}
+
+// Timeouts limit one attempt; Total limits the request too.
+type Timeouts struct {
+	Connect, FirstToken, Idle, Total time.Duration
+}
+
+// Over returns t with what inner sets.
+func (t Timeouts) Over(inner Timeouts) Timeouts {
+	set := func(dst *time.Duration, v time.Duration) {
+		if v != 0 {
+			*dst = v
+		}
+	}
+	set(&t.Connect, inner.Connect)
+	set(&t.FirstToken, inner.FirstToken)
+	set(&t.Idle, inner.Idle)
+	set(&t.Total, inner.Total)
+	return t
+}
+
+// Continue says what follows a cut in mid-answer.
+type Continue string
+
+// Hold says what of an answer is held back until it is whole.
+type Hold string
+
+// The values of Continue and Hold, as in config.yaml.
+const (
+	ContinueAny       Continue = "any"
+	ContinueSameModel Continue = "same-model"
+	ContinueOff       Continue = "off"
+
+	HoldTools      Hold = "tools"
+	HoldStructured Hold = "structured"
+	HoldOff        Hold = "off"
+)
+
+// Hedge asks a second deployment when the first is slow. The zero value does not.
+type Hedge struct {
+	After      time.Duration // fixed wait, or
+	Percentile float64       // of the deployment's live first-token time
+	MaxShare   float64       // of requests that may be hedged, 0..1
+}
+
+// On reports whether hedging is wanted.
+func (h Hedge) On() bool { return h.After > 0 || h.Percentile > 0 }
+
+// Route is what a request's model field resolves to.
+type Route struct {
+	Workload string   // name; empty for a model or vendor name asked directly
+	Kind     string   // workload, alias, model, vendor
+	Models   []*Model // the model, then its fallbacks
+	Classes  []string // data classes
+	Continue Continue
+	Hold     Hold
+	Timeouts Timeouts // the workload's own over the top level's
+	Own      Timeouts // the workload's own only: they win over a deployment's
+	Params   dialect.Params
+	Hedge    Hedge
+
+	FallbackOnFilter  bool
+	FallbackOnContext bool
+}
+
+// Settings are the configuration's facts that hold for every request.
+type Settings struct {
+	ShowProviderModel bool // answers name the model as the provider does
+	RelayUnknown      bool // vendor names go to the provider that owns them
+	DropUnsupported   bool
+	RetryMax          int
+	RetryBase         time.Duration
+	RetryCap          time.Duration
+	Timeouts          Timeouts
+	KeepAlive         time.Duration
+}
+
+// Fleet is one generation.
+type Fleet struct {
+	Version   string // short hash of the configuration's text
+	Settings  Settings
+	Providers map[string]*Provider
+	Models    map[string]*Model
+	Workloads map[string]*Route // by workload name
+	Aliases   map[string]*Route
+	Classes   policy.Classes
+
+	vendors vendors
+}
+
+// Order returns the model's deployments in the order in which they are to be
+// asked: as listed, or drawn by weight without replacement. pick gives a
+// uniform number in [0,n).
+func (m *Model) Order(pick func(n int) int) []*Deployment {
+	if !m.Weighted || len(m.Deployments) < 2 {
+		return m.Deployments
+	}
+	rest := append([]*Deployment(nil), m.Deployments...)
+	out := make([]*Deployment, 0, len(rest))
+	for len(rest) > 0 {
+		sum := 0
+		for _, d := range rest {
+			sum += d.Weight
+		}
+		i := 0
+		if sum > 0 {
+			for at := pick(sum); at >= rest[i].Weight; i++ {
+				at -= rest[i].Weight
+			}
+		}
+		out = append(out, rest[i])
+		rest = append(rest[:i], rest[i+1:]...)
+	}
+	return out
+}
+
+// Pick is the everyday source of Order's randomness.
+func Pick(n int) int { return rand.IntN(n) }
+
+// Retire closes the connections that the next fleet does not use. Calls under
+// way run to their end.
+func (f *Fleet) Retire(next *Fleet) {
+	for name, p := range f.Providers {
+		if n := next.Providers[name]; p.Client != nil && (n == nil || n.Client != p.Client) {
+			p.Client.Close()
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package fleet
+
+import (
+	"sync/atomic"
+
+	"freehold/internal/meter"
+)
+
+// Pricing is a deployment's price, with its rates as text for the journal;
+// empty where they are unknown.
+type Pricing struct {
+	meter.Price
+	In, Out string
+}
+
+// pricing finds the price when it is first asked for: price lists are long,
+// and a start must not wait for them.
+type pricing struct {
+	find func() meter.Price
+	have atomic.Pointer[Pricing]
+}
+
+// Price is what the deployment costs; the zero price where that is unknown.
+func (d *Deployment) Price() *Pricing {
+	if p := d.pricing.have.Load(); p != nil {
+		return p
+	}
+	p := &Pricing{}
+	if d.pricing.find != nil {
+		p.Price = d.pricing.find()
+	}
+	if p.Input.Valid {
+		p.In = p.Input.Decimal.String()
+	}
+	if p.Output.Valid {
+		p.Out = p.Output.Decimal.String()
+	}
+	d.pricing.have.Store(p)
+	return p
+}

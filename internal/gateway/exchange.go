@@ -1,0 +1,241 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/meter"
+	"freehold/internal/policy"
+	"freehold/internal/routing"
+)
+
+// errTotal is the cause of a request's end when its own time is up.
+var errTotal = errors.New("the request's total time is up")
+
+// exchange is one request under way.
+type exchange struct {
+	g    *Gateway
+	call *Call
+	out  *answer // to the client
+
+	body      *dialect.Body
+	request   *llm.Request // the body in canonical form, once it was needed
+	route     *fleet.Route
+	perimeter policy.Perimeter
+	plan      routing.Plan
+	deadline  time.Time
+
+	// mu guards row.Attempts, queue and faults: a hedge tries beside the first.
+	mu     sync.Mutex
+	row    ledger.Row
+	queue  []routing.Candidate // still to be asked in this round
+	faults map[string]*fault.Error
+	round  int
+
+	sent     llm.Accumulator       // what the client has been shown
+	encoder  dialect.StreamEncoder // nil while a provider's own bytes are relayed
+	resume   *resume               // set while a cut answer is to be continued
+	began    *fleet.Deployment     // who began the answer
+	last     *fleet.Deployment     // who answers now
+	usage    llm.Usage             // of this answer's earlier legs
+	promptIn int64                 // estimated prompt tokens
+	settled  bool                  // the row is on record
+}
+
+func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {
+	x := &exchange{g: g, call: c}
+	x.out = newAnswer(w, c.Codec, g.WriteTimeout)
+	x.row = ledger.Row{
+		ID: c.ID, ClientID: c.ClientID, Time: c.Received, KeyID: c.Caller.KeyID, KeyName: c.Caller.KeyName,
+		Dialect: c.Codec.Name(), Operation: string(c.Op), BytesIn: int64(len(c.Raw)),
+		ConfigVersion: c.Fleet.Version, Tags: c.Tags,
+	}
+	return x
+}
+
+// noteBody puts on record what the body says.
+func (x *exchange) noteBody() {
+	f := &x.body.Facts
+	x.row.Asked, x.row.Stream, x.row.Conversation = f.Model, f.Stream, f.Conversation
+	x.row.Features = f.Features.Names()
+	x.promptIn = meter.Bytes(f.TextBytes)
+}
+
+// makePlan decides who may answer, in which order.
+func (x *exchange) makePlan() error {
+	now := x.g.Clock()
+	x.plan = routing.Make(&routing.Input{
+		Route: x.route, Op: x.call.Op, Facts: &x.body.Facts, PromptTokens: x.promptIn, Pick: x.g.Pick,
+		Permit: func(d *fleet.Deployment) string { _, why := x.permitFor(d); return why },
+		Down:   func(d *fleet.Deployment) string { return down(d, now) },
+	})
+	x.row.Plan = x.plan.String()
+	x.queue = x.plan.Candidates
+	if len(x.queue) > 0 {
+		return nil
+	}
+	return x.nobody()
+}
+
+// down says why a deployment is not worth asking now, or "".
+func down(d *fleet.Deployment, now time.Time) string {
+	v := d.Health.Check(now)
+	if v.OK {
+		return ""
+	}
+	return v.State.String() + ": " + v.Cause
+}
+
+// nobody says why the plan is empty.
+func (x *exchange) nobody() error {
+	byPolicy := false
+	f := &fault.Error{Kind: fault.Unsupported, NoRetry: true}
+	for _, e := range x.plan.Excluded {
+		byPolicy = byPolicy || e.Policy
+		if f.Message == "" || e.Policy && f.Kind != fault.PolicyDenied {
+			f.Message = e.Deployment + ": " + e.Reason
+		}
+		if byPolicy {
+			f.Kind = fault.PolicyDenied
+		}
+	}
+	switch {
+	case byPolicy:
+		f.Code = "perimeter"
+		f.Message = "no deployment may answer: " + f.Message
+		f.Hint = "freehold explain " + x.body.Facts.Model + " shows every candidate"
+	case f.Message != "":
+		f.Param = "model"
+		f.Message = "no deployment can answer: " + f.Message
+	default:
+		f.Kind, f.Message = fault.ModelNotFound, "the model has no deployment"
+	}
+	return f
+}
+
+// next takes the candidate to ask next.
+func (x *exchange) next() (routing.Candidate, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.queue) == 0 {
+		return routing.Candidate{}, false
+	}
+	c := x.queue[0]
+	x.queue = x.queue[1:]
+	return c, true
+}
+
+// more reports whether another candidate waits.
+func (x *exchange) more() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.queue) > 0
+}
+
+// note remembers how a deployment failed in this round.
+func (x *exchange) note(d *fleet.Deployment, f *fault.Error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.faults == nil {
+		x.faults = map[string]*fault.Error{}
+	}
+	x.faults[d.Name] = f
+}
+
+// canonical decodes the body, once. Hedges may ask at the same time.
+func (x *exchange) canonical() (*llm.Request, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.request == nil {
+		r, err := x.call.Codec.Decode(x.body)
+		if err != nil {
+			return nil, err
+		}
+		x.request = r
+	}
+	return x.request, nil
+}
+
+// view is how the answer is shown to this client.
+func (x *exchange) view() dialect.View {
+	v := dialect.View{IncludeUsage: x.body.Facts.IncludeUsage, Created: x.call.Received.Unix(), ID: x.call.ID}
+	if !x.call.Fleet.Settings.ShowProviderModel {
+		v.Model = x.row.Asked
+	}
+	return v
+}
+
+// refuse ends the request with a fault, in the client's own words.
+func (x *exchange) refuse(err error) {
+	f := x.faultOf(err)
+	x.row.ErrorCode = f.StableCode()
+	x.row.Outcome = outcomeOf(f.Kind)
+	if x.sent.Complete() || len(x.sent.Choices) > 0 {
+		x.row.Outcome = ledger.Partial
+		if f.Kind == fault.Canceled {
+			x.row.Outcome = ledger.Canceled
+		}
+	}
+	status, body := x.call.Codec.EncodeError(f, x.call.ID)
+	if f.Kind == fault.ProviderRejected || f.Kind == fault.ContextLength || f.Kind == fault.ContentFilter {
+		if x.last != nil && x.last.Provider.Codec.Name() == x.call.Codec.Name() && len(f.ProviderBody) > 0 && f.ProviderBody[0] == '{' {
+			status, body = f.ProviderStatus, f.ProviderBody
+		}
+	}
+	x.row.Status = status
+	if x.out.begun() {
+		x.row.Status = http.StatusOK
+	}
+	if jerr := x.settle(); jerr != nil {
+		x.g.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
+	}
+	if f.Kind == fault.Canceled {
+		return
+	}
+	if x.out.begun() {
+		x.out.fail(x.call.Codec.EncodeStreamError(nil, f, x.call.ID))
+		return
+	}
+	x.headers(x.last)
+	x.out.plainError(status, body, f)
+}
+
+// faultOf gives the fault of any error, the context's own end among them.
+func (x *exchange) faultOf(err error) *fault.Error {
+	var f *fault.Error
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, errTotal), errors.Is(err, context.DeadlineExceeded):
+		return &fault.Error{Kind: fault.Deadline, Message: "the answer was not complete within the time limit",
+			Hint: "raise timeouts.total or ask for less", Cause: err}
+	case errors.Is(err, context.Canceled), errors.Is(err, errClientGone):
+		return &fault.Error{Kind: fault.Canceled, Message: "the client closed the request", Cause: err}
+	}
+	x.g.Log.Error("internal error", "request_id", x.call.ID, "error", err)
+	return fault.From(err)
+}
+
+// outcomeOf puts a request's fault into the ledger's words.
+func outcomeOf(k fault.Kind) ledger.Outcome {
+	switch k {
+	case fault.BadRequest, fault.Unsupported, fault.TooLarge, fault.ModelNotFound, fault.NotFound, fault.Method,
+		fault.ProviderRejected, fault.ContextLength, fault.ContentFilter:
+		return ledger.ClientError
+	case fault.PolicyDenied, fault.Denied, fault.Unauthorized:
+		return ledger.Refused
+	case fault.RateLimited, fault.Shed:
+		return ledger.Shed
+	case fault.Canceled:
+		return ledger.Canceled
+	}
+	return ledger.Failed
+}

@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"freehold/internal/fleet"
+	"freehold/internal/llm"
+)
+
+// gate holds back what a client must not see yet: everything before the first
+// real content, so that failing over stays invisible; tool calls until the
+// answer's arguments are known to parse; and JSON answers until they are whole,
+// where the workload says so. What it holds is lost without a trace when the
+// leg fails.
+type gate struct {
+	events []llm.Event
+	raw    []byte // the provider's own bytes of events, where these are relayed
+	output bool   // real content came
+	open   bool   // the answer ended whole: nothing is held any more
+
+	tools, structured bool // what is held
+	holding           bool // from here on until the end
+	size              int
+}
+
+// maxHeld bounds what is held back of one answer, in bytes.
+const maxHeld = 16 << 20
+
+var (
+	errHeld = errors.New("the part of the answer that must be held back until it is whole is too large")
+	errArgs = errors.New("the arguments of a tool call are not valid JSON")
+	errJSON = errors.New("the answer is not the JSON that was asked for")
+)
+
+func (g *gate) init(x *exchange) {
+	h := x.route.Hold
+	g.tools = h != fleet.HoldOff && x.body.Facts.Features.Has(llm.FeatureTools)
+	g.structured = h == fleet.HoldStructured && x.body.Facts.Features&(llm.FeatureJSONObject|llm.FeatureJSONSchema) != 0
+	g.holding = g.structured
+}
+
+// push takes one event.
+func (g *gate) push(e *llm.Event) error {
+	if e.Kind == llm.EventPing {
+		return nil
+	}
+	g.output = g.output || e.IsOutput()
+	if g.tools && e.Kind == llm.EventPartStart && e.PartKind == llm.PartToolCall {
+		g.holding = true
+	}
+	g.events = append(g.events, *e)
+	if g.size += len(e.Text) + len(e.Raw); g.holding && g.size > maxHeld {
+		return errHeld
+	}
+	if e.Kind == llm.EventFinish && g.holding && e.Finish != llm.FinishLength && e.Finish != llm.FinishContext {
+		return g.check(e.Choice)
+	}
+	return nil
+}
+
+// check proves that what was held back of a choice parses.
+func (g *gate) check(choice int) error {
+	type place struct{ choice, part int }
+	args := map[place]*strings.Builder{}
+	for i := range g.events {
+		e := &g.events[i]
+		at := place{e.Choice, e.Part}
+		switch {
+		case e.Choice != choice:
+		case e.Kind == llm.EventPartStart && (e.PartKind == llm.PartToolCall || g.structured && e.PartKind == llm.PartText):
+			args[at] = &strings.Builder{}
+		case e.Kind == llm.EventDelta && args[at] != nil:
+			args[at].WriteString(e.Text)
+		}
+	}
+	for at, b := range args {
+		if s := b.String(); !json.Valid([]byte(s)) && s != "" {
+			if g.kind(at.choice, at.part) == llm.PartText {
+				return errJSON
+			}
+			return errArgs
+		}
+	}
+	return nil
+}
+
+func (g *gate) kind(choice, part int) llm.PartKind {
+	for i := range g.events {
+		if e := &g.events[i]; e.Kind == llm.EventPartStart && e.Choice == choice && e.Part == part {
+			return e.PartKind
+		}
+	}
+	return 0
+}
+
+// ready reports whether what is held may be shown now.
+func (g *gate) ready() bool { return g.open || g.output && !g.holding }
+
+// clear forgets what was shown.
+func (g *gate) clear() {
+	clear(g.events)
+	g.events, g.raw, g.size = g.events[:0], g.raw[:0], 0
+}

@@ -1,0 +1,192 @@
+// Package gateway carries one request to an answer: it plans, asks one
+// deployment after another until one answers, relays, goes on elsewhere when
+// an answer is cut, and puts all of it on record.
+//
+// The way of a request, from top to bottom, is Gateway.Serve. What it holds to:
+// no client sees a provider's failure while an allowed deployment is alive;
+// what was sent is never changed; an attempt is journaled before its bytes
+// leave, and the request before the last byte of its answer is sent.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/policy"
+)
+
+// Journal is the ledger as the gateway sees it.
+type Journal interface {
+	Begin(row *ledger.Row) error
+	End(row *ledger.Row) error
+}
+
+// Observer is told of every request at its end, for metrics and traces.
+type Observer interface {
+	// Done must not keep the row. header is the client's, for its trace context.
+	Done(row *ledger.Row, header http.Header)
+}
+
+// Gateway serves requests. All fields are required.
+type Gateway struct {
+	Journal  Journal
+	Observer Observer
+	Log      *slog.Logger
+	Clock    func() time.Time
+	// Pick gives a uniform number in [0,n): balancing and jitter.
+	Pick func(n int) int
+	// MaxAnswer bounds a whole answer, in bytes; MaxEvent one stream event.
+	MaxAnswer int64
+	MaxEvent  int
+	// WriteTimeout is how long a client may take to accept one write.
+	WriteTimeout time.Duration
+
+	hedgeable, hedged atomic.Int64
+}
+
+// Caller is who asks.
+type Caller struct {
+	KeyID, KeyName string
+	Classes        []string // data classes that the key adds
+	// AllowWorkload and AllowModel return why the key may not ask for a name,
+	// or nil. Nil functions allow everything.
+	AllowWorkload, AllowModel func(name string) error
+}
+
+// Call is one client request as the server hands it over.
+type Call struct {
+	ID       string // ours, a UUIDv7
+	ClientID string
+	Received time.Time
+	Op       llm.Operation
+	Codec    dialect.Codec // the client's dialect
+	Raw      []byte        // the whole body; must not change until Serve returns
+	Header   http.Header   // the client's
+	Caller   Caller
+	Fleet    *fleet.Fleet
+	Classes  []string // from x-freehold-data-class
+	Tags     []string
+	// Timeout is the client's own limit, 0 for none.
+	Timeout time.Duration
+	// Settled is told of the request's row once it is complete, to settle
+	// limits by what was really used. It may be nil, and must not keep the row.
+	Settled func(*ledger.Row)
+}
+
+// Refuse answers a request that is not even read, and records it: every
+// authenticated request has a row.
+func (g *Gateway) Refuse(w http.ResponseWriter, c *Call, f *fault.Error) {
+	g.newExchange(w, c).refuse(f)
+}
+
+// Serve answers one request, whatever happens, and records it.
+func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
+	x := g.newExchange(w, c)
+	if err := x.prepare(); err != nil {
+		x.refuse(err)
+		return
+	}
+	ctx, stop := context.WithDeadlineCause(ctx, x.deadline, errTotal)
+	defer stop()
+
+	var err error
+	for {
+		var l *leg
+		if l, err = x.open(ctx); err != nil {
+			break
+		}
+		if err = x.relay(ctx, l); err == nil {
+			return
+		}
+		if err = x.takeUp(ctx, l, err); err != nil {
+			break
+		}
+	}
+	x.refuse(err)
+}
+
+// prepare reads the body and makes the plan.
+func (x *exchange) prepare() error {
+	c := x.call
+	body, err := c.Codec.Read(c.Op, c.Raw)
+	if err != nil {
+		return err
+	}
+	x.body = body
+	x.noteBody()
+	route, ok := c.Fleet.Resolve(body.Facts.Model)
+	if !ok {
+		return x.modelNotFound(body.Facts.Model)
+	}
+	x.route = route
+	x.row.Workload = route.Workload
+	if err := x.allowed(); err != nil {
+		return err
+	}
+	perimeter, err := c.Fleet.Classes.Perimeter(x.classNames()...)
+	if err != nil {
+		return &fault.Error{Kind: fault.PolicyDenied, Code: "unknown_data_class", Message: err.Error(),
+			Hint: "define the class under data_classes, or send a class that is defined", NoRetry: true}
+	}
+	x.perimeter = perimeter
+	x.row.DataClasses = perimeter.Names()
+	x.deadline = c.Received.Add(x.total())
+	return x.makePlan()
+}
+
+func (x *exchange) classNames() []string {
+	n := append([]string(nil), x.route.Classes...)
+	n = append(n, x.call.Caller.Classes...)
+	return append(n, x.call.Classes...)
+}
+
+func (x *exchange) total() time.Duration {
+	t := x.call.Fleet.Settings.Timeouts.Over(x.route.Own).Total
+	if c := x.call.Timeout; c > 0 && (t == 0 || c < t) {
+		t = c
+	}
+	if t <= 0 {
+		t = 10 * time.Minute
+	}
+	return t
+}
+
+// allowed checks the key's scope.
+func (x *exchange) allowed() error {
+	check, name := x.call.Caller.AllowModel, x.body.Facts.Model
+	if x.route.Workload != "" {
+		check, name = x.call.Caller.AllowWorkload, x.route.Workload
+	}
+	if check == nil {
+		return nil
+	}
+	if err := check(name); err != nil {
+		return &fault.Error{Kind: fault.Denied, Code: "scope_denied", Message: err.Error(), NoRetry: true, Cause: err}
+	}
+	return nil
+}
+
+func (x *exchange) modelNotFound(name string) error {
+	f := fault.New(fault.ModelNotFound, "the model %q does not exist here", name)
+	f.Param, f.NoRetry = "model", true
+	if s := x.call.Fleet.Suggest(name); s != "" {
+		f.Hint = "did you mean " + s + "?"
+	} else {
+		f.Hint = "GET /v1/models lists what there is"
+	}
+	return f
+}
+
+// permitFor asks the perimeter anew for each attempt: the plan only says who
+// is worth asking.
+func (x *exchange) permitFor(d *fleet.Deployment) (policy.Permit, string) {
+	return x.perimeter.Permit(d.Provider.Place)
+}

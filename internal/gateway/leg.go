@@ -1,0 +1,308 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/health"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/meter"
+	"freehold/internal/sse"
+	"freehold/internal/upstream"
+)
+
+// leg is one attempt that is being sent or answered.
+type leg struct {
+	x        *exchange
+	d        *fleet.Deployment
+	n        int // its place in row.Attempts
+	fallback int
+	out      *dialect.Outgoing
+	key      upstream.Key
+	leave    func()
+	visit    health.Attempt
+	cancel   context.CancelFunc
+	stop     context.CancelCauseFunc // of the race it won, if any
+	// same: the provider's own bytes are relayed.
+	same bool
+
+	start  time.Time
+	first  time.Duration // from start to the first content
+	reply  *upstream.Reply
+	status int
+	usage  llm.Usage
+	over   bool // end was called
+
+	body []byte // a plain answer
+
+	rd     *sse.Reader // a stream
+	dec    dialect.StreamDecoder
+	events []llm.Event
+	gate   gate
+	splice *splice // continues what was sent before
+	text   int     // bytes of text, thinking and arguments received
+	ended  bool
+	finish llm.FinishReason
+	tail   []byte // the end mark's bytes, held back until the request is on record
+}
+
+// prime reads a stream until something of it may be shown or it has ended. The
+// limit to the first content is one deadline: pings and starts do not move it.
+func (l *leg) prime(t fleet.Timeouts) error {
+	if l.x.resume != nil {
+		l.splice = l.x.resume.splice(l)
+	}
+	for !l.ended && !l.gate.ready() {
+		idle := t.Idle
+		if !l.gate.output && t.FirstToken > 0 {
+			idle = t.FirstToken - l.x.g.Clock().Sub(l.start)
+			if idle <= 0 {
+				return l.fault(fault.FirstTokenTime, "no content in time")
+			}
+		}
+		l.reply.SetIdle(idle)
+		if err := l.step(); err != nil {
+			return err
+		}
+	}
+	l.reply.SetIdle(t.Idle)
+	return nil
+}
+
+// step reads one event of the stream into the gate.
+func (l *leg) step() error {
+	ev, err := l.rd.Next()
+	if err != nil {
+		return l.ending(err)
+	}
+	if ev.Comment {
+		return nil
+	}
+	l.events, err = l.dec.Decode(l.events[:0], ev)
+	if err != nil {
+		return err
+	}
+	return l.take(ev)
+}
+
+// take looks at decoded events and puts them, with the provider's own bytes of
+// ev where these are relayed, into the gate.
+func (l *leg) take(ev *sse.Event) error {
+	last := false
+	for i := range l.events {
+		e := &l.events[i]
+		switch e.Kind {
+		case llm.EventError:
+			return l.streamFault(e.Err)
+		case llm.EventStart, llm.EventUsage:
+			if e.Usage.Reported {
+				l.usage = e.Usage
+			}
+		case llm.EventDelta, llm.EventSignature:
+			l.text += len(e.Text)
+		case llm.EventFinish:
+			l.finish = e.Finish
+		case llm.EventEnd:
+			last = true
+		}
+	}
+	if l.splice != nil {
+		l.events = l.splice.apply(l.events)
+	}
+	for i := range l.events {
+		if err := l.gate.push(&l.events[i]); err != nil {
+			return l.fault(fault.Malformed, err.Error())
+		}
+	}
+	if l.first == 0 && l.gate.output {
+		l.first = l.x.g.Clock().Sub(l.start)
+	}
+	if last {
+		if l.same && ev != nil {
+			l.tail = l.x.call.Codec.RewriteEvent(l.tail, ev, l.x.view())
+		}
+		return l.complete()
+	}
+	if l.same && ev != nil {
+		l.gate.raw = l.x.call.Codec.RewriteEvent(l.gate.raw, ev, l.x.view())
+	}
+	return nil
+}
+
+// complete checks that the ended stream is a whole answer.
+func (l *leg) complete() error {
+	events, err := l.dec.End(nil)
+	if err != nil {
+		return err
+	}
+	if len(events) > 0 {
+		l.events = events
+		if l.splice != nil {
+			l.events = l.splice.apply(l.events)
+		}
+		for i := range l.events {
+			if err := l.gate.push(&l.events[i]); err != nil {
+				return l.fault(fault.Malformed, err.Error())
+			}
+		}
+	}
+	if l.splice != nil {
+		for _, e := range l.splice.flush() {
+			if err := l.gate.push(&e); err != nil {
+				return l.fault(fault.Malformed, err.Error())
+			}
+		}
+	}
+	if err := l.judge(l.finish, true, l.gate.output || l.text > 0); err != nil {
+		return err
+	}
+	l.gate.open = true
+	l.ended = true
+	return nil
+}
+
+// ending judges the end of the stream's bytes: whole if a finish reason came,
+// even without the end mark; else cut.
+func (l *leg) ending(err error) error {
+	var u *upstream.Error
+	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &u) && u.Kind == upstream.Cut
+	if !cut {
+		if errors.Is(err, sse.ErrTooLarge) {
+			return l.fault(fault.Malformed, "a stream event is too large")
+		}
+		return l.failure(err)
+	}
+	l.events = l.events[:0]
+	return l.complete()
+}
+
+// streamFault is an error event inside the stream.
+func (l *leg) streamFault(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		f = l.fault(fault.StreamError, "the provider reported an error inside the stream")
+		f.Cause = err
+	}
+	f.Provider = l.d.Provider.Name
+	return f
+}
+
+// end puts the attempt's end on the row and tells health of it. err is nil for
+// an answer that is whole; then the connection stays until close, which may
+// wait for the client to have its last byte. It acts once.
+func (l *leg) end(err error) {
+	if l.over {
+		return
+	}
+	l.over = true
+	x := l.x
+	var f *fault.Error
+	if err != nil {
+		f = x.faultOf(err)
+		l.close()
+	}
+
+	x.mu.Lock()
+	a := &x.row.Attempts[l.n]
+	a.Total = x.g.Clock().Sub(a.Start)
+	a.FirstByte, a.Status, a.Outcome = l.first, l.status, ledger.OK
+	if l.reply != nil {
+		a.RequestID = requestID(l.reply.Header)
+	}
+	if f == nil || l.text > 0 || l.usage.Reported {
+		u := l.estimated()
+		a.Tokens = tokens(u)
+		if usd, known := meter.Cost(u, l.d.Price().Price); known {
+			a.Cost.Decimal, a.Cost.Valid = usd, true
+		}
+	} else {
+		a.Cost.Valid = true // nothing was answered: nothing is owed
+	}
+	if f != nil {
+		a.Fault, a.Outcome = string(f.Kind), outcomeOf(f.Kind)
+		if l.text > 0 && a.Outcome == ledger.Failed {
+			a.Outcome = ledger.Partial
+		}
+	}
+	x.mu.Unlock()
+
+	l.visit.End(x.g.Clock(), l.outcome(f))
+}
+
+// outcome puts the attempt's fault into the words of health.
+func (l *leg) outcome(f *fault.Error) health.Outcome {
+	o := health.Outcome{Result: health.Success, FirstToken: l.first, Total: l.x.g.Clock().Sub(l.start)}
+	if f == nil {
+		return o
+	}
+	o.Cause, o.RetryAfter = string(f.Kind), f.RetryAfter
+	switch fault.BlameOf(f.Kind) {
+	case fault.Ours:
+		o.Result = health.Ours
+	case fault.Provider:
+		o.Result = health.Failure
+		if f.Kind == fault.ProviderLimit {
+			o.Result = health.RateLimited
+			if l.d.Provider.Keys.Len() > 1 {
+				o.Result = health.Neutral // the key cools down, not the deployment
+			}
+		}
+	default:
+		// The request was at fault, or its time was up: an answer to it shows
+		// life, silence shows nothing.
+		o.FirstToken, o.Total = 0, 0
+		if l.status == 0 {
+			o.Result = health.Neutral
+		}
+	}
+	return o
+}
+
+// abandon closes a leg that lost a race.
+func (l *leg) abandon() {
+	l.end(&fault.Error{Kind: fault.Canceled, Message: "another deployment answered first"})
+}
+
+// close frees the connection and the slot. After a whole stream what little may
+// follow the end mark is read first, so that the connection serves again.
+func (l *leg) close() {
+	if l.reply != nil && l.reply.Body != nil {
+		if l.ended && l.over {
+			l.reply.SetIdle(50 * time.Millisecond)
+			for range 4 {
+				if _, err := l.rd.Next(); err != nil {
+					break
+				}
+			}
+		}
+		l.reply.Body.Close()
+		l.reply.Body = nil
+	}
+	if l.cancel != nil {
+		l.cancel()
+	}
+	if l.stop != nil {
+		l.stop(nil)
+	}
+	l.leave()
+}
+
+func tokens(u llm.Usage) ledger.Tokens {
+	return ledger.Tokens{In: u.Input, Out: u.Output, Cached: u.CachedInput, CacheWrite: u.CacheWrite,
+		Reasoning: u.Reasoning, Estimated: !u.Reported}
+}
+
+func requestID(h map[string][]string) string {
+	for _, k := range []string{"X-Request-Id", "Request-Id", "Apim-Request-Id"} {
+		if v := h[k]; len(v) > 0 {
+			return v[0]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/routing"
+)
+
+// open asks one candidate after another until one answers: until a whole plain
+// answer is here and judged good, or a stream has its first real content.
+func (x *exchange) open(ctx context.Context) (*leg, error) {
+	for {
+		c, ok := x.next()
+		if !ok {
+			if err := x.again(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		l, err := x.race(ctx, c)
+		if err == nil {
+			return l, nil
+		}
+		if err := x.goOn(ctx, c, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// goOn decides after a failed try whether the next candidate may be asked
+// (nil) or the request ends with the error returned.
+func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f := x.faultOf(err)
+	switch f.Kind {
+	case fault.Storage, fault.Internal:
+		return f
+	case fault.ProviderRejected, fault.BadRequest:
+		return f
+	case fault.ContextLength:
+		if !x.route.FallbackOnContext || !x.larger(c.Deployment) {
+			return f
+		}
+	case fault.ContentFilter:
+		if !x.route.FallbackOnFilter || !x.more() {
+			return f
+		}
+	case fault.ProviderLimit:
+		// Another key of the same provider may still have room.
+		if ring := c.Provider.Keys; ring != nil && ring.Len() > 1 {
+			if _, _, ok := ring.Pick(x.g.Clock()); ok {
+				x.mu.Lock()
+				x.queue = append([]routing.Candidate{c}, x.queue...)
+				x.mu.Unlock()
+			}
+		}
+	}
+	x.note(c.Deployment, f)
+	return nil
+}
+
+// larger keeps in the queue only candidates with a larger context than d's (or
+// an unknown one) and reports whether there is one.
+func (x *exchange) larger(d *fleet.Deployment) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var keep []routing.Candidate
+	for _, c := range x.queue {
+		if c.Context == 0 || c.Context > d.Context {
+			keep = append(keep, c)
+		}
+	}
+	x.queue = keep
+	return len(keep) > 0
+}
+
+// again starts another round over the candidates whose failure may pass, after
+// a pause with jitter that honours Retry-After, or says how the request ends.
+// A request that an SDK sends again by itself gets no rounds of ours: retries
+// would multiply.
+func (x *exchange) again(ctx context.Context) error {
+	s := &x.call.Fleet.Settings
+	rounds := s.RetryMax
+	if n, _ := strconv.Atoi(x.call.Header.Get("X-Stainless-Retry-Count")); n > 0 {
+		rounds = 0
+	}
+	var retry []routing.Candidate
+	var soonest time.Duration = -1
+	for _, c := range x.candidates() {
+		f := x.faults[c.Name]
+		if f == nil || fault.BlameOf(f.Kind) != fault.Provider {
+			continue
+		}
+		if f.RetryAfter <= s.RetryCap {
+			retry = append(retry, c)
+			if soonest < 0 || f.RetryAfter < soonest {
+				soonest = f.RetryAfter
+			}
+		}
+	}
+	if x.round >= rounds || len(retry) == 0 {
+		return x.exhausted()
+	}
+	pause := min(s.RetryBase<<x.round, s.RetryCap)
+	pause = max(soonest, pause/2+time.Duration(x.g.Pick(int(pause/2)+1)))
+	if x.g.Clock().Add(pause).After(x.deadline) {
+		return x.exhausted()
+	}
+	x.round++
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+	}
+	x.queue = retry
+	return nil
+}
+
+// candidates are all that may be asked: the plan's, or in mid-answer those
+// that can continue it.
+func (x *exchange) candidates() []routing.Candidate {
+	if x.resume != nil {
+		return x.resume.candidates
+	}
+	return x.plan.Candidates
+}
+
+// exhausted is the fault of a request of which every candidate failed.
+func (x *exchange) exhausted() error {
+	f := &fault.Error{Kind: fault.Exhausted, Message: "every deployment that may answer has failed"}
+	var worst *fault.Error
+	count := map[fault.Kind]int{}
+	total := 0
+	now := x.g.Clock()
+	for _, c := range x.candidates() {
+		e := x.faults[c.Name]
+		if e == nil {
+			continue
+		}
+		total++
+		count[groupOf(e.Kind)]++
+		worst = e
+		wait := e.RetryAfter
+		if v := c.Health.Check(now); !v.OK && v.Until.After(now) {
+			wait = max(wait, v.Until.Sub(now))
+		}
+		if wait > 0 && (f.RetryAfter == 0 || wait < f.RetryAfter) {
+			f.RetryAfter = wait
+		}
+		f.Hint += sep(f.Hint) + c.Name + ": " + string(e.Kind)
+	}
+	f.Cause = worst
+	switch total {
+	case 0:
+		return f
+	case count[fault.Unsupported]:
+		return worst
+	case count[fault.FirstTokenTime]:
+		f.Status, f.Code = 504, "upstream_timeout"
+		f.Message = "no deployment answered in time"
+	case count[fault.Credentials]:
+		f.Status, f.Code = 502, "upstream_credentials"
+		f.Message = "the providers refuse this gateway's credentials or do not have the model: this is not your key"
+		f.NoRetry = true
+	case count[fault.Shed]:
+		f.Kind = fault.Shed
+		f.Message = "no deployment has room for another request now"
+	case count[fault.ContentFilter]:
+		return worst
+	}
+	if f.RetryAfter == 0 && !f.NoRetry {
+		f.RetryAfter = time.Second
+	}
+	return f
+}
+
+func sep(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "; "
+}
+
+// groupOf joins kinds of one meaning for the client.
+func groupOf(k fault.Kind) fault.Kind {
+	switch k {
+	case fault.ConnectTimeout, fault.FirstTokenTime, fault.IdleTimeout:
+		return fault.FirstTokenTime
+	case fault.Credentials, fault.Billing, fault.ModelMissing:
+		return fault.Credentials
+	}
+	return k
+}
+
+var errHedged = errors.New("another deployment answered first")
+
+// race tries a candidate. When hedging is on and its first content is late, or
+// a plain answer has not begun within the first-token limit, the next candidate
+// is tried beside it; the first good answer wins. A plain answer is never given
+// up for being late alone: only its length may be at fault.
+func (x *exchange) race(ctx context.Context, c routing.Candidate) (*leg, error) {
+	delay, cause := x.hedgeDelay(c)
+	if delay <= 0 || !x.more() {
+		return x.try(ctx, c, "")
+	}
+	type result struct {
+		l   *leg
+		c   routing.Candidate
+		err error
+	}
+	first, stopFirst := context.WithCancelCause(ctx)
+	second, stopSecond := context.WithCancelCause(ctx)
+	done := make(chan result, 1)
+	timer := time.AfterFunc(delay, func() {
+		c2, ok := x.next()
+		if !ok {
+			done <- result{err: errHedged}
+			return
+		}
+		l, err := x.try(second, c2, cause)
+		if err == nil {
+			stopFirst(errHedged)
+		}
+		done <- result{l, c2, err}
+	})
+	l, err := x.try(first, c, "")
+	if timer.Stop() {
+		stopSecond(nil)
+		if err != nil {
+			stopFirst(nil)
+		} else {
+			l.stop = stopFirst
+		}
+		return l, err
+	}
+	if err == nil {
+		stopSecond(errHedged)
+		if r := <-done; r.l != nil {
+			r.l.abandon()
+		}
+		l.stop = stopFirst
+		return l, nil
+	}
+	r := <-done
+	stopFirst(nil)
+	if r.err == nil {
+		r.l.stop = stopSecond
+		if ctx.Err() == nil && !errors.Is(err, errHedged) {
+			x.note(c.Deployment, x.faultOf(err))
+		}
+		return r.l, nil
+	}
+	stopSecond(nil)
+	if r.c.Deployment != nil {
+		if e := x.goOn(ctx, r.c, r.err); e != nil {
+			return nil, e
+		}
+	}
+	return nil, err
+}
+
+// hedgeDelay says after which wait the next candidate is tried beside c.
+func (x *exchange) hedgeDelay(c routing.Candidate) (time.Duration, string) {
+	var d time.Duration
+	if h := x.route.Hedge; h.On() && x.g.mayHedge(h) {
+		d = h.After
+		if h.Percentile > 0 {
+			d = c.Health.FirstToken(x.g.Clock(), h.Percentile/100)
+		}
+	}
+	if !x.body.Facts.Stream {
+		if late := x.timeouts(c.Deployment).FirstToken; d <= 0 || late > 0 && late < d {
+			return late, "late"
+		}
+	}
+	return d, "hedge"
+}
+
+// mayHedge keeps hedges within their share of requests, counted over this
+// process's life.
+func (g *Gateway) mayHedge(h fleet.Hedge) bool {
+	asked := g.hedgeable.Add(1)
+	if h.MaxShare > 0 && float64(g.hedged.Load()) >= h.MaxShare*float64(asked) {
+		return false
+	}
+	return true
+}
+
+// timeouts are the limits of an attempt at d.
+func (x *exchange) timeouts(d *fleet.Deployment) fleet.Timeouts { return d.Timeouts.Over(x.route.Own) }

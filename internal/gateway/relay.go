@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/upstream"
+)
+
+// relay passes an open leg's answer to the client and finishes the request.
+// An error is the provider's failure in mid-answer, or the client's leaving.
+func (x *exchange) relay(ctx context.Context, l *leg) error {
+	x.joined(l)
+	var err error
+	if l.rd == nil {
+		err = x.relayWhole(l)
+	} else {
+		err = x.relayStream(ctx, l)
+	}
+	l.end(err)
+	l.close()
+	return err
+}
+
+// joined notes who answers from here on, and the seam if the answer had begun.
+func (x *exchange) joined(l *leg) {
+	x.last = l.d
+	if x.began == nil {
+		x.began = l.d
+		x.row.Model, x.row.Deployment, x.row.Provider, x.row.ProviderModel = l.d.Model.Name, l.d.Name, l.d.Provider.Name, l.d.ID
+		price := l.d.Price()
+		x.row.PriceSource, x.row.PriceDate = price.Source, price.AsOf
+		x.row.Route = x.reason(l)
+	}
+	x.row.Dropped = append(x.row.Dropped, l.out.Dropped...)
+	if x.resume != nil {
+		x.row.Seams = append(x.row.Seams, x.resume.seam(l))
+	}
+}
+
+// reason says in short why this deployment answers.
+func (x *exchange) reason(l *leg) string {
+	why := x.route.Kind
+	if l.fallback > 0 {
+		why = "fallback"
+	}
+	if l.n > 0 {
+		why += " after " + x.row.Attempts[l.n].Cause
+	}
+	return why
+}
+
+func (x *exchange) relayWhole(l *leg) error {
+	var body []byte
+	var err error
+	if l.same {
+		body, err = x.call.Codec.RewriteReply(x.call.Op, l.body, x.view())
+	} else {
+		body, err = x.translate(l)
+	}
+	if err != nil {
+		return err
+	}
+	l.end(nil)
+	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
+	x.headers(l.d)
+	if l.d.Provider.Codec.Name() == x.call.Codec.Name() {
+		upstream.CopyResponseHeader(x.out.w.Header(), l.reply.Header)
+	}
+	x.row.BytesOut = int64(len(body))
+	if err := x.settle(); err != nil {
+		return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
+	}
+	return x.out.whole(body)
+}
+
+// translate turns a whole answer of another dialect into the client's.
+func (x *exchange) translate(l *leg) ([]byte, error) {
+	r, err := l.d.Provider.Codec.DecodeReply(x.call.Op, l.body)
+	if err != nil {
+		return nil, err
+	}
+	if l.out.Tool != "" {
+		dialect.UnwrapToolReply(r, l.out.Tool)
+	}
+	return x.call.Codec.EncodeReply(r, x.call.Op, x.view())
+}
+
+func (x *exchange) relayStream(ctx context.Context, l *leg) error {
+	x.headers(l.d)
+	if l.d.Provider.Codec.Name() == x.call.Codec.Name() {
+		upstream.CopyResponseHeader(x.out.w.Header(), l.reply.Header)
+	}
+	if !l.same && x.encoder == nil {
+		x.encoder = x.call.Codec.NewStreamEncoder(x.call.Op, x.view(), x.shown())
+	}
+	for {
+		if l.gate.ready() {
+			if err := x.show(l); err != nil {
+				return err
+			}
+		}
+		if l.ended {
+			return x.finish(l)
+		}
+		if !l.rd.Buffered() {
+			if err := x.out.flush(); err != nil {
+				return err
+			}
+		}
+		if err := l.step(); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		}
+	}
+}
+
+// shown is the answer so far for an encoder that takes over in the middle, or
+// nil where the client has seen nothing yet.
+func (x *exchange) shown() *llm.Accumulator {
+	if len(x.sent.Choices) == 0 && x.sent.ID == "" {
+		return nil
+	}
+	return &x.sent
+}
+
+// show writes what the gate has let through.
+func (x *exchange) show(l *leg) error {
+	if x.row.FirstToken == 0 && l.gate.output {
+		x.row.FirstToken = x.g.Clock().Sub(x.row.Time)
+	}
+	buf := l.gate.raw
+	if !l.same {
+		buf = x.out.scratch[:0]
+	}
+	for i := range l.gate.events {
+		e := &l.gate.events[i]
+		if e.Kind == llm.EventUsage || e.Kind == llm.EventStart {
+			x.addUsage(e)
+		}
+		if !l.same && e.Kind != llm.EventEnd {
+			var err error
+			if buf, err = x.encoder.Encode(buf, e); err != nil {
+				return err
+			}
+		}
+		x.sent.Add(e)
+	}
+	err := x.out.write(buf)
+	if !l.same {
+		x.out.scratch = buf
+	}
+	l.gate.clear()
+	return err
+}
+
+// addUsage adds the usage of the answer's earlier legs.
+func (x *exchange) addUsage(e *llm.Event) {
+	if e.Usage.Reported {
+		e.Usage = sum(x.usage, e.Usage)
+	}
+}
+
+// finish puts the request on record and sends the end of its stream.
+func (x *exchange) finish(l *leg) error {
+	tail := l.tail
+	if !l.same {
+		tail = x.encoder.End(nil)
+	} else if len(tail) == 0 {
+		tail = x.call.Codec.NewStreamEncoder(x.call.Op, x.view(), &x.sent).End(nil)
+	}
+	l.end(nil)
+	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
+	x.row.BytesOut = x.out.sent + int64(len(tail))
+	if err := x.settle(); err != nil {
+		return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
+	}
+	if err := x.out.write(tail); err != nil {
+		return err
+	}
+	return x.out.flush()
+}
+
+// headers tells the client who answers. They describe the attempt that began
+// the answer; once it has begun they change no more.
+func (x *exchange) headers(d *fleet.Deployment) {
+	h := x.out.w.Header()
+	h["X-Request-Id"] = []string{x.call.ID}
+	if x.call.Codec.Name() == "anthropic" {
+		h["Request-Id"] = h["X-Request-Id"]
+	}
+	if x.row.Workload != "" {
+		h["X-Freehold-Workload"] = []string{x.row.Workload}
+	}
+	if d == nil {
+		if n := len(x.row.Attempts); n > 0 {
+			h["X-Freehold-Attempts"] = []string{itoa(n)}
+		}
+		return
+	}
+	h["X-Freehold-Model"] = []string{d.Model.Name}
+	h["X-Freehold-Provider"] = []string{d.Provider.Name}
+	h["X-Freehold-Attempts"] = []string{itoa(len(x.row.Attempts))}
+	h["X-Freehold-Route"] = []string{x.row.Route}
+	if len(x.row.Dropped) > 0 {
+		h["X-Freehold-Dropped"] = []string{join(x.row.Dropped)}
+	}
+}

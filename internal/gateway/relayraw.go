@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/ledger"
+	"freehold/internal/policy"
+	"freehold/internal/upstream"
+)
+
+// Relay passes raw OpenAI paths (files, batches, audio, images, moderations)
+// to the provider that the configuration names for them. Nothing of them is
+// read; they are on record as unpriced, under the same perimeter.
+type Relay struct{ Gateway *Gateway }
+
+// Serve relays one request. c.Raw is its body.
+func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, req *http.Request, c *Call) {
+	x := r.Gateway.newExchange(w, c)
+	if err := r.serve(ctx, x, req); err != nil {
+		x.refuse(err)
+	}
+}
+
+func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error {
+	c := x.call
+	family, _, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/v1/"), "/")
+	p := c.Fleet.Relay(family)
+	if p == nil {
+		return fault.New(fault.NotFound, "no provider takes /v1/%s", family)
+	}
+	permit, err := relayPermit(c, p)
+	if err != nil {
+		return err
+	}
+	key, soonest, ok := p.Keys.Pick(r.Gateway.Clock())
+	if !ok {
+		return &fault.Error{Kind: fault.ProviderLimit, Message: "every key of the provider is rate limited", RetryAfter: soonest.Sub(r.Gateway.Clock())}
+	}
+	x.row.Route, x.row.Provider, x.row.Deployment = "relay", p.Name, family+"@"+p.Name
+	x.row.Attempts = []ledger.Attempt{{N: 1, Deployment: x.row.Deployment, Provider: p.Name, Start: r.Gateway.Clock()}}
+	a := &x.row.Attempts[0]
+	if err := r.Gateway.Journal.Begin(&x.row); err != nil {
+		return &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent", Cause: err}
+	}
+	h := http.Header{}
+	upstream.CopyRequestHeader(h, c.Header)
+	for _, name := range []string{"Content-Type", "Accept", "Range"} {
+		if v := c.Header[name]; len(v) > 0 {
+			h[name] = v
+		}
+	}
+	reply, err := p.Client.Send(ctx, permit, &upstream.Call{
+		Method: req.Method, Path: strings.TrimPrefix(req.URL.EscapedPath(), "/v1"), Query: req.URL.RawQuery,
+		Header: h, Key: key, Body: c.Raw,
+	})
+	if err != nil {
+		l := &leg{x: x, d: &fleet.Deployment{Provider: p}}
+		f := x.faultOf(l.failure(err))
+		a.Total, a.Outcome, a.Fault = r.Gateway.Clock().Sub(a.Start), outcomeOf(f.Kind), string(f.Kind)
+		a.Cost.Valid = true
+		return f
+	}
+	defer reply.Body.Close()
+	return r.answer(x, a, reply)
+}
+
+// relayPermit asks the perimeter: the classes of key and header hold here too.
+func relayPermit(c *Call, p *fleet.Provider) (policy.Permit, error) {
+	perimeter, err := c.Fleet.Classes.Perimeter(append(append([]string(nil), c.Caller.Classes...), c.Classes...)...)
+	if err != nil {
+		return policy.Permit{}, &fault.Error{Kind: fault.PolicyDenied, Code: "unknown_data_class", Message: err.Error(), NoRetry: true}
+	}
+	permit, why := perimeter.Permit(p.Place)
+	if why != "" {
+		return policy.Permit{}, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
+	}
+	return permit, nil
+}
+
+// answer passes the provider's answer on, the last part after it is on record.
+func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) error {
+	h := x.out.w.Header()
+	h["X-Request-Id"] = []string{x.call.ID}
+	h["X-Freehold-Provider"] = []string{a.Provider}
+	h["X-Freehold-Attempts"] = []string{"1"}
+	h["X-Freehold-Route"] = []string{"relay"}
+	upstream.CopyResponseHeader(h, reply.Header)
+	for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Range", "Accept-Ranges"} {
+		if v := reply.Header[name]; len(v) > 0 {
+			h[name] = v
+		}
+	}
+	a.Status, a.FirstByte = reply.Status, r.Gateway.Clock().Sub(a.Start)
+	x.row.Status, x.row.Outcome = reply.Status, ledger.OK
+	if reply.Status >= 500 {
+		x.row.Outcome = ledger.Failed
+	} else if reply.Status >= 400 {
+		x.row.Outcome = ledger.ClientError
+	}
+	out := &rawAnswer{x: x, status: reply.Status}
+	err := copyHoldingLast(out, reply.Body)
+	a.Total, a.Outcome = r.Gateway.Clock().Sub(a.Start), x.row.Outcome
+	if err != nil {
+		l := &leg{x: x, d: &fleet.Deployment{Provider: &fleet.Provider{Name: a.Provider}}, status: reply.Status}
+		f := x.faultOf(l.failure(err))
+		a.Outcome, a.Fault = ledger.Partial, string(f.Kind)
+		if out.begun {
+			x.row.Outcome, x.row.ErrorCode = ledger.Partial, f.StableCode()
+			if jerr := x.settle(); jerr != nil {
+				r.Gateway.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
+			}
+			// A raw body has no place for an error: the connection is cut, so
+			// that the client does not take the part for the whole.
+			panic(http.ErrAbortHandler)
+		}
+		return f
+	}
+	if err := x.settle(); err != nil {
+		return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
+	}
+	return out.last()
+}
+
+// rawAnswer writes a body and keeps its latest piece back until last.
+type rawAnswer struct {
+	x      *exchange
+	status int
+	begun  bool
+	held   []byte
+}
+
+func (o *rawAnswer) Write(b []byte) (int, error) {
+	if err := o.last(); err != nil {
+		return 0, err
+	}
+	o.held = append(o.held[:0], b...)
+	return len(b), nil
+}
+
+func (o *rawAnswer) last() error {
+	if !o.begun {
+		if o.held == nil {
+			o.held = []byte{} // the next call writes
+			return nil
+		}
+		o.begun = true
+		o.x.out.w.WriteHeader(o.status)
+	}
+	n, err := o.x.out.w.Write(o.held)
+	o.x.out.sent += int64(n)
+	if err != nil {
+		return errClientGone
+	}
+	return nil
+}
+
+func copyHoldingLast(o *rawAnswer, body io.Reader) error {
+	_, err := io.Copy(o, body)
+	if o.held == nil {
+		o.held = []byte{}
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+package gateway
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+)
+
+// settle sums the attempts up and puts the request on record, once. It comes
+// before the last byte of the answer.
+func (x *exchange) settle() error {
+	if x.settled {
+		return nil
+	}
+	x.settled = true
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := &x.row
+	r.Total = x.g.Clock().Sub(r.Time)
+	if r.BytesOut == 0 {
+		r.BytesOut = x.out.sent
+	}
+	r.Tokens = ledger.Tokens{}
+	r.Cost = decimal.NullDecimal{Valid: true}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		r.Tokens = r.Tokens.Add(a.Tokens)
+		if r.Cost.Valid = r.Cost.Valid && a.Cost.Valid; r.Cost.Valid {
+			r.Cost.Decimal = r.Cost.Decimal.Add(a.Cost.Decimal)
+		}
+	}
+	if !r.Cost.Valid {
+		r.Cost.Decimal = decimal.Zero
+	}
+	if len(r.Dropped) > 1 {
+		slices.Sort(r.Dropped)
+		r.Dropped = slices.Compact(r.Dropped)
+	}
+	err := x.g.Journal.End(r)
+	x.g.Observer.Done(r, x.call.Header)
+	if x.call.Settled != nil {
+		x.call.Settled(r)
+	}
+	return err
+}
+
+// sum adds the usage of two legs of one answer.
+func sum(a, b llm.Usage) llm.Usage {
+	return llm.Usage{
+		Input: a.Input + b.Input, Output: a.Output + b.Output, CachedInput: a.CachedInput + b.CachedInput,
+		CacheWrite: a.CacheWrite + b.CacheWrite, Reasoning: a.Reasoning + b.Reasoning, Reported: b.Reported,
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func join(list []string) string { return strings.Join(list, ", ") }

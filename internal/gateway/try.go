@@ -1,0 +1,318 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/health"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/meter"
+	"freehold/internal/routing"
+	"freehold/internal/sse"
+	"freehold/internal/upstream"
+)
+
+// maxErrorBody bounds what is read of a provider's error answer.
+const maxErrorBody = 64 << 10
+
+// try makes one attempt: permit, slot, key, journal, send, and the answer up to
+// its first real content. On success the leg is open and the caller ends it;
+// on failure it is closed, reported and on record.
+func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (*leg, error) {
+	d := c.Deployment
+	permit, why := x.permitFor(d)
+	if why != "" {
+		return nil, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
+	}
+	out, err := x.encode(d)
+	if err != nil {
+		return nil, err
+	}
+	leave, visit, err := x.enter(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	key, soonest, ok := d.Provider.Keys.Pick(x.g.Clock())
+	if !ok {
+		visit.End(x.g.Clock(), health.Outcome{})
+		leave()
+		return nil, &fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
+			Message: "every key of the provider is rate limited", RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
+	}
+	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, fallback: c.Fallback}
+	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil
+	if l.n, err = x.begin(d, cause); err != nil {
+		visit.End(x.g.Clock(), health.Outcome{})
+		leave()
+		return nil, &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent",
+			Hint: "see the log; freehold needs room on its disk", RetryAfter: 5 * time.Second, Cause: err}
+	}
+	t := x.timeouts(d)
+	ctx, l.cancel = attemptContext(ctx, t.Total)
+	if err := l.send(ctx, permit, t); err != nil {
+		l.end(err)
+		return nil, err
+	}
+	return l, nil
+}
+
+// enter takes a slot at the deployment and opens the visit that its breaker
+// counts. The last candidate left is asked even while its breaker tests it.
+func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func(), visit health.Attempt, err error) {
+	leave, err = c.Health.Acquire(ctx)
+	if err != nil {
+		var shed *health.ShedError
+		if !errors.As(err, &shed) {
+			return nil, visit, context.Cause(ctx)
+		}
+		return nil, visit, &fault.Error{Kind: fault.Shed, Provider: c.Provider.Name, Message: shed.Error(), RetryAfter: shed.Wait, Cause: err}
+	}
+	now := x.g.Clock()
+	visit, verdict := c.Health.Begin(now)
+	switch {
+	case verdict.OK:
+		return leave, visit, nil
+	case c.LastResort || !x.more():
+		return leave, c.Health.Force(now), nil
+	}
+	leave()
+	return nil, visit, &fault.Error{Kind: fault.BreakerOpen, Provider: c.Provider.Name, Message: verdict.Cause, RetryAfter: max(0, verdict.Until.Sub(now))}
+}
+
+func attemptContext(ctx context.Context, total time.Duration) (context.Context, context.CancelFunc) {
+	if total <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, total)
+}
+
+// begin puts the attempt on record before its bytes leave, and returns its place.
+func (x *exchange) begin(d *fleet.Deployment, cause string) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := len(x.row.Attempts)
+	if cause == "" && n > 0 {
+		cause = x.row.Attempts[n-1].Fault
+	}
+	a := ledger.Attempt{
+		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,
+		Start: x.g.Clock(), Estimate: x.estimate(d),
+	}
+	if n == 0 {
+		x.row.Attempts = make([]ledger.Attempt, 0, 2)
+	}
+	x.row.Attempts = append(x.row.Attempts, a)
+	if err := x.g.Journal.Begin(&x.row); err != nil {
+		x.row.Attempts = x.row.Attempts[:n]
+		return 0, err
+	}
+	return n, nil
+}
+
+// estimate is what the attempt would cost if its end were never seen: the
+// prompt, and the answer's limit or 256 tokens.
+func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
+	price := d.Price()
+	e := ledger.Estimate{TokensIn: x.promptIn, TokensOut: 256, PriceIn: price.In, PriceOut: price.Out,
+		Source: price.Source, Date: price.AsOf}
+	if m := x.body.Facts.MaxTokens; m > 0 {
+		e.TokensOut = min(m, 256)
+	}
+	return e
+}
+
+// encode makes the provider's body: the client's own bytes where both speak
+// the same dialect, else by way of the canonical request.
+func (x *exchange) encode(d *fleet.Deployment) (*dialect.Outgoing, error) {
+	f := &x.body.Facts
+	t := &dialect.Target{
+		Model: d.ID, Stream: f.Stream, Usage: f.Stream && !d.Quirks.NoStreamUsage,
+		Drop: x.call.Fleet.Settings.DropUnsupported, Params: x.params(d), Quirks: d.Quirks,
+	}
+	if x.resume != nil {
+		r, err := x.resume.request(x)
+		if err != nil {
+			return nil, err
+		}
+		t.MaxTokens = x.resume.maxTokens(x)
+		t.Continue = x.resume.continuation(d)
+		return d.Provider.Codec.Encode(r, t)
+	}
+	if d.Provider.Codec.Name() == x.call.Codec.Name() {
+		return d.Provider.Codec.Forward(x.body, t)
+	}
+	r, err := x.canonical()
+	if err != nil {
+		return nil, err
+	}
+	return d.Provider.Codec.Encode(r, t)
+}
+
+// params are the workload's parameters, then the model's.
+func (x *exchange) params(d *fleet.Deployment) dialect.Params {
+	switch {
+	case x.route.Params.IsZero():
+		return d.Params
+	case d.Params.IsZero():
+		return x.route.Params
+	}
+	return x.route.Params.Then(d.Params)
+}
+
+// send sends the attempt and reads the answer up to its first real content, or
+// all of a plain one.
+func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts) error {
+	x := l.x
+	call := &upstream.Call{
+		Method: http.MethodPost, Path: l.d.Path[x.call.Op], Header: x.requestHeader(l.d, l.out), Key: l.key,
+		Body: l.out.Body, Stream: x.body.Facts.Stream,
+		Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.FirstToken, Idle: t.Idle},
+	}
+	if !call.Stream {
+		call.Timeouts.Head = t.Total
+	}
+	l.start = x.g.Clock()
+	reply, err := l.d.Sender.Send(ctx, permit, call)
+	if err != nil {
+		return l.failure(err)
+	}
+	l.reply = reply
+	l.status = reply.Status
+	if reply.Status < 200 || reply.Status > 299 {
+		return l.rejected()
+	}
+	if x.body.Facts.Stream && x.call.Op != llm.Embedding && x.call.Op != llm.CountTokens {
+		l.rd = sse.NewReader(reply.Body, x.g.MaxEvent)
+		l.dec = l.d.Provider.Codec.NewStreamDecoder(x.call.Op)
+		if l.out.Tool != "" {
+			l.dec = dialect.UnwrapTool(l.dec, l.out.Tool)
+		}
+		l.gate.init(x)
+		return l.prime(t)
+	}
+	return l.whole()
+}
+
+// requestHeader is what goes along: on the same dialect the client's own
+// dialect headers, and what the body's encoding needs.
+func (x *exchange) requestHeader(d *fleet.Deployment, out *dialect.Outgoing) http.Header {
+	h := make(http.Header, 4)
+	h["Content-Type"] = []string{"application/json"}
+	if d.Provider.Codec.Name() == x.call.Codec.Name() {
+		upstream.CopyRequestHeader(h, x.call.Header)
+	}
+	for k, v := range out.Header {
+		h[k] = append(h[k], v...)
+	}
+	return h
+}
+
+// rejected reads and classifies a provider's error answer.
+func (l *leg) rejected() error {
+	body, err := l.reply.ReadAll(nil, maxErrorBody)
+	if err != nil && upstream.KindOf(err) != upstream.TooLarge {
+		body = nil // the status alone then says what there is to know
+	}
+	f := l.d.Provider.Codec.DecodeError(l.reply.Status, l.reply.Header, body)
+	if f.Provider == "" {
+		f.Provider = l.d.Provider.Name
+	}
+	if wait, ok := upstream.RetryAfter(l.reply.Header, l.x.g.Clock()); ok && f.RetryAfter == 0 {
+		f.RetryAfter = wait
+	}
+	if f.Kind == fault.ProviderLimit {
+		wait := f.RetryAfter
+		if wait == 0 {
+			wait = time.Second
+		}
+		if l.d.Provider.Keys.Len() > 1 {
+			l.d.Provider.Keys.Cool(l.key, l.x.g.Clock().Add(wait))
+		}
+	}
+	return f
+}
+
+// whole reads a plain answer and judges it.
+func (l *leg) whole() error {
+	body, err := l.reply.ReadAll(nil, l.x.g.MaxAnswer)
+	if err != nil {
+		return l.failure(err)
+	}
+	l.reply.Body = nil
+	l.body = body
+	s, err := l.d.Provider.Codec.Summarize(l.x.call.Op, body)
+	if err != nil {
+		return err
+	}
+	l.usage = s.Usage
+	l.first = l.x.g.Clock().Sub(l.start)
+	if op := l.x.call.Op; op == llm.Embedding || op == llm.CountTokens {
+		return nil
+	}
+	return l.judge(s.Finish, s.Complete, s.Content)
+}
+
+// judge says whether an answer that ended is one.
+func (l *leg) judge(finish llm.FinishReason, complete, content bool) error {
+	switch {
+	case !complete:
+		return l.fault(fault.Cut, "the answer has no finish reason")
+	case finish == llm.FinishContentFilter && l.x.route.FallbackOnFilter && !l.x.out.begun():
+		return l.fault(fault.ContentFilter, "the provider's content filter refused")
+	case !content && finish == llm.FinishStop:
+		return l.fault(fault.Empty, "the answer is empty")
+	}
+	return nil
+}
+
+func (l *leg) fault(k fault.Kind, msg string) *fault.Error {
+	return &fault.Error{Kind: k, Provider: l.d.Provider.Name, Message: msg}
+}
+
+// failure puts an error of the way to the provider into the words of faults.
+func (l *leg) failure(err error) error {
+	var u *upstream.Error
+	if !errors.As(err, &u) {
+		return err
+	}
+	k, ok := upstreamFaults[u.Kind]
+	if !ok {
+		k = fault.ProviderError
+	}
+	if u.Kind == upstream.HeaderTimeout && l.status == 0 {
+		k = fault.FirstTokenTime
+	}
+	if u.Kind == upstream.IdleTimeout && l.rd != nil && !l.gate.output {
+		k = fault.FirstTokenTime
+	}
+	return &fault.Error{Kind: k, Provider: l.d.Provider.Name, Message: u.Kind.String(), Cause: err}
+}
+
+var upstreamFaults = map[upstream.Kind]fault.Kind{
+	upstream.Invalid: fault.Internal, upstream.Refused: fault.PolicyDenied, upstream.Blocked: fault.PolicyDenied,
+	upstream.DNS: fault.Connect, upstream.Connect: fault.Connect, upstream.ConnectTimeout: fault.ConnectTimeout,
+	upstream.Proxy: fault.Connect, upstream.TLS: fault.Connect, upstream.Write: fault.Connect,
+	upstream.Reset: fault.Cut, upstream.HeaderTimeout: fault.FirstTokenTime, upstream.Malformed: fault.Malformed,
+	upstream.Cut: fault.Cut, upstream.IdleTimeout: fault.IdleTimeout, upstream.TooLarge: fault.Malformed,
+	upstream.Canceled: fault.Canceled, upstream.Deadline: fault.Deadline,
+}
+
+// estimated gives the usage of an attempt whose provider reported none: the
+// prompt, if anything came back at all, and the text that did.
+func (l *leg) estimated() llm.Usage {
+	if l.usage.Reported {
+		return l.usage
+	}
+	u := l.usage
+	if u.Input == 0 {
+		u.Input = l.x.promptIn
+	}
+	u.Output = max(u.Output, meter.Bytes(l.text))
+	return u
+}

@@ -1,0 +1,113 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"freehold/internal/engine"
+	"freehold/internal/health"
+	"freehold/internal/ledger"
+)
+
+// State is what is looked up when metrics are read.
+type State struct {
+	Health  func() []health.Status
+	Ledger  func() ledger.Stats
+	Engines func() []engine.Status
+	// Config is the version in use, how many reloads were accepted, and
+	// whether the last one was refused.
+	Config func() (version string, reloads int64, refused bool)
+	// Refusals are authentications that failed, by reason.
+	Refusals func() map[string]int64
+	Version  string // of the program
+}
+
+// stateCollector reads State when it is asked.
+type stateCollector struct{ s State }
+
+// The descriptions of what is looked up.
+var (
+	descState    = desc("freehold_deployment_state", "1 for the state a deployment is in: closed, half-open, cooling, open, down.", "deployment", "state")
+	descInFlight = desc("freehold_deployment_in_flight", "Requests under way at a deployment.", "deployment")
+	descQueued   = desc("freehold_deployment_queued", "Requests that wait for a place at a deployment.", "deployment")
+	descFirst    = desc("freehold_deployment_first_token_seconds", "Recent time to the first content, by quantile.", "deployment", "quantile")
+	descBacklog  = desc("freehold_ledger_backlog_bytes", "Journal that is not in the store yet.")
+	descLag      = desc("freehold_ledger_lag_seconds", "How long the oldest request that is not in the store has waited.")
+	descFailing  = desc("freehold_ledger_failing", "1 while the journal cannot be written: requests are refused.")
+	descStored   = desc("freehold_ledger_rows_total", "Rows stored since the start.")
+	descLost     = desc("freehold_ledger_lost_total", "Requests of an earlier process that never ended.")
+	descDamaged  = desc("freehold_ledger_damaged_total", "Places in the journal that could not be read.")
+	descEngine   = desc("freehold_engine_state", "1 for the state a local engine is in.", "engine", "state")
+	descRestarts = desc("freehold_engine_restarts_total", "Restarts of a local engine.", "engine")
+	descConfig   = desc("freehold_config_info", "The configuration in use.", "version")
+	descReloads  = desc("freehold_config_reloads_total", "Reloads that were accepted.")
+	descRefused  = desc("freehold_config_refused", "1 while the file on disk is refused and an earlier configuration is in use.")
+	descDenied   = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
+	descBuild    = desc("freehold_build_info", "This program.", "version")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descState, descInFlight, descQueued, descFirst, descBacklog, descLag, descFailing, descStored, descLost,
+		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descBuild,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	seen := map[string]bool{}
+	for _, s := range c.s.Health() {
+		if seen[s.Name] {
+			continue // while a reload changes a deployment, both have its name
+		}
+		seen[s.Name] = true
+		gauge(descState, 1, s.Name, s.State.String())
+		gauge(descInFlight, float64(s.InFlight), s.Name)
+		gauge(descQueued, float64(s.Queued), s.Name)
+		if s.FirstToken.Samples > 0 {
+			for q, d := range map[string]time.Duration{"0.5": s.FirstToken.P50, "0.95": s.FirstToken.P95, "0.99": s.FirstToken.P99} {
+				gauge(descFirst, d.Seconds(), s.Name, q)
+			}
+		}
+	}
+	l := c.s.Ledger()
+	gauge(descBacklog, float64(l.Backlog))
+	gauge(descLag, l.Lag.Seconds())
+	gauge(descFailing, flag(l.Failing))
+	counter(descStored, l.Stored)
+	counter(descLost, l.Lost)
+	counter(descDamaged, l.Damaged)
+	for _, e := range c.s.Engines() {
+		gauge(descEngine, 1, e.Name, string(e.State))
+		counter(descRestarts, int64(e.Restarts), e.Name)
+	}
+	version, reloads, refused := c.s.Config()
+	gauge(descConfig, 1, version)
+	counter(descReloads, reloads)
+	gauge(descRefused, flag(refused))
+	for reason, n := range c.s.Refusals() {
+		counter(descDenied, n, reason)
+	}
+	gauge(descBuild, 1, c.s.Version)
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -16,26 +16,44 @@ type builder struct {
 	anchors map[string]*node // nil while the anchor's own value is being read
 	toks    token.Tokens
 	next    map[*token.Token]int // index of the token after
+	starts  map[*token.Token]int // byte offset of the token
 	full    bool                 // a bound was hit and told: the tree is not whole
 }
 
 func (b *builder) index(toks token.Tokens) {
 	b.toks = toks
+	last, off := Pos{1, 1}, 0
 	for i, t := range toks {
 		b.next[t] = i + 1
+		// On from the token before: a long line is walked once, not once a token.
+		if p := at(t); p.Line == last.Line && p.Col >= last.Col {
+			off = b.doc.advance(off, p.Col-last.Col)
+			last = p
+		} else {
+			off, last = b.doc.offset(p), p
+		}
+		b.starts[t] = off
 	}
+}
+
+// startOf is the byte offset of a token.
+func (b *builder) startOf(t *token.Token) int {
+	if off, ok := b.starts[t]; ok {
+		return off
+	}
+	return b.doc.offset(at(t))
 }
 
 // endOf is the byte offset behind a token's own text.
 func (b *builder) endOf(t *token.Token) int {
-	start := b.doc.offset(at(t))
+	start := b.startOf(t)
 	i, ok := b.next[t]
 	if !ok {
 		return start
 	}
 	stop := len(b.doc.text)
 	if i < len(b.toks) {
-		stop = max(start, b.doc.offset(at(b.toks[i])))
+		stop = max(start, b.startOf(b.toks[i]))
 	}
 	return start + len(strings.TrimRight(b.doc.text[start:stop], " \t\n"))
 }
@@ -57,7 +75,7 @@ func (b *builder) span(n ast.Node) (start, end int) {
 	if n == nil {
 		return 0, 0
 	}
-	start = b.doc.offset(at(first(n)))
+	start = b.startOf(first(n))
 	return start, max(start, b.end(n))
 }
 
@@ -113,7 +131,7 @@ func (b *builder) end(n ast.Node) int {
 		case n.IsFlowStyle:
 			return b.endOf(n.End)
 		case len(n.Values) == 0:
-			return b.doc.offset(at(n.Start))
+			return b.startOf(n.Start)
 		}
 		last := n.Values[len(n.Values)-1]
 		if b.implicit(last) {
@@ -181,7 +199,7 @@ func (b *builder) value(n ast.Node, depth int) *node {
 			e := b.item(strconv.Itoa(i), v, depth+1)
 			e.keyStart, e.inFlow = e.start, n.IsFlowStyle
 			if !n.IsFlowStyle && i < len(n.Entries) {
-				e.keyStart = b.doc.offset(at(n.Entries[i].Start))
+				e.keyStart = b.startOf(n.Entries[i].Start)
 				e.colon = b.endOf(n.Entries[i].Start)
 				if b.implicit(v) {
 					e.start = b.endOf(n.Entries[i].Start)
@@ -249,6 +267,10 @@ func (b *builder) scalar(n *node, text string, typ scalarType, quoted bool) {
 // adopt adds a child and keeps count: aliases of aliases grow without bound.
 func (b *builder) adopt(n *node, e *entry) {
 	n.entries = append(n.entries, e)
+	if n.byKey == nil {
+		n.byKey = map[string]*entry{}
+	}
+	n.byKey[e.key] = e
 	if n.size += e.value.size; n.size > maxNodes {
 		if !b.full {
 			b.full = true

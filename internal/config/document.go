@@ -144,10 +144,14 @@ func (d *document) offset(p Pos) int {
 	if p.Line < 1 || p.Line > len(d.lines) {
 		return len(d.text)
 	}
-	i := d.lines[p.Line-1]
-	for c := 1; c < p.Col && i < len(d.text) && d.text[i] != '\n'; c++ {
-		_, n := utf8.DecodeRuneInString(d.text[i:])
-		i += n
+	return d.advance(d.lines[p.Line-1], p.Col-1)
+}
+
+// advance goes n characters on from a byte offset, within the line.
+func (d *document) advance(i, n int) int {
+	for ; n > 0 && i < len(d.text) && d.text[i] != '\n'; n-- {
+		_, size := utf8.DecodeRuneInString(d.text[i:])
+		i += size
 	}
 	return i
 }
@@ -180,11 +184,11 @@ func (d *document) build(rep *report) {
 		d.syntaxError(rep, err)
 		return
 	}
-	b := &builder{doc: d, rep: rep, anchors: map[string]*node{}, next: map[*token.Token]int{}}
+	b := &builder{doc: d, rep: rep, anchors: map[string]*node{}, next: map[*token.Token]int{}, starts: map[*token.Token]int{}}
 	b.index(toks)
 	for _, t := range toks {
 		if t.Type == token.CommentType {
-			start := d.offset(at(t))
+			start := b.startOf(t)
 			d.comments = append(d.comments, byteRange{start, start + len(t.Value) + 1})
 		}
 	}

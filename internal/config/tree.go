@@ -39,8 +39,9 @@ type node struct {
 	quoted  bool
 	flow    bool     // map or list within brackets
 	entries []*entry // of a map, or the items of a list keyed "0", "1", ...
-	size    int      // nodes below, itself included, aliases counted in full
-	start   int      // byte range in the text; of an anchor's content where aliased
+	byKey   map[string]*entry
+	size    int // nodes below, itself included, aliases counted in full
+	start   int // byte range in the text; of an anchor's content where aliased
 	end     int
 }
 
@@ -63,12 +64,7 @@ func (n *node) get(key string) *entry {
 	if n == nil {
 		return nil
 	}
-	for _, e := range n.entries {
-		if e.key == key {
-			return e
-		}
-	}
-	return nil
+	return n.byKey[key]
 }
 
 // lookup walks a path; nil where it leads nowhere.

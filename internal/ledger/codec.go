@@ -58,6 +58,7 @@ const (
 	fConfigVersion
 	fTag
 	fAttempt
+	fPlan
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -131,6 +132,7 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 	e.int(fBytesOut, r.BytesOut)
 	e.text(fConfigVersion, r.ConfigVersion)
 	e.texts(fTag, r.Tags)
+	e.text(fPlan, r.Plan)
 	for i := range r.Attempts {
 		at := e.open(fAttempt)
 		e.attempt(&r.Attempts[i])
@@ -209,6 +211,8 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.ConfigVersion = d.text
 		case fTag | fBytes:
 			r.Tags = append(r.Tags, d.text)
+		case fPlan | fBytes:
+			r.Plan = d.text
 		case fAttempt | fBytes:
 			r.Attempts = append(r.Attempts, d.attempt())
 		default:

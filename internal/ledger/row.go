@@ -96,6 +96,7 @@ type Row struct {
 	Total      time.Duration // from arrival to the last byte sent
 
 	Route         string   // why this deployment, in short
+	Plan          string   // who might have answered, in order, and who not and why
 	DataClasses   []string // that governed the request
 	Seams         []Seam   // where the answer changed deployments
 	Features      []string // that the request used: tools, json_schema, images, ...

@@ -57,7 +57,7 @@ func Row(n int) *ledger.Row {
 		Tokens: ledger.Tokens{In: 1000 + int64(n), Out: 200, Cached: 512, CacheWrite: 64, Reasoning: 20, Estimated: n%2 == 1},
 		Cost:   decimal.NewNullDecimal(decimal.New(123+int64(n), -9)), PriceSource: "catalog", PriceDate: "2026-02-01",
 		FirstToken: 300*time.Millisecond + time.Duration(n)*time.Microsecond, Total: 5 * time.Second,
-		Route: "rule 2", DataClasses: []string{"eu-only", "restricted"},
+		Route: "rule 2", Plan: "a@p > b@q | not c@r: open", DataClasses: []string{"eu-only", "restricted"},
 		Seams:    []ledger.Seam{{Offset: 77, From: "cluster/llama", To: "together/llama", Method: "prefill", Cause: "cut"}},
 		Features: []string{"tools", "json_schema"}, Dropped: []string{"logit_bias"}, Conversation: "c0ffee",
 		BytesIn: 4096, BytesOut: 1234, ConfigVersion: "17", Tags: []string{"team=a", "größe=✓"},

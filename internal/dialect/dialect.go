@@ -12,7 +12,9 @@
 package dialect
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"freehold/internal/fault"
 	"freehold/internal/llm"
@@ -128,6 +130,22 @@ func (p *Params) IsZero() bool {
 	return len(p.Defaults) == 0 && len(p.Rename) == 0 && len(p.Drop) == 0
 }
 
+// Then returns p followed by q: q's defaults fill what p leaves open, renames
+// and removals of both hold.
+func (p Params) Then(q Params) Params {
+	out := Params{Defaults: slices.Clone(p.Defaults), Rename: maps.Clone(p.Rename), Drop: slices.Concat(p.Drop, q.Drop)}
+	for _, f := range q.Defaults {
+		if !slices.ContainsFunc(p.Defaults, func(h llm.Field) bool { return h.Name == f.Name }) {
+			out.Defaults = append(out.Defaults, f)
+		}
+	}
+	if out.Rename == nil {
+		out.Rename = map[string]string{}
+	}
+	maps.Copy(out.Rename, q.Rename)
+	return out
+}
+
 // Continuation is a text already sent and how the target takes it up.
 type Continuation struct {
 	Prefix string
@@ -173,7 +191,9 @@ type Quirks struct {
 	// (vLLM, SGLang: continue_final_message: true, add_generation_prompt: false).
 	PrefillStyle string `json:"prefill_style,omitempty" yaml:"prefill_style,omitempty"`
 	// Unsupported lists parameters the provider ignores or refuses; a client
-	// that uses one gets 400 naming it (or it is dropped and reported).
+	// that uses one gets 400 naming it (or it is dropped and reported). A value
+	// that asks for nothing (n: 1) is left out silently. "image_url" stands for
+	// images by reference; they are never dropped.
 	Unsupported []string `json:"unsupported,omitempty" yaml:"unsupported,omitempty"`
 	// NoDeveloper: the developer role is not understood and is sent as system.
 	NoDeveloper bool `json:"no_developer,omitempty" yaml:"no_developer,omitempty"`

@@ -154,6 +154,25 @@ func TestValues(t *testing.T) {
 	d.Release()
 }
 
+func TestInt(t *testing.T) {
+	for in, want := range map[string]string{
+		"0": "0 true", "-0": "0 true", "12": "12 true", "-7": "-7 true",
+		"9223372036854775807": "9223372036854775807 true", "-9223372036854775808": "-9223372036854775808 true",
+		"9223372036854775808": "0 false", "-9223372036854775809": "0 false", "18446744073709551616": "0 false",
+		"92233720368547758070": "0 false", "1.0": "0 false", "1e3": "0 false", `"1"`: "0 false",
+	} {
+		d, err := jsondoor.Parse([]byte(in), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, ok := d.Root().Int()
+		if got := fmt.Sprint(n, ok); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+		d.Release()
+	}
+}
+
 func TestPatch(t *testing.T) {
 	for _, c := range []struct {
 		in   string

@@ -9,6 +9,9 @@ type Patch struct {
 	d    *Doc
 	ops  []op
 	cuts []edit
+	// The usual few changes need no memory of their own.
+	fewOps  [4]op
+	fewCuts [4]edit
 }
 
 type op struct {
@@ -38,7 +41,11 @@ type edit struct {
 }
 
 // Patch returns a patch of the body without changes.
-func (d *Doc) Patch() *Patch { return &Patch{d: d} }
+func (d *Doc) Patch() *Patch {
+	p := &Patch{d: d}
+	p.ops, p.cuts = p.fewOps[:0], p.fewCuts[:0]
+	return p
+}
 
 // Changed reports whether the patch holds changes.
 func (p *Patch) Changed() bool { return len(p.ops) > 0 }

@@ -2,6 +2,7 @@ package jsondoor
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -160,8 +161,22 @@ func (v Value) Int() (int64, bool) {
 	if v.Kind() != Number {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(string(v.Raw()), 10, 64)
-	return n, err == nil
+	raw := v.Raw()
+	digits := bytes.TrimPrefix(raw, []byte{'-'})
+	var n uint64
+	for _, c := range digits {
+		if c < '0' || c > '9' || n > math.MaxInt64/10 {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	switch negative := len(digits) < len(raw); {
+	case negative && n <= 1<<63:
+		return -int64(n), true
+	case !negative && n <= math.MaxInt64:
+		return int64(n), true
+	}
+	return 0, false
 }
 
 // Float returns a number that fits.

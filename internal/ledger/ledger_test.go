@@ -53,6 +53,8 @@ func open(t testing.TB, dir string, s ledger.Store, opts ledger.Options) *ledger
 			t.Errorf("Close: %v", err)
 		}
 	})
+	// What it does at its beginning is over.
+	must(t, l.Sync(t.Context()))
 	return l
 }
 
@@ -396,6 +398,7 @@ func TestOneOwner(t *testing.T) {
 
 	l, err := ledger.Open(dir, s, ledger.Options{Interval: never})
 	must(t, err)
+	must(t, l.Sync(ctx))
 	if _, err := ledger.Open(dir, s, ledger.Options{}); !errors.Is(err, ledger.ErrOwned) {
 		t.Errorf("second Open: %v, want ErrOwned", err)
 	}

@@ -23,7 +23,8 @@ func (l *Ledger) run(d *drainer) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
-	due := time.NewTimer(0) // to drain
+	due := time.NewTimer(l.opts.Interval) // to drain
+	due.Stop()
 	defer due.Stop()
 	prune := time.NewTimer(0)
 	defer prune.Stop()
@@ -39,12 +40,13 @@ func (l *Ledger) run(d *drainer) {
 		l.opts.Log.Error("the ledger's store took no rows; they wait in the journal", "error", err, "retry_in", backoff)
 		return err
 	}
+	// An error is logged, and tried again.
+	_ = drain()
 	for {
 		select {
 		case <-l.wake:
 			due.Reset(l.opts.Interval)
 		case <-due.C:
-			// An error is logged, and tried again.
 			_ = drain()
 		case reply := <-l.syncs:
 			reply <- drain()

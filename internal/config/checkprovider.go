@@ -83,11 +83,11 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 	if !ok {
 		return
 	}
-	ownURL := p.BaseURL != ""
+	elsewhere := otherHost(p.BaseURL, preset.BaseURL)
 	p.BaseURL = or(p.BaseURL, preset.BaseURL)
 	p.Dialect = or(p.Dialect, preset.Dialect)
 	p.Hosting = or(p.Hosting, preset.Hosting)
-	if !ownURL { // where a preset's own address stands is known, elsewhere not
+	if !elsewhere { // where a preset's own address stands is known, elsewhere not
 		p.Region = or(p.Region, preset.Region)
 		p.Jurisdiction = or(p.Jurisdiction, preset.Jurisdiction)
 	}
@@ -111,7 +111,7 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 			c.rep.warnf(c.pos(at("base_url")...), "use https, or say inside: true for your own network", "%s is unencrypted: keys and prompts travel in the clear", label(at("base_url")))
 		}
 	}
-	if p.NeedsKey && !ownURL && len(p.Keys()) == 0 && len(p.Headers) == 0 && !c.has(at("api_key")...) && !c.has(at("api_keys")...) {
+	if p.NeedsKey && !elsewhere && len(p.Keys()) == 0 && len(p.Headers) == 0 && !c.has(at("api_key")...) && !c.has(at("api_keys")...) {
 		c.rep.errorf(c.keyPos(at()...), fmt.Sprintf("add api_key: ${env:%s}", or(preset.KeyEnv, "NAME")), "%s needs an api_key", label(at()))
 	}
 	if p.Proxy.IsSet() {
@@ -120,6 +120,17 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 			c.rep.errorf(c.pos(at("proxy")...), "write http://HOST:PORT", "%s is not the address of a proxy", label(at("proxy")))
 		}
 	}
+}
+
+// otherHost reports an address that is not the preset's own. A preset that
+// has none (an account's own address) speaks for whatever is given.
+func otherHost(own, preset string) bool {
+	if own == "" || preset == "" {
+		return false
+	}
+	a, errA := url.Parse(own)
+	b, errB := url.Parse(preset)
+	return errA != nil || errB != nil || !strings.EqualFold(a.Host, b.Host)
 }
 
 // address checks the base URL the file gives.

@@ -43,6 +43,7 @@ providers:
   loop: {preset: ollama, inside: true, owns: [x-]}
   openai: {preset: openai, api_key: ${env:OPENAI_API_KEY}}
   moved: {preset: openai, base_url: "https://other.example/v1/"}
+  same: {preset: openai, base_url: "https://API.openai.com/v2", api_key: ${env:OPENAI_API_KEY}}
 models:
   local: {provider: engine, source: x.gguf}
   m: {context: 10, continuation: none, price: {input: "0.15"}, features: {tools: true, n: false}, deployments: [{provider: openai, features: {n: true}}, {provider: moved, id: y, context: 20, continuation: instruct, price: {input: 0}}]}
@@ -59,6 +60,9 @@ models:
 	}
 	if moved.Jurisdiction != "" || moved.BaseURL != "https://other.example/v1" {
 		t.Errorf("a preset at another address has no known place: %+v", moved)
+	}
+	if same := cfg.Providers["same"]; same.Jurisdiction != "US" {
+		t.Errorf("another path at the preset's own host: %+v", same)
 	}
 	d := cfg.Models["m"].Deployments
 	if d[0].ID != "m" || d[0].Context != 10 || d[0].Continuation != ContinuationNone || d[0].Price.Input.String() != "0.15" || !d[0].Features[FeatureN] || !d[0].Features[FeatureTools] {

@@ -147,7 +147,8 @@ func (p *Process) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Restart wakes a Failed process up for another try.
+// Restart wakes a process in Failed or Backoff up for another try; in any other
+// state it does nothing.
 func (p *Process) Restart() {
 	select {
 	case p.restarts <- struct{}{}:
@@ -210,6 +211,7 @@ func (p *Process) run() {
 
 // fail waits until somebody asks for another try, or the end.
 func (p *Process) fail(ctx context.Context, err error) {
+	p.forgetRestart()
 	p.enter(Failed, reasonOf(err), err)
 	select {
 	case <-ctx.Done():
@@ -219,6 +221,7 @@ func (p *Process) fail(ctx context.Context, err error) {
 
 // backoff waits before the next try.
 func (p *Process) backoff(ctx context.Context, err error, wait time.Duration) {
+	p.forgetRestart()
 	p.enter(Backoff, reasonOf(err), err)
 	p.update(func(st *Status) { st.RetryAt = p.m.opts.Now().Add(wait) })
 	t := time.NewTimer(wait)
@@ -227,6 +230,14 @@ func (p *Process) backoff(ctx context.Context, err error, wait time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	case <-p.restarts:
+	}
+}
+
+// forgetRestart drops what was asked for while the process ran.
+func (p *Process) forgetRestart() {
+	select {
+	case <-p.restarts:
+	default:
 	}
 }
 

@@ -123,6 +123,8 @@ func TestRefuses(t *testing.T) {
 		"unknown jurisdiction":  {DataClass{Jurisdictions: []string{"EU", ""}}, nowhere, false},
 		"region":                {DataClass{Regions: []string{"EU-central-1"}}, eu, true},
 		"region by beginning":   {DataClass{Regions: []string{"eu-*"}}, eu, true},
+		"region as a whole":     {DataClass{Regions: []string{"eu-*"}}, &Provider{Region: "EU"}, true},
+		"beginning of another":  {DataClass{Regions: []string{"eu-*"}}, &Provider{Region: "europe"}, false},
 		"region is not a part":  {DataClass{Regions: []string{"eu"}}, eu, false},
 		"unknown region":        {DataClass{Regions: []string{"*"}}, nowhere, false},
 		"provider":              {DataClass{Providers: []string{"eu"}}, eu, true},

@@ -15,7 +15,7 @@ type DataClass struct {
 	Inside bool `yaml:"inside" jsonschema:"default=false"`
 	// Whose law may bind the operator. A provider of unknown jurisdiction is refused.
 	Jurisdictions []string `yaml:"jurisdictions"`
-	// Where bytes may be processed; eu-* admits every region that begins so. A provider of unknown region is refused.
+	// Where bytes may be processed; eu-* admits eu and every region that begins with eu-. A provider of unknown region is refused.
 	Regions []string `yaml:"regions"`
 	// The only providers that may be asked.
 	Providers []string `yaml:"providers"`
@@ -44,7 +44,8 @@ func regionMatches(pattern, region string) bool {
 		return false
 	}
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		return len(region) >= len(prefix) && strings.EqualFold(region[:len(prefix)], prefix)
+		return strings.EqualFold(strings.TrimSuffix(prefix, "-"), region) ||
+			len(region) >= len(prefix) && strings.EqualFold(region[:len(prefix)], prefix)
 	}
 	return strings.EqualFold(pattern, region)
 }

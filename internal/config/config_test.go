@@ -107,37 +107,6 @@ func TestExpansionIsNoTextSubstitution(t *testing.T) {
 	})
 }
 
-func TestRefuses(t *testing.T) {
-	eu := &Provider{Name: "eu", Jurisdiction: "eu", Region: "eu-central-1", Inside: true}
-	nowhere := &Provider{Name: "nowhere"}
-	for name, tt := range map[string]struct {
-		class DataClass
-		p     *Provider
-		free  bool
-	}{
-		"no rule":               {DataClass{}, nowhere, true},
-		"inside":                {DataClass{Inside: true}, eu, true},
-		"not inside":            {DataClass{Inside: true}, nowhere, false},
-		"jurisdiction":          {DataClass{Jurisdictions: []string{"US", "EU"}}, eu, true},
-		"other jurisdiction":    {DataClass{Jurisdictions: []string{"US"}}, eu, false},
-		"unknown jurisdiction":  {DataClass{Jurisdictions: []string{"EU", ""}}, nowhere, false},
-		"region":                {DataClass{Regions: []string{"EU-central-1"}}, eu, true},
-		"region by beginning":   {DataClass{Regions: []string{"eu-*"}}, eu, true},
-		"region as a whole":     {DataClass{Regions: []string{"eu-*"}}, &Provider{Region: "EU"}, true},
-		"beginning of another":  {DataClass{Regions: []string{"eu-*"}}, &Provider{Region: "europe"}, false},
-		"region is not a part":  {DataClass{Regions: []string{"eu"}}, eu, false},
-		"unknown region":        {DataClass{Regions: []string{"*"}}, nowhere, false},
-		"provider":              {DataClass{Providers: []string{"eu"}}, eu, true},
-		"other provider":        {DataClass{Providers: []string{"eu"}}, nowhere, false},
-		"empty list":            {DataClass{Providers: []string{}}, eu, false},
-		"one rule of two holds": {DataClass{Inside: true, Regions: []string{"us-*"}}, eu, false},
-	} {
-		if rule := tt.class.Refuses(tt.p); (rule == "") != tt.free {
-			t.Errorf("%s: got %q", name, rule)
-		}
-	}
-}
-
 func TestScalars(t *testing.T) {
 	for s, want := range map[string]time.Duration{"1.5s": 1500 * time.Millisecond, "1h30m": 90 * time.Minute, "90d": 90 * day, "2w": 14 * day, "1us": time.Microsecond} {
 		if got, err := parseDuration(s); err != nil || got != want {

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "freehold/internal/policy"
 
 // DataClass is a rule for where bytes may go. A nil list does not constrain;
 // an empty list admits nothing.
@@ -21,49 +17,22 @@ type DataClass struct {
 	Providers []string `yaml:"providers"`
 }
 
-// Refuses gives the rule that keeps data of this class away from a provider,
-// or "" where it may go there. Unknown facts about a provider refuse. Several
-// classes on one request all have to admit: the perimeter is the
-// intersection.
-func (c *DataClass) Refuses(p *Provider) string {
-	switch {
-	case c.Inside && !p.Inside:
-		return "inside: true, and the provider is not inside"
-	case c.Jurisdictions != nil && !slices.ContainsFunc(c.Jurisdictions, func(j string) bool { return p.Jurisdiction != "" && strings.EqualFold(j, p.Jurisdiction) }):
-		return fmt.Sprintf("jurisdictions: %s, and the provider's is %s", list(c.Jurisdictions), orUnknown(p.Jurisdiction))
-	case c.Regions != nil && !slices.ContainsFunc(c.Regions, func(r string) bool { return regionMatches(r, p.Region) }):
-		return fmt.Sprintf("regions: %s, and the provider's is %s", list(c.Regions), orUnknown(p.Region))
-	case c.Providers != nil && !slices.Contains(c.Providers, p.Name):
-		return fmt.Sprintf("providers: %s", list(c.Providers))
-	}
-	return ""
+// Class is the rule for policy, which alone decides by it.
+func (c *DataClass) Class() policy.Class {
+	return policy.Class{Name: c.Name, Inside: c.Inside, Jurisdictions: c.Jurisdictions, Regions: c.Regions, Providers: c.Providers}
 }
 
-func regionMatches(pattern, region string) bool {
-	if region == "" {
-		return false
-	}
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		return strings.EqualFold(strings.TrimSuffix(prefix, "-"), region) ||
-			len(region) >= len(prefix) && strings.EqualFold(region[:len(prefix)], prefix)
-	}
-	return strings.EqualFold(pattern, region)
-}
-
-func list(s []string) string { return "[" + strings.Join(s, ", ") + "]" }
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
+// Place is what policy is told of where the provider's bytes go.
+func (p *Provider) Place() policy.Place {
+	return policy.Place{Provider: p.Name, Inside: p.Inside, Region: p.Region, Jurisdiction: p.Jurisdiction}
 }
 
 // refusal is the first of a workload's classes that refuses a provider.
 func (c *Config) refusal(w *Workload, p *Provider) (class, rule string) {
 	for _, name := range w.Data {
 		if dc := c.DataClasses[name]; dc != nil {
-			if rule := dc.Refuses(p); rule != "" {
+			class := dc.Class()
+			if rule := class.Forbids(p.Place()); rule != "" {
 				return name, rule
 			}
 		}

@@ -106,7 +106,7 @@ func Version(src []byte) string {
 func Classes(c *config.Config) policy.Classes {
 	out := policy.Classes{}
 	for name, d := range c.DataClasses {
-		out[name] = policy.Class{Name: name, Inside: d.Inside, Jurisdictions: d.Jurisdictions, Regions: d.Regions, Providers: d.Providers}
+		out[name] = d.Class()
 	}
 	return out
 }
@@ -116,13 +116,16 @@ func (b *builder) provider(p *config.Provider) (*Provider, error) {
 	out := &Provider{
 		Name: p.Name, Preset: preset.Name, Codec: b.Codecs[string(p.Dialect)], Hosting: string(p.Hosting),
 		Engine: p.Local(), Paths: preset.Paths, needKey: p.NeedsKey,
-		Place: policy.Place{Provider: p.Name, Inside: p.Inside, Region: p.Region, Jurisdiction: p.Jurisdiction},
+		Place: p.Place(),
 		Owns:  owns(p),
 	}
 	for _, r := range p.Relay {
 		out.Relay = append(out.Relay, string(r))
 	}
-	out.limit = health.LimiterConfig{Concurrent: p.MaxConcurrency, Queue: p.Queue}
+	out.limit = health.LimiterConfig{
+		Concurrent: p.MaxConcurrency, Queue: p.Queue,
+		MaxWait: timeouts(b.Config.Timeouts).Over(timeouts(p.Timeouts)).FirstToken,
+	}
 	if p.Local() {
 		out.Codec = b.Codecs["openai"]
 		if out.limit.Concurrent == 0 {

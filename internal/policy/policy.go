@@ -10,13 +10,14 @@ import (
 	"strings"
 )
 
-// Class is one data class: where its bytes may go. The zero value allows every place.
+// Class is one data class: where its bytes may go. The zero value allows every
+// place. A nil list does not constrain; an empty one admits nothing.
 type Class struct {
 	Name          string
 	Inside        bool     // only places inside the company's own perimeter
-	Jurisdictions []string // only operators under one of these laws; empty: any
-	Regions       []string // bytes processed only in one of these; empty: any
-	Providers     []string // only these providers by name; empty: any
+	Jurisdictions []string // only operators under one of these laws
+	Regions       []string // bytes processed only in one of these; eu-* is eu and every region that begins with eu-
+	Providers     []string // only these providers by name
 }
 
 // Place is what is known of where a deployment's bytes go. Empty facts are unknown.
@@ -80,29 +81,44 @@ func (p Permit) Allows(provider string) bool { return p.provider != "" && p.prov
 // it and why ("data class eu-only: jurisdiction US is not among EU").
 func (p Perimeter) Permit(place Place) (permit Permit, reason string) {
 	for i := range p.classes {
-		if why := p.classes[i].forbids(place); why != "" {
+		if why := p.classes[i].Forbids(place); why != "" {
 			return Permit{}, "data class " + p.classes[i].Name + ": " + why
 		}
 	}
 	return Permit{provider: place.Provider}, ""
 }
 
-func (c *Class) forbids(p Place) string {
+// Forbids says why bytes of the class may not go to a place, or "". A fact that
+// is demanded and unknown forbids.
+func (c *Class) Forbids(p Place) string {
 	switch {
 	case c.Inside && !p.Inside:
 		return "provider " + p.Provider + " is not inside"
-	case len(c.Jurisdictions) > 0 && !has(c.Jurisdictions, p.Jurisdiction):
-		return "jurisdiction " + known(p.Jurisdiction) + " is not among " + strings.Join(c.Jurisdictions, ", ")
-	case len(c.Regions) > 0 && !has(c.Regions, p.Region):
-		return "region " + known(p.Region) + " is not among " + strings.Join(c.Regions, ", ")
-	case len(c.Providers) > 0 && !slices.Contains(c.Providers, p.Provider):
-		return "provider " + p.Provider + " is not among " + strings.Join(c.Providers, ", ")
+	case c.Jurisdictions != nil && !has(c.Jurisdictions, p.Jurisdiction):
+		return "jurisdiction " + known(p.Jurisdiction) + " is not among " + list(c.Jurisdictions)
+	case c.Regions != nil && !has(c.Regions, p.Region):
+		return "region " + known(p.Region) + " is not among " + list(c.Regions)
+	case c.Providers != nil && !slices.Contains(c.Providers, p.Provider):
+		return "provider " + p.Provider + " is not among " + list(c.Providers)
 	}
 	return ""
 }
 
-func has(list []string, v string) bool {
-	return v != "" && slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, v) })
+func has(patterns []string, v string) bool {
+	return v != "" && slices.ContainsFunc(patterns, func(p string) bool {
+		if prefix, ok := strings.CutSuffix(p, "*"); ok {
+			return strings.EqualFold(v, strings.TrimSuffix(prefix, "-")) ||
+				len(v) >= len(prefix) && strings.EqualFold(v[:len(prefix)], prefix)
+		}
+		return strings.EqualFold(p, v)
+	})
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }
 
 func known(v string) string {

@@ -15,6 +15,8 @@ var classes = policy.Classes{
 	"restricted": {Name: "restricted", Inside: true},
 	"eu-only":    {Name: "eu-only", Jurisdictions: []string{"EU"}},
 	"frankfurt":  {Name: "frankfurt", Regions: []string{"eu-central-1"}},
+	"eu":         {Name: "eu", Regions: []string{"eu-*"}},
+	"nowhere":    {Name: "nowhere", Providers: []string{}},
 	"named":      {Name: "named", Providers: []string{"cluster"}},
 }
 
@@ -35,6 +37,9 @@ func TestPermit(t *testing.T) {
 		{"eu-only", openai, "data class eu-only: jurisdiction US is not among EU"},
 		{"eu-only", dark, "data class eu-only: jurisdiction unknown is not among EU"},
 		{"frankfurt", dark, "data class frankfurt: region unknown is not among eu-central-1"},
+		{"eu", cluster, ""},
+		{"eu", openai, "data class eu: region unknown is not among eu-*"},
+		{"nowhere", cluster, "data class nowhere: provider cluster is not among none"},
 		{"named", openai, "data class named: provider openai is not among cluster"},
 		{"public restricted", openai, "data class restricted: provider openai is not inside"},
 	} {
@@ -45,6 +50,37 @@ func TestPermit(t *testing.T) {
 		permit, reason := p.Permit(c.place)
 		if reason != c.reason || permit.Allows(c.place.Provider) != (c.reason == "") {
 			t.Errorf("%q at %s: permit %v, reason %q; want %q", c.classes, c.place.Provider, permit.Allows(c.place.Provider), reason, c.reason)
+		}
+	}
+}
+
+func TestForbids(t *testing.T) {
+	eu := policy.Place{Provider: "eu", Jurisdiction: "eu", Region: "eu-central-1", Inside: true}
+	nowhere := policy.Place{Provider: "nowhere"}
+	for name, tt := range map[string]struct {
+		class policy.Class
+		p     policy.Place
+		free  bool
+	}{
+		"no rule":               {policy.Class{}, nowhere, true},
+		"inside":                {policy.Class{Inside: true}, eu, true},
+		"not inside":            {policy.Class{Inside: true}, nowhere, false},
+		"jurisdiction":          {policy.Class{Jurisdictions: []string{"US", "EU"}}, eu, true},
+		"other jurisdiction":    {policy.Class{Jurisdictions: []string{"US"}}, eu, false},
+		"unknown jurisdiction":  {policy.Class{Jurisdictions: []string{"EU", ""}}, nowhere, false},
+		"region":                {policy.Class{Regions: []string{"EU-central-1"}}, eu, true},
+		"region by beginning":   {policy.Class{Regions: []string{"eu-*"}}, eu, true},
+		"region as a whole":     {policy.Class{Regions: []string{"eu-*"}}, policy.Place{Region: "EU"}, true},
+		"beginning of another":  {policy.Class{Regions: []string{"eu-*"}}, policy.Place{Region: "europe"}, false},
+		"region is not a part":  {policy.Class{Regions: []string{"eu"}}, eu, false},
+		"unknown region":        {policy.Class{Regions: []string{"*"}}, nowhere, false},
+		"provider":              {policy.Class{Providers: []string{"eu"}}, eu, true},
+		"other provider":        {policy.Class{Providers: []string{"eu"}}, nowhere, false},
+		"empty list":            {policy.Class{Providers: []string{}}, eu, false},
+		"one rule of two holds": {policy.Class{Inside: true, Regions: []string{"us-*"}}, eu, false},
+	} {
+		if rule := tt.class.Forbids(tt.p); (rule == "") != tt.free {
+			t.Errorf("%s: got %q", name, rule)
 		}
 	}
 }

@@ -43,6 +43,9 @@ type Spec struct {
 	// Binary is the path of a llama-server program. Empty looks for
 	// llama-server on PATH, then uses the managed environment.
 	Binary string
+	// CacheDir is where the managed engine and the weights are kept; empty: the
+	// Installer's.
+	CacheDir string
 	// Python is the interpreter of the managed environment; empty: python3.
 	Python string
 	// Port is the loopback port; 0 takes a free one and keeps it over restarts.
@@ -103,7 +106,7 @@ func (s Spec) context(trained int) int {
 func (s Spec) fingerprint() string {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%q", []any{
-		s.Name, s.Engine, s.Source, s.Binary, s.Python, s.Port, s.Threads, s.Context,
+		s.Name, s.Engine, s.Source, s.Binary, s.CacheDir, s.Python, s.Port, s.Threads, s.Context,
 		s.Parallel, s.GPULayers, s.Embedding, s.Pooling, s.ExtraArgs,
 	})
 	return fmt.Sprintf("%016x", h.Sum64())

@@ -56,6 +56,16 @@ func (r Runtime) String() string {
 	return r.Name + " " + r.Version
 }
 
+// at is the same Installer with another cache directory; empty: its own.
+func (in *Installer) at(dir string) *Installer {
+	if dir == "" || dir == in.Dir {
+		return in
+	}
+	other := *in
+	other.Dir = dir
+	return &other
+}
+
 func (in *Installer) log() *slog.Logger {
 	if in.Log != nil {
 		return in.Log

@@ -111,7 +111,7 @@ func owner() int {
 			_ = json.NewEncoder(os.Stdout).Encode(ownerWord{State: st.State, Err: st.Err.Error(), Kind: engine.KindOf(st.Err)})
 			return 1
 		}
-		if string(st.State) == os.Getenv("ENGINE_TEST_UNTIL") && st.PID != 0 {
+		if string(st.State) == os.Getenv("ENGINE_TEST_UNTIL") && (st.PID != 0 || st.Progress.What != "") {
 			_ = json.NewEncoder(os.Stdout).Encode(ownerWord{State: st.State, PID: st.PID, BaseURL: st.BaseURL})
 			break
 		}

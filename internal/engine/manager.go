@@ -66,14 +66,14 @@ type Manager struct {
 
 	mu     sync.Mutex
 	procs  map[string]*Process // by fingerprint
-	swept  bool
+	swept  map[string]bool     // cache directories cleaned of leftovers
 	closed bool
 }
 
 // NewManager returns a Manager without processes.
 func NewManager(o Options) *Manager {
 	o.fill()
-	return &Manager{opts: o, procs: map[string]*Process{}}
+	return &Manager{opts: o, procs: map[string]*Process{}, swept: map[string]bool{}}
 }
 
 // ErrClosed is the answer of a Manager that was closed.
@@ -96,9 +96,9 @@ func (m *Manager) Acquire(s Spec) (*Process, error) {
 		p.refs++
 		return p, nil
 	}
-	if !m.swept {
-		m.swept = true
-		cache{m.opts.Installer.Dir}.endLeftovers(m.opts.Log)
+	if dir := m.opts.Installer.at(s.CacheDir).Dir; !m.swept[dir] {
+		m.swept[dir] = true
+		cache{dir}.endLeftovers(m.opts.Log)
 	}
 	if len(m.opts.Supervisor) == 0 {
 		exe, err := os.Executable()

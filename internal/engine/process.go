@@ -253,7 +253,7 @@ func reasonOf(err error) string {
 // live goes once through the states from Installing to the end of the operating
 // system process, and says how long it was ready.
 func (p *Process) live(ctx context.Context) (time.Duration, error) {
-	in := p.m.opts.Installer
+	in := p.m.opts.Installer.at(p.spec.CacheDir)
 	report := func(g Progress) { p.update(func(st *Status) { st.Progress = g }) }
 	p.enter(Installing, "", nil)
 	rt, err := in.Engine(ctx, p.spec, report)

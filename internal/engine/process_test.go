@@ -7,8 +7,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -122,7 +125,7 @@ func TestCrashRestarts(t *testing.T) {
 	for range 2 {
 		before := p.Status().Restarts
 		post(t, p.BaseURL()+"/crash")
-		eventually(t, 10*time.Second, "the engine is ready again", func() bool { return p.Status().Restarts > before && p.Ready() })
+		eventually(t, 30*time.Second, "the engine is ready again", func() bool { return p.Status().Restarts > before && p.Ready() })
 	}
 	if p.BaseURL() != base {
 		t.Errorf("the address changed from %s to %s", base, p.BaseURL())
@@ -139,7 +142,7 @@ func TestSickEngineRestarts(t *testing.T) {
 	m := manager(t, func(o *engine.Options) { o.ProbeEvery = 5 * time.Millisecond })
 	p := ready(t, m, fakeSpec(t))
 	post(t, p.BaseURL()+"/sick")
-	eventually(t, 10*time.Second, "the engine is ready again", func() bool { return p.Status().Restarts == 1 && p.Ready() })
+	eventually(t, 30*time.Second, "the engine is ready again", func() bool { return p.Status().Restarts == 1 && p.Ready() })
 }
 
 func TestExitAtOnceFails(t *testing.T) {
@@ -157,7 +160,7 @@ func TestExitAtOnceFails(t *testing.T) {
 	if len(e.Log) != 20 || e.Log[19] != "error: unknown model architecture: 'nope'" || e.Log[18] != "line 29" {
 		t.Errorf("the last 20 lines are %q", e.Log)
 	}
-	eventually(t, 10*time.Second, "it gives up", func() bool { return p.Status().State == engine.Failed })
+	eventually(t, 30*time.Second, "it gives up", func() bool { return p.Status().State == engine.Failed })
 	if got := startsIn(t, starts); len(got) != 3 {
 		t.Errorf("it was tried %d times", len(got))
 	}
@@ -165,7 +168,7 @@ func TestExitAtOnceFails(t *testing.T) {
 		t.Errorf("reason %q", r)
 	}
 	p.Restart()
-	eventually(t, 10*time.Second, "it is tried again when asked", func() bool { return len(startsIn(t, starts)) == 6 })
+	eventually(t, 30*time.Second, "it is tried again when asked", func() bool { return len(startsIn(t, starts)) == 6 })
 }
 
 func TestPortTaken(t *testing.T) {
@@ -186,7 +189,7 @@ func TestPortTaken(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	l.Close()
-	eventually(t, 10*time.Second, "it takes the port when it is free", p.Ready)
+	eventually(t, 30*time.Second, "it takes the port when it is free", p.Ready)
 }
 
 func TestAnotherProgramAnswers(t *testing.T) {
@@ -244,14 +247,58 @@ func TestKilledOwnerLeavesNoOrphan(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd, w := startOwner(t, t.TempDir(), fakeSpec(t, tt.extra...), tt.until)
-			if len(living(t, w.PID)) < 2 {
-				t.Fatalf("no supervisor and engine in group %d: %+v", w.PID, w)
-			}
+			eventually(t, 30*time.Second, "supervisor and engine are in one group", func() bool { return len(living(t, w.PID)) == 2 })
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 10*time.Second, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
+			eventually(t, 30*time.Second, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
 		})
+	}
+}
+
+// kill -9 in the middle of a download: nothing half-way is in its place, no pip
+// is left, and the next one can work.
+func TestKilledWhileDownloading(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("no python3 on this machine")
+	}
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	for k, v := range map[string]string{"PIP_CONFIG_FILE": os.DevNull, "PIP_INDEX_URL": silent.URL, "PIP_FIND_LINKS": "", "http_proxy": "", "HTTP_PROXY": ""} {
+		t.Setenv(k, v)
+	}
+	cache, s := t.TempDir(), fakeSpec(t)
+	s.Source = "pypi:m==1"
+	cmd, _ := startOwner(t, cache, s, engine.Downloading)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "linux" {
+		eventually(t, 30*time.Second, "pip is gone", func() bool {
+			out, err := exec.Command("ps", "-A", "-o", "args=").Output()
+			return err == nil && !strings.Contains(string(out), cache)
+		})
+	}
+	if _, err := os.Stat(filepath.Join(cache, "models")); !errors.Is(err, os.ErrNotExist) {
+		t.Error("something half-way was put in place")
+	}
+	t.Setenv("PIP_NO_INDEX", "1")
+	in := &engine.Installer{Dir: cache}
+	if _, err := in.Weights(t.Context(), s.Source, func(engine.Progress) {}); !errors.Is(err, engine.UnsupportedPlatform) {
+		t.Errorf("the next one: %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(cache, "tmp", "*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestCacheDirOfASpec(t *testing.T) {
+	m := manager(t, nil)
+	s := fakeSpec(t)
+	s.CacheDir = t.TempDir()
+	ready(t, m, s)
+	if found, err := filepath.Glob(filepath.Join(s.CacheDir, "run", "*.json")); err != nil || len(found) != 1 {
+		t.Errorf("pid files: %q, %v", found, err)
 	}
 }
 
@@ -263,7 +310,7 @@ func TestKilledSupervisor(t *testing.T) {
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "another engine serves", func() bool { return p.Ready() && p.Status().PID != old })
+	eventually(t, 30*time.Second, "another engine serves", func() bool { return p.Ready() && p.Status().PID != old })
 	if left := living(t, old); len(left) > 0 {
 		t.Errorf("still alive: %q", left)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -147,6 +148,9 @@ func fetchWheel(ctx context.Context, py python, order wheelOrder, dir string, re
 
 // runPip runs pip, with its temporary files in tmp, and reads its words.
 func runPip(ctx context.Context, pip string, args []string, order wheelOrder, dir, tmp string) error {
+	// See dieWithParent: a killed freehold leaves no pip behind.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, pip, args...)
 	cmd.Cancel = func() error { return killTree(cmd.Process) }
 	cmd.WaitDelay = 5 * time.Second

@@ -293,7 +293,7 @@ func TestRealStreamIsCancelled(t *testing.T) {
 	}
 	cancel()
 	began := time.Now()
-	eventually(t, 5*time.Second, "the slot is free", func() bool { return busy(t, base) == 0 })
+	eventually(t, 10*time.Second, "the slot is free", func() bool { return busy(t, base) == 0 })
 	t.Logf("free after %v", time.Since(began))
 }
 
@@ -340,12 +340,12 @@ func TestRealEngineDiesWithItsOwner(t *testing.T) {
 					res.Body.Close()
 				}
 			}()
-			eventually(t, 10*time.Second, "it is at work", func() bool { return busy(t, w.BaseURL) == 1 })
+			eventually(t, 30*time.Second, "it is at work", func() bool { return busy(t, w.BaseURL) == 1 })
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
+		eventually(t, 30*time.Second, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
 	}
 }
 

@@ -12,10 +12,13 @@ import (
 	"freehold/internal/sse"
 )
 
-var delta = &sse.Event{Name: []byte("content_block_delta"), Raw: []byte(event(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"` + strings.Repeat("some words ", 9) + `"}}`))}
-
-func init() {
-	delta.Data = delta.Raw[len("event: content_block_delta\ndata: ") : len(delta.Raw)-2]
+// textDelta is an event of about 200 bytes.
+func textDelta() *sse.Event {
+	raw := event(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"` + strings.Repeat("some words ", 9) + `"}}`)
+	return &sse.Event{
+		Name: []byte("content_block_delta"), Raw: []byte(raw),
+		Data: []byte(strings.TrimSpace(strings.TrimPrefix(raw, "event: content_block_delta\ndata: "))),
+	}
 }
 
 func BenchmarkStreamDecode(b *testing.B) {
@@ -25,6 +28,7 @@ func BenchmarkStreamDecode(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	delta := textDelta()
 	b.ReportAllocs()
 	b.SetBytes(int64(len(delta.Raw)))
 	for b.Loop() {
@@ -51,6 +55,7 @@ func BenchmarkStreamEncode(b *testing.B) {
 
 func BenchmarkRewriteEvent(b *testing.B) {
 	var out []byte
+	delta := textDelta()
 	b.ReportAllocs()
 	for b.Loop() {
 		out = anthropic.Codec{}.RewriteEvent(out[:0], delta, dialect.View{Model: "w"})

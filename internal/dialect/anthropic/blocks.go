@@ -211,3 +211,16 @@ func toolID(id string) string {
 	}
 	return string(clean) + "_" + strconv.FormatUint(uint64(h.Sum32()), 16)
 }
+
+// unsigned is the signature under which a client of this dialect is shown
+// thinking of a model that signs none. Clients replay thinking as they got it;
+// by this mark it is known again, and kept from a provider that would refuse it.
+const unsigned = "freehold-unsigned"
+
+// signatureOf reads a thinking signature; the mark stands for none.
+func signatureOf(v jsondoor.Value) string {
+	if v.Is(unsigned) {
+		return ""
+	}
+	return v.Text()
+}

@@ -129,7 +129,7 @@ func TestCrossAnthropicClientOpenAIProvider(t *testing.T) {
 	golden(t, "stream_openai.to_anthropic.sse", []byte(stream))
 	sequential(t, stream)
 	m := sdkMessage(t, stream)
-	if diff := cmp.Diff([]string{"tool_use ", "chatcmpl-1support-chat20 30", "thinking Let me think.", "text I look.", `tool_use {"deep":true}`, "tool_use {}"}, simple(m)); diff != "" {
+	if diff := cmp.Diff([]string{"tool_use ", "chatcmpl-1support-chat20 30", "thinking Let me think.freehold-unsigned", "text I look.", `tool_use {"deep":true}`, "tool_use {}"}, simple(m)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -244,7 +244,7 @@ func decodeBlock(b jsondoor.Value) llm.Part {
 		}
 		known = only(b, "type", "tool_use_id", "is_error", "content", "cache_control")
 	case "thinking":
-		p.Kind, p.Text, p.Signature = llm.PartThinking, b.Get("thinking").Text(), b.Get("signature").Text()
+		p.Kind, p.Text, p.Signature = llm.PartThinking, b.Get("thinking").Text(), signatureOf(b.Get("signature"))
 		known = true
 	case "redacted_thinking":
 		p.Kind, p.Opaque, p.Dialect = llm.PartRedactedThinking, b.Get("data").Raw(), Name

@@ -24,7 +24,11 @@
 //   - A tool schema without "type" gets "type": "object".
 //   - Thinking is replayed unchanged when it is signed. Unsigned thinking comes
 //     from other models; the API refuses it, so it is left out and reported as
-//     "reasoning_content".
+//     "reasoning_content". To know it again, clients are shown it under the
+//     signature "freehold-unsigned", which they replay; Forward takes such
+//     blocks out too.
+//   - Tool call ids with characters the API refuses are rewritten, in requests
+//     and in answers, always in the same way.
 //   - reasoning_effort becomes adaptive thinking with output_config.effort
 //     (Quirks.AdaptiveThinking), else a thinking budget: minimal 1024, low 2048,
 //     medium 8192, high 16384, xhigh 24576, lowered to fit into max_tokens, or

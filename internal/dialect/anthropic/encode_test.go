@@ -456,6 +456,38 @@ func TestParams(t *testing.T) {
 	})
 }
 
+// TestForwardTakesForeignThinkingOut: after a failover from another dialect's
+// model a client replays thinking that Anthropic never signed.
+func TestForwardTakesForeignThinkingOut(t *testing.T) {
+	const (
+		in = `{"model":"claude-x","max_tokens":9,"messages":[{"role":"user","content":"a"},` +
+			`{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"freehold-unsigned"},{"type":"text","text":"b"},{"type":"thinking","thinking":"y","signature":"SIG"}]},` +
+			`{"role":"user","content":"c"},{"role":"assistant","content":[{"type":"thinking","thinking":"z","signature":"freehold-unsigned"}]},{"role":"user","content":"d"}]}`
+		want = `{"model":"claude-x","max_tokens":9,"messages":[{"role":"user","content":"a"},` +
+			`{"role":"assistant","content":[{"type":"text","text":"b"},{"type":"thinking","thinking":"y","signature":"SIG"}]},` +
+			`{"role":"user","content":"c"},{"role":"user","content":"d"}]}`
+	)
+	b, err := anthropic.Codec{}.Read(llm.Chat, []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Release()
+	out, err := anthropic.Codec{}.Forward(b, &dialect.Target{Model: "claude-x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(out.Body)); diff != "" || !slices.Equal(out.Dropped, []string{"reasoning_content"}) {
+		t.Errorf("%q %s", out.Dropped, diff)
+	}
+	r, err := anthropic.Codec{}.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Messages[1].Parts; p[0].Signature != "" || p[0].Text != "x" || p[2].Signature != "SIG" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestForward(t *testing.T) {
 	const in = `{ "model": "w", "max_tokens": 9,"messages":[{"role":"user","content":"hi \u00fc"}], "top_k":1,"stop_sequences":["x"], "new_member":{"a":[1]} }`
 	for _, tc := range []struct {

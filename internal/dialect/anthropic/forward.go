@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 
@@ -42,10 +43,37 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	if err := forwardParams(p, root, t, out); err != nil {
 		return nil, err
 	}
+	if b.Facts.Features.Has(llm.FeatureThinking) && bytes.Contains(b.Raw, []byte(unsigned)) && withoutUnsigned(p, root) {
+		out.Dropped = append(out.Dropped, "reasoning_content")
+	}
 	if out.Body = b.Raw; p.Changed() {
 		out.Body = p.Bytes()
 	}
 	return out, nil
+}
+
+// withoutUnsigned takes thinking of other models out of the conversation: the
+// provider would refuse it. A turn of nothing else goes as a whole.
+func withoutUnsigned(p *jsondoor.Patch, root jsondoor.Value) bool {
+	found := false
+	for m := root.Get("messages").First(); m.Exists(); m = m.Next() {
+		content := m.Get("content")
+		var cut []jsondoor.Value
+		for c := content.First(); c.Exists(); c = c.Next() {
+			if c.Get("type").Is("thinking") && c.Get("signature").Is(unsigned) {
+				cut = append(cut, c)
+			}
+		}
+		found = found || len(cut) > 0
+		if len(cut) > 0 && len(cut) == content.Len() {
+			p.Delete(m)
+			continue
+		}
+		for _, c := range cut {
+			p.Delete(c)
+		}
+	}
+	return found
 }
 
 // forwardParams applies configured removals, renames and defaults.

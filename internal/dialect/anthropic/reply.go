@@ -213,7 +213,11 @@ func writeAnswerBlock(w *jsondoor.Writer, p *llm.Part, f llm.FinishReason) error
 			w.Object().Key("type").String("text").Key("text").String(p.Text).EndObject()
 		}
 	case llm.PartThinking:
-		w.Object().Key("type").String("thinking").Key("thinking").String(p.Text).Key("signature").String(p.Signature).EndObject()
+		sig := p.Signature
+		if sig == "" {
+			sig = unsigned
+		}
+		w.Object().Key("type").String("thinking").Key("thinking").String(p.Text).Key("signature").String(sig).EndObject()
 	case llm.PartRedactedThinking:
 		w.Object().Key("type").String("redacted_thinking").Key("data").Raw(redactedData(p.Opaque)).EndObject()
 	case llm.PartToolCall:
@@ -226,7 +230,7 @@ func writeAnswerBlock(w *jsondoor.Writer, p *llm.Part, f llm.FinishReason) error
 			}
 			input = "{}"
 		}
-		w.Object().Key("type").String("tool_use").Key("id").String(p.ID).Key("name").String(p.Name)
+		w.Object().Key("type").String("tool_use").Key("id").String(toolID(p.ID)).Key("name").String(p.Name)
 		w.Key("input").Raw([]byte(input)).EndObject()
 	case llm.PartOpaque:
 		// What only another dialect has (annotations, ...) decorates an answer;

@@ -130,7 +130,7 @@ func (s *decoder) blockStart(dst []llm.Event, root jsondoor.Value) ([]llm.Event,
 	case "thinking":
 		dst = b.start(dst, llm.PartThinking)
 		dst = b.append(dst, llm.EventDelta, content.Get("thinking").Text())
-		dst = b.append(dst, llm.EventSignature, content.Get("signature").Text())
+		dst = b.append(dst, llm.EventSignature, signatureOf(content.Get("signature")))
 	case "redacted_thinking":
 		dst = b.start(dst, llm.PartRedactedThinking)
 		dst[len(dst)-1].Raw = clone(content.Get("data").Raw())
@@ -187,7 +187,7 @@ func (s *decoder) delta(dst []llm.Event, root jsondoor.Value) ([]llm.Event, erro
 		if b.kind != llm.PartThinking {
 			return dst, misfit(b, "signature_delta")
 		}
-		return b.append(dst, llm.EventSignature, delta.Get("signature").Text()), nil
+		return b.append(dst, llm.EventSignature, signatureOf(delta.Get("signature"))), nil
 	}
 	// Citations, and what future versions bring.
 	return append(dst, llm.Event{Kind: llm.EventOpaque, Part: b.part, Raw: clone(root.Raw())}), nil

@@ -23,7 +23,8 @@ func (Codec) NewStreamEncoder(_ llm.Operation, v dialect.View, sofar *llm.Accumu
 
 // streamEncoder shows a stream to an Anthropic client: one content block at a
 // time, in the order of their indexes. Where a provider of another dialect
-// interleaves parallel tool calls, the later ones wait until the first ends.
+// interleaves parallel tool calls, what comes beside the open one waits until
+// it ends.
 //
 // message_delta, with stop_reason and usage, is written at the end: providers
 // of other dialects report usage after the finish.
@@ -48,8 +49,10 @@ type shown struct {
 	state   partState
 	id, nam string
 	raw     json.RawMessage
-	waiting []byte // arguments that came while another block was open
+	waiting []byte // text or arguments that came while a tool call was open
+	sig     []byte // a signature that did
 	stopped bool   // while waiting
+	signed  bool   // a signature of thinking was shown
 }
 
 type partState uint8
@@ -74,7 +77,7 @@ func (s *streamEncoder) resume(a *llm.Accumulator) {
 	s.finish, s.stopSeq, s.closed = c.Finish, c.StopSequence, a.Ended
 	for i := range c.Parts {
 		p := &c.Parts[i]
-		part := shown{kind: p.Kind, block: i, state: done}
+		part := shown{kind: p.Kind, block: i, state: done, signed: p.Signature() != ""}
 		if !p.Stopped {
 			part.state, s.open, s.resumed = opened, i, true
 		}
@@ -198,7 +201,7 @@ func (s *streamEncoder) partStart(dst []byte, e *llm.Event) ([]byte, error) {
 			// The continuation goes on with the block that the cut left open.
 			if e.Part != s.open {
 				s.parts[s.open].state = done
-				p.kind, p.block, p.state = open.kind, open.block, opened
+				*p = shown{kind: open.kind, block: open.block, state: opened, signed: open.signed}
 				s.open = e.Part
 			}
 			return dst, nil
@@ -211,7 +214,7 @@ func (s *streamEncoder) partStart(dst []byte, e *llm.Event) ([]byte, error) {
 		dst = s.close(dst)
 	}
 	*p = shown{kind: e.PartKind, id: e.ID, nam: e.Name, raw: e.Raw, state: waiting}
-	if s.open >= 0 && s.parts[s.open].kind == llm.PartToolCall && e.PartKind != llm.PartThinking {
+	if s.open >= 0 && s.parts[s.open].kind == llm.PartToolCall {
 		return dst, nil // its turn comes when the open call ends
 	}
 	return s.begin(s.close(dst), e.Part), nil
@@ -231,7 +234,7 @@ func (s *streamEncoder) begin(dst []byte, n int) []byte {
 		w.Object().Key("type").String("redacted_thinking").Key("data").Raw(redactedData(p.raw)).EndObject()
 	case llm.PartToolCall:
 		s.tools = true
-		w.Object().Key("type").String("tool_use").Key("id").String(p.id).Key("name").String(p.nam)
+		w.Object().Key("type").String("tool_use").Key("id").String(toolID(p.id)).Key("name").String(p.nam)
 		w.Key("input").Object().EndObject().EndObject()
 	case llm.PartOpaque:
 		w.Raw(oneLine(p.raw))
@@ -242,6 +245,10 @@ func (s *streamEncoder) begin(dst []byte, n int) []byte {
 	if len(p.waiting) > 0 {
 		dst = appendDelta(dst, p, string(p.waiting))
 		p.waiting = nil
+	}
+	if len(p.sig) > 0 {
+		dst = appendSignature(dst, p, string(p.sig))
+		p.sig, p.signed = nil, true
 	}
 	if p.stopped {
 		dst = s.close(dst)
@@ -255,6 +262,9 @@ func (s *streamEncoder) close(dst []byte) []byte {
 		return dst
 	}
 	p := &s.parts[s.open]
+	if p.kind == llm.PartThinking && !p.signed {
+		dst = appendSignature(dst, p, unsigned)
+	}
 	p.state, s.open, s.resumed = done, -1, false
 	dst = append(dst, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":"...)
 	dst = strconv.AppendInt(dst, int64(p.block), 10)
@@ -314,24 +324,25 @@ func (s *streamEncoder) turnTo(dst []byte, e *llm.Event) ([]byte, error) {
 		return dst, malformed("a part number out of range")
 	}
 	dst = s.start(dst, "", "")
-	switch p.state {
-	case opened:
+	switch {
+	case p.state == unknown: // a provider that does not say what begins: text
+		p.kind, p.state = llm.PartText, waiting
+	case p.state == done && p.kind != llm.PartToolCall && p.kind != llm.PartOpaque:
+		// A block cannot be opened again: the rest of the text gets a new one.
+		*p = shown{kind: p.kind, state: waiting}
+	case p.state == done:
+		return dst, malformed("more of a tool call that has ended")
+	case p.state == opened:
 		s.resumed = false
-		return dst, nil
-	case skipped:
-		return dst, nil
-	case waiting:
-		p.waiting = append(p.waiting, e.Text...)
-		return dst, nil
-	case unknown:
-		return s.partStart(dst, &llm.Event{Kind: llm.EventPartStart, Part: e.Part, PartKind: llm.PartText})
 	}
-	if p.kind != llm.PartText && p.kind != llm.PartThinking && p.kind != llm.PartRefusal {
-		return dst, malformed("more of a part that has ended")
+	if p.state != waiting {
+		return dst, nil
 	}
-	// A block cannot be opened again: the rest of the text gets a new one.
-	p.state, p.stopped = waiting, false
-	return s.begin(s.close(dst), e.Part), nil
+	if s.open < 0 || s.parts[s.open].kind != llm.PartToolCall {
+		return s.begin(s.close(dst), e.Part), nil
+	}
+	p.waiting = append(p.waiting, e.Text...)
+	return dst, nil
 }
 
 // appendDelta appends one content_block_delta, the event most streams are made of.
@@ -350,14 +361,26 @@ func appendDelta(dst []byte, p *shown, text string) []byte {
 	return append(dst, "}}\n\n"...)
 }
 
-// signature shows a thinking signature while its block is open.
+// signature shows a thinking signature, which belongs to an open block.
 func (s *streamEncoder) signature(dst []byte, e *llm.Event) []byte {
-	if e.Text == "" || e.Part != s.open || s.parts[s.open].kind != llm.PartThinking {
+	if e.Text == "" || e.Part < 0 || e.Part >= len(s.parts) {
 		return dst
 	}
+	switch p := &s.parts[e.Part]; {
+	case p.kind != llm.PartThinking:
+	case p.state == waiting:
+		p.sig = append(p.sig, e.Text...)
+	case p.state == opened:
+		s.resumed, p.signed = false, true
+		return appendSignature(dst, p, e.Text)
+	}
+	return dst
+}
+
+func appendSignature(dst []byte, p *shown, sig string) []byte {
 	w := event(dst, "content_block_delta")
-	w.Key("index").Int(int64(s.parts[s.open].block)).Key("delta").Object()
-	w.Key("type").String("signature_delta").Key("signature").String(e.Text).EndObject()
+	w.Key("index").Int(int64(p.block)).Key("delta").Object()
+	w.Key("type").String("signature_delta").Key("signature").String(sig).EndObject()
 	return end(w)
 }
 

@@ -186,9 +186,13 @@ func TestTrap8ThinkingToText(t *testing.T) {
 	m := sdkMessage(t, out)
 	var got []string
 	for _, b := range m.Content {
-		got = append(got, b.Type+":"+b.Thinking+b.Text)
+		s := b.Type + ":" + b.Thinking + b.Text
+		if b.Signature != "" {
+			s += " " + b.Signature
+		}
+		got = append(got, s)
 	}
-	if diff := cmp.Diff([]string{"thinking:hm", "text:first", "thinking:late thought", "text: second"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"thinking:hm freehold-unsigned", "text:first", "thinking:late thought freehold-unsigned", "text: second"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if m.StopReason != "end_turn" || m.Model != "w" || m.ID != "msg_1" || m.Usage.InputTokens != 5 || m.Usage.OutputTokens != 3 {

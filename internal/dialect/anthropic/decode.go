@@ -146,6 +146,7 @@ func decodeToolChoice(v jsondoor.Value) llm.ToolChoice {
 // decodeTool reads a tool. A function keeps its own bytes beside the Schema
 // when it has members the canonical model does not know (defer_loading,
 // input_examples, ...); a server tool has nothing but its bytes.
+// eager_input_streaming only says how arguments are cut into events.
 func decodeTool(v jsondoor.Value) llm.ToolDef {
 	t := llm.ToolDef{Name: v.Get("name").Text(), CacheControl: present(v.Get("cache_control"))}
 	if kind := v.Get("type"); kind.Present() && !kind.Is("custom") {
@@ -156,7 +157,7 @@ func decodeTool(v jsondoor.Value) llm.ToolDef {
 	if strict, ok := v.Get("strict").Bool(); ok {
 		t.Strict = &strict
 	}
-	if !only(v, "type", "name", "description", "input_schema", "cache_control", "strict") {
+	if !only(v, "type", "name", "description", "input_schema", "cache_control", "strict", "eager_input_streaming") {
 		t.Opaque, t.Dialect = v.Raw(), Name
 	}
 	return t

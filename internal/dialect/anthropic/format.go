@@ -23,6 +23,10 @@ func (e *encoder) planFormat() error {
 		e.drop("response_format")
 		return nil
 	}
+	if e.own {
+		e.format = f.Schema
+		return nil
+	}
 	if mode := e.r.ToolChoice.Mode; mode == llm.ToolRequired || mode == llm.ToolNamed {
 		// The answer is a call of the client's own tool: there is no text to shape.
 		e.drop("response_format")
@@ -31,7 +35,7 @@ func (e *encoder) planFormat() error {
 	schema := f.Schema
 	if f.Kind == llm.FormatObject {
 		schema = json.RawMessage(`{"type":"object"}`)
-	} else if e.own || e.t.Quirks.NativeSchema && closedSchema(schema) {
+	} else if e.t.Quirks.NativeSchema && closedSchema(schema) {
 		e.format = schema
 		return nil
 	}

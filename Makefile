@@ -1,0 +1,38 @@
+# `make up` and `make test` are all that a fresh machine needs: Go, Python 3 and
+# a connection to the package registries.
+
+BIN      := bin/freehold
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PACKAGES ?= ./...
+FUZZTIME ?= 20s
+GOTEST   := go run ./scripts/gotest
+
+.PHONY: up build test lint fuzz bench soak clean
+
+up: build ## build and start freehold with a local engine and model
+	$(BIN) up
+
+build: ## the one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X freehold/internal/app.Version=$(VERSION)" -o $(BIN) ./cmd/freehold
+
+test: ## install what the tests need and run all of them
+	go run ./scripts/parts cc python engine
+	$(GOTEST) $$(scripts/race) -p 2 -timeout 20m $(PACKAGES)
+
+lint: ## golangci-lint, builds without cgo for each system, known vulnerabilities
+	go run ./scripts/parts lint vuln
+	.parts/bin/golangci-lint run
+	scripts/cross
+	scripts/vuln
+
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+bench: ## the benchmarks of every package
+	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+soak: ## five minutes of load with faults; memory must stay flat
+	FREEHOLD_SOAK=5m go test -run '^TestSoak$$' -count 1 -timeout 10m -v ./test/...
+
+clean: ## remove what was built; .parts/ (downloads) stays
+	rm -rf bin dist coverage.out

@@ -279,7 +279,7 @@ func (c *checker) candidate(w *Workload, name string, path []string) {
 		}
 		if class, rule := c.cfg.refusal(w, p); class != "" {
 			refused++
-			if why := fmt.Sprintf("%s: data class %s has %s", d.Provider, class, rule); !slices.Contains(reasons, why) {
+			if why := fmt.Sprintf("%s: data class %s: %s", d.Provider, class, rule); !slices.Contains(reasons, why) {
 				reasons = append(reasons, why)
 			}
 		}

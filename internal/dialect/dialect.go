@@ -204,6 +204,9 @@ type Quirks struct {
 	NativeSchema bool `json:"native_schema,omitempty" yaml:"native_schema,omitempty"`
 	// AdaptiveThinking: thinking is adaptive only and temperature is refused (newest Claude models).
 	AdaptiveThinking bool `json:"adaptive_thinking,omitempty" yaml:"adaptive_thinking,omitempty"`
+	// StreamPlain: plain answers are asked for as a stream and assembled,
+	// because the provider notices that a client has left only in a stream.
+	StreamPlain bool `json:"stream_plain,omitempty" yaml:"stream_plain,omitempty"`
 	// DefaultMaxTokens is sent where the dialect requires a limit and the client gave none.
 	DefaultMaxTokens int64 `json:"default_max_tokens,omitempty" yaml:"default_max_tokens,omitempty"`
 }

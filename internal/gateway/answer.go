@@ -64,6 +64,15 @@ func (a *answer) tick() {
 	a.timer.Reset(a.every)
 }
 
+// header sets headers of the answer, unless it has begun.
+func (a *answer) header(set func(http.Header)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.started {
+		set(a.w.Header())
+	}
+}
+
 // stop ends keep-alives.
 func (a *answer) stop() {
 	if a.timer == nil {

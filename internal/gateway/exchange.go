@@ -61,6 +61,13 @@ func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {
 	return x
 }
 
+// close gives back what the body's reading holds.
+func (x *exchange) close() {
+	if x.body != nil {
+		x.body.Release()
+	}
+}
+
 // noteBody puts on record what the body says.
 func (x *exchange) noteBody() {
 	f := &x.body.Facts
@@ -204,7 +211,7 @@ func (x *exchange) refuse(err error) {
 		x.out.fail(x.call.Codec.EncodeStreamError(nil, f, x.call.ID))
 		return
 	}
-	x.headers(x.last)
+	x.headers(nil)
 	x.out.plainError(status, body, f)
 }
 

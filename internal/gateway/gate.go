@@ -38,7 +38,8 @@ func (g *gate) init(x *exchange) {
 	h := x.route.Hold
 	g.tools = h != fleet.HoldOff && x.body.Facts.Features.Has(llm.FeatureTools)
 	g.structured = h == fleet.HoldStructured && x.body.Facts.Features&(llm.FeatureJSONObject|llm.FeatureJSONSchema) != 0
-	g.holding = g.structured
+	// A plain answer that comes as a stream is shown whole.
+	g.holding = g.structured || !x.body.Facts.Stream
 }
 
 // push takes one event.

@@ -90,12 +90,18 @@ func (g *Gateway) Refuse(w http.ResponseWriter, c *Call, f *fault.Error) {
 // Serve answers one request, whatever happens, and records it.
 func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 	x := g.newExchange(w, c)
+	defer x.close()
 	if err := x.prepare(); err != nil {
 		x.refuse(err)
 		return
 	}
 	ctx, stop := context.WithDeadlineCause(ctx, x.deadline, errTotal)
 	defer stop()
+	if every := c.Fleet.Settings.KeepAlive; x.body.Facts.Stream && every > 0 {
+		x.headers(nil)
+		x.out.keepAlive(every)
+		defer x.out.stop()
+	}
 
 	var err error
 	for {
@@ -142,7 +148,11 @@ func (x *exchange) prepare() error {
 	return x.makePlan()
 }
 
+// classNames are the data classes of workload, key and header.
 func (x *exchange) classNames() []string {
+	if len(x.call.Caller.Classes) == 0 && len(x.call.Classes) == 0 {
+		return x.route.Classes
+	}
 	n := append([]string(nil), x.route.Classes...)
 	n = append(n, x.call.Caller.Classes...)
 	return append(n, x.call.Classes...)

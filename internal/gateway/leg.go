@@ -215,7 +215,7 @@ func (l *leg) end(err error) {
 	if l.reply != nil {
 		a.RequestID = requestID(l.reply.Header)
 	}
-	if f == nil || l.text > 0 || l.usage.Reported {
+	if f == nil || l.text > 0 || l.usage.Reported || givenUp[f.Kind] {
 		u := l.estimated()
 		a.Tokens = tokens(u)
 		if usd, known := meter.Cost(u, l.d.Price().Price); known {
@@ -235,6 +235,12 @@ func (l *leg) end(err error) {
 	l.visit.End(x.g.Clock(), l.outcome(f))
 }
 
+// givenUp are the ends of an attempt that we chose: the provider may have
+// worked, and may bill, for what nobody waited for.
+var givenUp = map[fault.Kind]bool{
+	fault.Canceled: true, fault.Deadline: true, fault.FirstTokenTime: true, fault.IdleTimeout: true,
+}
+
 // outcome puts the attempt's fault into the words of health.
 func (l *leg) outcome(f *fault.Error) health.Outcome {
 	o := health.Outcome{Result: health.Success, FirstToken: l.first, Total: l.x.g.Clock().Sub(l.start)}
@@ -245,6 +251,9 @@ func (l *leg) outcome(f *fault.Error) health.Outcome {
 	switch fault.BlameOf(f.Kind) {
 	case fault.Ours:
 		o.Result = health.Ours
+		if f.Kind == fault.ModelMissing && l.x.route.Kind == "vendor" {
+			o.Result = health.Neutral
+		}
 	case fault.Provider:
 		o.Result = health.Failure
 		if f.Kind == fault.ProviderLimit {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"freehold/internal/fault"
@@ -43,13 +44,19 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 	case fault.Storage, fault.Internal:
 		return f
 	case fault.ProviderRejected, fault.BadRequest:
+		x.last = c.Deployment
 		return f
+	case fault.ModelMissing:
+		if x.route.Kind == "vendor" { // the caller's own word, not our configuration's
+			return &fault.Error{Kind: fault.ModelNotFound, Param: "model", NoRetry: true, Cause: f,
+				Message: "provider " + c.Provider.Name + " has no model \"" + x.row.Asked + "\""}
+		}
 	case fault.ContextLength:
-		if !x.route.FallbackOnContext || !x.larger(c.Deployment) {
+		if x.last = c.Deployment; !x.route.FallbackOnContext || !x.larger(c.Deployment) {
 			return f
 		}
 	case fault.ContentFilter:
-		if !x.route.FallbackOnFilter || !x.more() {
+		if x.last = c.Deployment; !x.route.FallbackOnFilter || !x.more() {
 			return f
 		}
 	case fault.ProviderLimit:
@@ -212,60 +219,91 @@ func (x *exchange) race(ctx context.Context, c routing.Candidate) (*leg, error) 
 	if delay <= 0 || !x.more() {
 		return x.try(ctx, c, "")
 	}
-	type result struct {
-		l   *leg
-		c   routing.Candidate
-		err error
-	}
 	first, stopFirst := context.WithCancelCause(ctx)
-	second, stopSecond := context.WithCancelCause(ctx)
-	done := make(chan result, 1)
-	timer := time.AfterFunc(delay, func() {
-		c2, ok := x.next()
-		if !ok {
-			done <- result{err: errHedged}
-			return
-		}
-		l, err := x.try(second, c2, cause)
-		if err == nil {
-			stopFirst(errHedged)
-		}
-		done <- result{l, c2, err}
-	})
+	second := &rival{done: make(chan struct{})}
+	timer := time.AfterFunc(delay, func() { second.run(x, ctx, cause, stopFirst) })
 	l, err := x.try(first, c, "")
 	if timer.Stop() {
-		stopSecond(nil)
 		if err != nil {
 			stopFirst(nil)
-		} else {
-			l.stop = stopFirst
-		}
-		return l, err
-	}
-	if err == nil {
-		stopSecond(errHedged)
-		if r := <-done; r.l != nil {
-			r.l.abandon()
+			return nil, err
 		}
 		l.stop = stopFirst
 		return l, nil
 	}
-	r := <-done
+	if err == nil {
+		second.lose()
+		l.stop = stopFirst
+		return l, nil
+	}
+	<-second.done
 	stopFirst(nil)
-	if r.err == nil {
-		r.l.stop = stopSecond
-		if ctx.Err() == nil && !errors.Is(err, errHedged) {
+	if second.leg != nil {
+		if ctx.Err() == nil && !errors.Is(context.Cause(first), errHedged) {
 			x.note(c.Deployment, x.faultOf(err))
 		}
-		return r.l, nil
+		return second.leg, nil
 	}
-	stopSecond(nil)
-	if r.c.Deployment != nil {
-		if e := x.goOn(ctx, r.c, r.err); e != nil {
+	if second.asked {
+		if e := x.goOn(ctx, second.candidate, second.err); e != nil {
 			return nil, e
 		}
 	}
 	return nil, err
+}
+
+// rival is the second attempt of a race.
+type rival struct {
+	mu   sync.Mutex
+	stop context.CancelCauseFunc
+	lost bool
+
+	done      chan struct{} // closed when what follows is settled
+	asked     bool
+	candidate routing.Candidate
+	leg       *leg
+	err       error
+}
+
+func (r *rival) run(x *exchange, ctx context.Context, cause string, stopFirst context.CancelCauseFunc) {
+	defer close(r.done)
+	ctx, stop := context.WithCancelCause(ctx)
+	r.mu.Lock()
+	r.stop = stop
+	lost := r.lost
+	r.mu.Unlock()
+	if lost {
+		stop(errHedged)
+		return
+	}
+	if r.candidate, r.asked = x.next(); !r.asked {
+		stop(nil)
+		return
+	}
+	if cause == "hedge" {
+		x.g.hedged.Add(1)
+	}
+	if r.leg, r.err = x.try(ctx, r.candidate, cause); r.err != nil {
+		stop(nil)
+		return
+	}
+	r.leg.stop = stop
+	stopFirst(errHedged)
+}
+
+// lose ends the rival because the first attempt has won, and waits for it: two
+// attempts must not write one row at once.
+func (r *rival) lose() {
+	r.mu.Lock()
+	r.lost = true
+	if r.stop != nil {
+		r.stop(errHedged)
+	}
+	r.mu.Unlock()
+	<-r.done
+	if r.leg != nil {
+		r.leg.abandon()
+	}
 }
 
 // hedgeDelay says after which wait the next candidate is tried beside c.
@@ -277,7 +315,7 @@ func (x *exchange) hedgeDelay(c routing.Candidate) (time.Duration, string) {
 			d = c.Health.FirstToken(x.g.Clock(), h.Percentile/100)
 		}
 	}
-	if !x.body.Facts.Stream {
+	if !x.streams(c.Deployment) {
 		if late := x.timeouts(c.Deployment).FirstToken; d <= 0 || late > 0 && late < d {
 			return late, "late"
 		}

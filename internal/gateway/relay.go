@@ -3,10 +3,11 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
-	"freehold/internal/fleet"
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
 	"freehold/internal/upstream"
@@ -17,7 +18,7 @@ import (
 func (x *exchange) relay(ctx context.Context, l *leg) error {
 	x.joined(l)
 	var err error
-	if l.rd == nil {
+	if l.rd == nil || !x.body.Facts.Stream {
 		err = x.relayWhole(l)
 	} else {
 		err = x.relayStream(ctx, l)
@@ -68,10 +69,7 @@ func (x *exchange) relayWhole(l *leg) error {
 	}
 	l.end(nil)
 	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
-	x.headers(l.d)
-	if l.d.Provider.Codec.Name() == x.call.Codec.Name() {
-		upstream.CopyResponseHeader(x.out.w.Header(), l.reply.Header)
-	}
+	x.headers(l)
 	x.row.BytesOut = int64(len(body))
 	if err := x.settle(); err != nil {
 		return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
@@ -81,6 +79,9 @@ func (x *exchange) relayWhole(l *leg) error {
 
 // translate turns a whole answer of another dialect into the client's.
 func (x *exchange) translate(l *leg) ([]byte, error) {
+	if l.rd != nil {
+		return x.assemble(l)
+	}
 	r, err := l.d.Provider.Codec.DecodeReply(x.call.Op, l.body)
 	if err != nil {
 		return nil, err
@@ -91,11 +92,18 @@ func (x *exchange) translate(l *leg) ([]byte, error) {
 	return x.call.Codec.EncodeReply(r, x.call.Op, x.view())
 }
 
-func (x *exchange) relayStream(ctx context.Context, l *leg) error {
-	x.headers(l.d)
-	if l.d.Provider.Codec.Name() == x.call.Codec.Name() {
-		upstream.CopyResponseHeader(x.out.w.Header(), l.reply.Header)
+// assemble makes a plain answer of a stream.
+func (x *exchange) assemble(l *leg) ([]byte, error) {
+	var whole llm.Accumulator
+	for i := range l.gate.events {
+		whole.Add(&l.gate.events[i])
 	}
+	whole.Usage = l.estimated()
+	return x.call.Codec.EncodeReply(whole.Response(), x.call.Op, x.view())
+}
+
+func (x *exchange) relayStream(ctx context.Context, l *leg) error {
+	x.headers(l)
 	if !l.same && x.encoder == nil {
 		x.encoder = x.call.Codec.NewStreamEncoder(x.call.Op, x.view(), x.shown())
 	}
@@ -188,28 +196,38 @@ func (x *exchange) finish(l *leg) error {
 	return x.out.flush()
 }
 
-// headers tells the client who answers. They describe the attempt that began
-// the answer; once it has begun they change no more.
-func (x *exchange) headers(d *fleet.Deployment) {
-	h := x.out.w.Header()
-	h["X-Request-Id"] = []string{x.call.ID}
-	if x.call.Codec.Name() == "anthropic" {
-		h["Request-Id"] = h["X-Request-Id"]
-	}
-	if x.row.Workload != "" {
-		h["X-Freehold-Workload"] = []string{x.row.Workload}
-	}
-	if d == nil {
-		if n := len(x.row.Attempts); n > 0 {
-			h["X-Freehold-Attempts"] = []string{itoa(n)}
+// headers tells the client who answers; l is nil where nobody does. They
+// describe the attempt that began the answer; once it has begun they change no
+// more. From a provider of the client's dialect, what it says of limits and
+// retries goes along.
+func (x *exchange) headers(l *leg) {
+	x.out.header(func(h http.Header) {
+		values := make([]string, 0, 6) // one piece of memory for all
+		set := func(name, v string) {
+			values = append(values, v)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
 		}
-		return
-	}
-	h["X-Freehold-Model"] = []string{d.Model.Name}
-	h["X-Freehold-Provider"] = []string{d.Provider.Name}
-	h["X-Freehold-Attempts"] = []string{itoa(len(x.row.Attempts))}
-	h["X-Freehold-Route"] = []string{x.row.Route}
-	if len(x.row.Dropped) > 0 {
-		h["X-Freehold-Dropped"] = []string{join(x.row.Dropped)}
-	}
+		set("X-Request-Id", x.call.ID)
+		if x.call.Codec.Name() == "anthropic" {
+			h["Request-Id"] = h["X-Request-Id"]
+		}
+		if x.row.Workload != "" {
+			set("X-Freehold-Workload", x.row.Workload)
+		}
+		if n := len(x.row.Attempts); n > 0 {
+			set("X-Freehold-Attempts", strconv.Itoa(n))
+		}
+		if l == nil {
+			return
+		}
+		set("X-Freehold-Model", l.d.Model.Name)
+		set("X-Freehold-Provider", l.d.Provider.Name)
+		set("X-Freehold-Route", x.row.Route)
+		if len(x.row.Dropped) > 0 {
+			h["X-Freehold-Dropped"] = []string{strings.Join(x.row.Dropped, ", ")}
+		}
+		if l.d.Provider.Codec.Name() == x.call.Codec.Name() {
+			upstream.CopyResponseHeader(h, l.reply.Header)
+		}
+	})
 }

@@ -38,7 +38,6 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) error {
 	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal {
 		return f
 	}
-	x.usage = sum(x.usage, l.estimated())
 	if !x.out.begun() || x.shown() == nil {
 		// Nothing was shown but perhaps a keep-alive: an ordinary failure.
 		x.note(l.d, f)
@@ -47,6 +46,7 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) error {
 	if why := x.cannotResume(); why != "" {
 		return &fault.Error{Kind: f.Kind, Message: "the answer was cut and cannot be continued: " + why, Cause: f}
 	}
+	x.usage = sum(x.usage, l.estimated())
 	r := &resume{text: x.sent.Text(0), from: l.d, cause: f.Kind}
 	r.prefix = strings.TrimRight(r.text, " \t\r\n")
 	r.space = r.text[len(r.prefix):]

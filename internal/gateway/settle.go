@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -25,12 +23,12 @@ func (x *exchange) settle() error {
 	if r.BytesOut == 0 {
 		r.BytesOut = x.out.sent
 	}
-	r.Tokens = ledger.Tokens{}
-	r.Cost = decimal.NullDecimal{Valid: true}
+	r.Tokens, r.Cost = ledger.Tokens{}, decimal.NullDecimal{Valid: true}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		r.Tokens = r.Tokens.Add(a.Tokens)
-		if r.Cost.Valid = r.Cost.Valid && a.Cost.Valid; r.Cost.Valid {
+		if r.Tokens = r.Tokens.Add(a.Tokens); i == 0 {
+			r.Cost = a.Cost
+		} else if r.Cost.Valid = r.Cost.Valid && a.Cost.Valid; r.Cost.Valid {
 			r.Cost.Decimal = r.Cost.Decimal.Add(a.Cost.Decimal)
 		}
 	}
@@ -56,7 +54,3 @@ func sum(a, b llm.Usage) llm.Usage {
 		CacheWrite: a.CacheWrite + b.CacheWrite, Reasoning: a.Reasoning + b.Reasoning, Reported: b.Reported,
 	}
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func join(list []string) string { return strings.Join(list, ", ") }

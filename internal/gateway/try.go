@@ -46,7 +46,8 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 			Message: "every key of the provider is rate limited", RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
 	}
 	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, fallback: c.Fallback}
-	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil
+	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil &&
+		x.streams(d) == x.body.Facts.Stream
 	if l.n, err = x.begin(d, cause); err != nil {
 		visit.End(x.g.Clock(), health.Outcome{})
 		leave()
@@ -54,7 +55,9 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 			Hint: "see the log; freehold needs room on its disk", RetryAfter: 5 * time.Second, Cause: err}
 	}
 	t := x.timeouts(d)
-	ctx, l.cancel = attemptContext(ctx, t.Total)
+	if t.Total > 0 && x.g.Clock().Add(t.Total).Before(x.deadline) {
+		ctx, l.cancel = context.WithTimeout(ctx, t.Total)
+	}
 	if err := l.send(ctx, permit, t); err != nil {
 		l.end(err)
 		return nil, err
@@ -83,13 +86,6 @@ func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func()
 	}
 	leave()
 	return nil, visit, &fault.Error{Kind: fault.BreakerOpen, Provider: c.Provider.Name, Message: verdict.Cause, RetryAfter: max(0, verdict.Until.Sub(now))}
-}
-
-func attemptContext(ctx context.Context, total time.Duration) (context.Context, context.CancelFunc) {
-	if total <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, total)
 }
 
 // begin puts the attempt on record before its bytes leave, and returns its place.
@@ -130,9 +126,9 @@ func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
 // encode makes the provider's body: the client's own bytes where both speak
 // the same dialect, else by way of the canonical request.
 func (x *exchange) encode(d *fleet.Deployment) (*dialect.Outgoing, error) {
-	f := &x.body.Facts
+	stream := x.streams(d)
 	t := &dialect.Target{
-		Model: d.ID, Stream: f.Stream, Usage: f.Stream && !d.Quirks.NoStreamUsage,
+		Model: d.ID, Stream: stream, Usage: stream && !d.Quirks.NoStreamUsage,
 		Drop: x.call.Fleet.Settings.DropUnsupported, Params: x.params(d), Quirks: d.Quirks,
 	}
 	if x.resume != nil {
@@ -154,6 +150,16 @@ func (x *exchange) encode(d *fleet.Deployment) (*dialect.Outgoing, error) {
 	return d.Provider.Codec.Encode(r, t)
 }
 
+// streams reports whether d is asked for a stream: because the client wants
+// one, or because the provider needs one to be stopped when the client leaves.
+func (x *exchange) streams(d *fleet.Deployment) bool {
+	f := &x.body.Facts
+	if f.Stream || !d.Quirks.StreamPlain {
+		return f.Stream
+	}
+	return (x.call.Op == llm.Chat || x.call.Op == llm.Completion) && f.N <= 1 && !f.Features.Has(llm.FeatureLogprobs)
+}
+
 // params are the workload's parameters, then the model's.
 func (x *exchange) params(d *fleet.Deployment) dialect.Params {
 	switch {
@@ -171,7 +177,7 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 	x := l.x
 	call := &upstream.Call{
 		Method: http.MethodPost, Path: l.d.Path[x.call.Op], Header: x.requestHeader(l.d, l.out), Key: l.key,
-		Body: l.out.Body, Stream: x.body.Facts.Stream,
+		Body: l.out.Body, Stream: x.streams(l.d),
 		Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.FirstToken, Idle: t.Idle},
 	}
 	if !call.Stream {
@@ -187,7 +193,7 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 	if reply.Status < 200 || reply.Status > 299 {
 		return l.rejected()
 	}
-	if x.body.Facts.Stream && x.call.Op != llm.Embedding && x.call.Op != llm.CountTokens {
+	if call.Stream && x.call.Op != llm.Embedding && x.call.Op != llm.CountTokens {
 		l.rd = sse.NewReader(reply.Body, x.g.MaxEvent)
 		l.dec = l.d.Provider.Codec.NewStreamDecoder(x.call.Op)
 		if l.out.Tool != "" {
@@ -199,11 +205,18 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 	return l.whole()
 }
 
+// jsonOnly is the header of most calls. Nobody changes it.
+var jsonOnly = http.Header{"Content-Type": jsonType}
+
 // requestHeader is what goes along: on the same dialect the client's own
 // dialect headers, and what the body's encoding needs.
 func (x *exchange) requestHeader(d *fleet.Deployment, out *dialect.Outgoing) http.Header {
+	same := d.Provider.Codec.Name() == x.call.Codec.Name()
+	if len(out.Header) == 0 && (!same || !upstream.HasRequestHeader(x.call.Header)) {
+		return jsonOnly
+	}
 	h := make(http.Header, 4)
-	h["Content-Type"] = []string{"application/json"}
+	h["Content-Type"] = jsonType
 	if d.Provider.Codec.Name() == x.call.Codec.Name() {
 		upstream.CopyRequestHeader(h, x.call.Header)
 	}

@@ -51,6 +51,16 @@ func checkHeader(h http.Header) (http.Header, error) {
 // see.
 var passedOn = [...]string{"Anthropic-Beta", "Anthropic-Version", "Openai-Beta", "Idempotency-Key"}
 
+// HasRequestHeader reports whether CopyRequestHeader would add anything.
+func HasRequestHeader(client http.Header) bool {
+	for _, name := range passedOn {
+		if len(client[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // CopyRequestHeader adds to dst what a client of the same dialect may tell the
 // provider: anthropic-beta, anthropic-version, openai-beta, idempotency-key.
 func CopyRequestHeader(dst, client http.Header) {

@@ -1,0 +1,191 @@
+package structure
+
+import (
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+)
+
+// may is which packages of this module a package may import (tests aside; they
+// may import more). A row that ends in std uses the standard library only; all
+// is whatever there is, but for the commands. What is not listed may not be.
+//
+// From the bottom: words (llm, fault), wires (sse, jsondoor, dialects), parts
+// that know nothing of each other (policy, health, upstream, ledger, ...), the
+// fleet that composes them for one configuration, routing over a fleet, the
+// gateway, the server, and the app that wires all of it.
+var may = table(`
+	llm                 : std
+	fault               : std
+	sse                 : std
+	jsondoor            : std
+	dialect             : llm fault sse std
+	dialect/openaichat  : llm fault sse jsondoor dialect std
+	dialect/anthropic   : llm fault sse jsondoor dialect std
+	dialect/dialecttest : llm fault sse jsondoor dialect
+
+	policy              : std
+	health              : std
+	budget              : std
+	config              : policy
+	auth                : std
+	auth/authtest       : auth
+	history             :
+	history/historytest : history
+	engine              :
+	engine/enginetest   : engine
+	meter               : llm
+	catalog             : dialect llm meter
+	upstream            : upstream/h1
+	upstream/h1         : std
+	upstream/upstreamtest : upstream
+	ledger              : ledger/filelock
+	ledger/filelock     : std
+	store               :
+	store/storetest     : ledger
+	store/sqlite        : auth history ledger ledger/filelock
+
+	fleet               : catalog config dialect health llm meter policy upstream
+	routing             : fleet llm
+	gateway             : dialect fault fleet health ledger llm meter policy routing sse upstream
+	server              : auth dialect fault fleet gateway health ledger llm
+	telemetry           : engine health ledger
+
+	mock                :
+	mock/mocktest       : mock
+
+	app                 : all
+	admin               : all
+	cli                 : all
+	structure           :
+`)
+
+// closed are packages that only the named ones may import.
+var closed = map[string][]string{
+	"internal/cli":   {"cmd/freehold"},
+	"internal/admin": {"internal/cli"},
+	"internal/app":   {"internal/cli", "internal/admin"},
+	// The mock is read from the published contracts, apart from our codecs, and
+	// is nothing that a gateway needs.
+	"internal/mock": {"internal/cli", "internal/mock/mocktest"},
+}
+
+func TestImports(t *testing.T) {
+	for _, s := range sources(t) {
+		name, internal := strings.CutPrefix(s.pkg, "internal/")
+		for _, path := range s.imports() {
+			target, ours := strings.CutPrefix(path, module)
+			if who, ok := closed[target]; ours && ok && !s.test && s.pkg != target && !outside(s.pkg) && !slices.Contains(who, s.pkg) {
+				t.Errorf("%s imports %s, which is for %s only", s.path, target, strings.Join(who, ", "))
+			}
+			if !internal || s.test {
+				continue
+			}
+			row, ok := may[name]
+			switch {
+			case !ok:
+				t.Errorf("%s has no row in the table of internal/structure/imports_test.go: say there what it may import", s.pkg)
+			case ours:
+				target = strings.TrimPrefix(target, "internal/")
+				if !slices.Contains(row, "all") && !slices.Contains(row, target) {
+					t.Errorf("%s imports %s: internal/%s may import %s of ours", s.path, path, name, words(row))
+				}
+			case strings.Contains(strings.Split(path, "/")[0], ".") && slices.Contains(row, "std"):
+				t.Errorf("%s imports %s: internal/%s uses the standard library only", s.path, path, name)
+			}
+		}
+	}
+}
+
+// TestImportTable keeps the table free of packages and permissions that are
+// gone: a permission that nobody uses hides the day when somebody does.
+func TestImportTable(t *testing.T) {
+	used := map[string]map[string]bool{}
+	for _, s := range sources(t) {
+		name, ok := strings.CutPrefix(s.pkg, "internal/")
+		if !ok {
+			continue
+		}
+		if used[name] == nil {
+			used[name] = map[string]bool{}
+		}
+		for _, path := range s.imports() {
+			if !s.test {
+				used[name][strings.TrimPrefix(path, module+"internal/")] = true
+			}
+		}
+	}
+	for name, row := range may {
+		if used[name] == nil {
+			if !planned[name] {
+				t.Errorf("the table has %s, which is not there", name)
+			}
+			continue
+		}
+		for _, target := range row {
+			if target != "all" && target != "std" && !used[name][target] {
+				t.Errorf("internal/%s may import %s and does not: take it out of the table", name, target)
+			}
+		}
+	}
+}
+
+// planned packages of the design are in the table before they are in the tree.
+var planned = map[string]bool{"budget": true}
+
+// TestIndependent proves what the design asks of four packages beyond the
+// table: they do not know each other, by any way.
+func TestIndependent(t *testing.T) {
+	reach := map[string]map[string]bool{}
+	var visit func(name string, into map[string]bool)
+	visit = func(name string, into map[string]bool) {
+		for _, next := range may[name] {
+			if !into[next] {
+				into[next] = true
+				visit(next, into)
+			}
+		}
+	}
+	for name := range may {
+		reach[name] = map[string]bool{}
+		visit(name, reach[name])
+	}
+	alone := []string{"policy", "budget", "health", "upstream", "ledger"}
+	for _, a := range alone {
+		for _, b := range append([]string{"fleet", "routing", "gateway"}, alone...) {
+			if a != b && reach[a][b] {
+				t.Errorf("internal/%s reaches internal/%s", a, b)
+			}
+		}
+	}
+	for _, pure := range []string{"llm", "fault"} {
+		if n := len(may[pure]); n != 1 {
+			t.Errorf("internal/%s imports the standard library only, its row has %d entries", pure, n)
+		}
+	}
+}
+
+// outside reports a package that is not part of the product.
+func outside(pkg string) bool {
+	return strings.HasPrefix(pkg, "test/") || strings.HasPrefix(pkg, "scripts/")
+}
+
+func table(text string) map[string][]string {
+	out := map[string][]string{}
+	for line := range strings.Lines(text) {
+		if name, row, ok := strings.Cut(line, ":"); ok {
+			out[strings.TrimSpace(name)] = strings.Fields(row)
+		}
+	}
+	return out
+}
+
+func words(row []string) string {
+	row = slices.DeleteFunc(slices.Clone(row), func(s string) bool { return s == "std" })
+	sort.Strings(row)
+	if len(row) == 0 {
+		return "nothing"
+	}
+	return strings.Join(row, ", ") + " only"
+}

@@ -145,8 +145,8 @@ func (r *resume) seam(l *leg) ledger.Seam {
 
 // splice fits the events of the continuing leg to what was sent.
 func (r *resume) splice(l *leg) *splice {
-	s := &splice{sent: &l.x.sent, joinText: r.text != ""}
-	if s.joinText && l.d.Continue != dialect.Instruct {
+	s := &splice{sent: &l.x.sent, hasText: r.text != ""}
+	if s.hasText && l.d.Continue != dialect.Instruct {
 		s.space = r.space
 		if l.d.Continue == dialect.PrefillEcho {
 			s.echo = r.prefix
@@ -160,11 +160,11 @@ func (r *resume) splice(l *leg) *splice {
 // prefix and the white space that the prefix was sent without. An echo is
 // taken out only if it equals the whole prefix.
 type splice struct {
-	sent     *llm.Accumulator
-	joinText bool
-	echo     string // expected echo; "" once it is settled
-	space    string // white space already shown after the prefix
-	held     []byte // text that may yet prove to be echo or space
+	sent    *llm.Accumulator
+	hasText bool   // text was sent: thinking about its rest is not shown
+	echo    string // expected echo; "" once it is settled
+	space   string // white space already shown after the prefix
+	held    []byte // text that may yet prove to be echo or space
 
 	out     []llm.Event
 	base    int  // parts sent before, -1 until the first part
@@ -225,13 +225,13 @@ func (s *splice) partStart(e llm.Event) {
 			s.base = len(s.sent.Choices[0].Parts)
 		}
 	}
-	if s.joinText && (e.PartKind == llm.PartThinking || e.PartKind == llm.PartRedactedThinking) {
+	if s.hasText && (e.PartKind == llm.PartThinking || e.PartKind == llm.PartRedactedThinking) {
 		// Thinking about a text that is already being read is of no use.
 		s.skipped = append(s.skipped, e.Part)
 		s.base--
 		return
 	}
-	if e.PartKind == llm.PartText && s.joinText && !s.joined {
+	if e.PartKind == llm.PartText && !s.joined {
 		if open := s.openText(); open >= 0 {
 			s.joined, s.textAt, s.textNow = true, e.Part, open
 			s.base-- // this part takes no number of its own

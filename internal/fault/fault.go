@@ -55,6 +55,7 @@ const (
 	ContextLength    Kind = "context_length"      // 400 of a kind: a larger context may help
 	ContentFilter    Kind = "content_filter"      // refused by the provider's filter
 	EngineUnready    Kind = "engine_not_ready"    // a local engine loads or is down
+	BreakerOpen      Kind = "breaker_open"        // known to be down: not asked
 )
 
 // Error is one fault. Message is for the client and never holds a secret.
@@ -141,7 +142,7 @@ var statuses = map[Kind]int{
 	Connect: 503, ConnectTimeout: 504, FirstTokenTime: 504, IdleTimeout: 504, Cut: 503,
 	Malformed: 502, Empty: 502, StreamError: 502, Credentials: 502, Billing: 502,
 	ModelMissing: 502, ProviderLimit: 429, Overloaded: 503, ProviderError: 503,
-	ProviderRejected: 400, ContextLength: 400, ContentFilter: 400, EngineUnready: 503,
+	ProviderRejected: 400, ContextLength: 400, ContentFilter: 400, EngineUnready: 503, BreakerOpen: 503,
 }
 
 // Blame says who can mend a provider's failure and so what the gateway does.

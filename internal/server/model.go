@@ -1,0 +1,232 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"freehold/internal/auth"
+	"freehold/internal/dialect"
+	"freehold/internal/fault"
+	"freehold/internal/gateway"
+	"freehold/internal/health"
+	"freehold/internal/ledger"
+)
+
+// model serves a request that a model is to answer.
+func (s *Server) model(w http.ResponseWriter, r *http.Request, e endpoint) {
+	settings := s.settings.Load()
+	codec := s.OpenAI
+	if e.claude {
+		codec = s.Claude
+	}
+	c := &gateway.Call{
+		ID: s.NewID(), ClientID: clientID(r.Header), Received: s.Clock(), Op: e.op, Codec: codec,
+		Header: r.Header, Fleet: s.Fleet(),
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		s.refuse(w, codec, c.ID, fault.New(fault.Method, "%s takes POST, not %s", r.URL.Path, r.Method))
+		return
+	}
+	key, f := s.authenticate(settings, r)
+	if f != nil {
+		s.refuse(w, codec, c.ID, f)
+		return
+	}
+	if f := s.describe(c, key, r.Header); f != nil {
+		s.Gateway.Refuse(w, c, f)
+		return
+	}
+	if s.Draining() {
+		s.Gateway.Refuse(w, c, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second})
+		return
+	}
+	leave, err := s.Room.Acquire(r.Context())
+	if err != nil {
+		s.Gateway.Refuse(w, c, crowded(err))
+		return
+	}
+	defer leave()
+	if key != nil {
+		lease, facts, err := s.Limiter.Admit(r.Context(), key, 0)
+		facts.SetHeaders(w.Header())
+		if err != nil {
+			s.Gateway.Refuse(w, c, denied(err))
+			return
+		}
+		var used int64
+		c.Settled = func(row *ledger.Row) { used = row.Tokens.In + row.Tokens.Out }
+		defer func() { lease.Done(used) }()
+	}
+	buf := bodies.Get().(*[]byte)
+	defer putBody(buf)
+	if f := s.read(w, r, settings, buf); f != nil {
+		s.Gateway.Refuse(w, c, f)
+		return
+	}
+	c.Raw = *buf
+	s.Gateway.Serve(r.Context(), w, c)
+}
+
+// authenticate finds the caller's key; nil where none is needed.
+func (s *Server) authenticate(settings *Settings, r *http.Request) (*auth.Key, *fault.Error) {
+	if !settings.Keys {
+		return nil, nil
+	}
+	key, err := s.Keyring.Authenticate(r.Header)
+	if err != nil {
+		return nil, denied(err)
+	}
+	return key, nil
+}
+
+// denied puts a refusal of auth into the words of faults.
+func denied(err error) *fault.Error {
+	var d *auth.Denied
+	if !errors.As(err, &d) {
+		return &fault.Error{Kind: fault.Storage, Message: "keys cannot be checked now", RetryAfter: time.Second, Cause: err}
+	}
+	f := &fault.Error{Code: string(d.Code), Message: d.Message, RetryAfter: d.RetryAfter, NoRetry: true}
+	switch d.Code {
+	case auth.CodeScopeDenied:
+		f.Kind = fault.Denied
+	case auth.CodeRateLimited:
+		f.Kind, f.NoRetry = fault.RateLimited, false
+	default:
+		f.Kind = fault.Unauthorized
+	}
+	return f
+}
+
+func crowded(err error) *fault.Error {
+	var shed *health.ShedError
+	if errors.As(err, &shed) {
+		return &fault.Error{Kind: fault.Shed, Message: "too many requests at once", RetryAfter: max(time.Second, shed.Wait), Cause: err}
+	}
+	return &fault.Error{Kind: fault.Canceled, Message: "the client closed the request while it waited", Cause: err}
+}
+
+// describe fills in what key and headers say about the request.
+func (s *Server) describe(c *gateway.Call, key *auth.Key, h http.Header) *fault.Error {
+	if key != nil {
+		c.Caller = gateway.Caller{
+			KeyID: key.ID, KeyName: key.Name, Classes: key.DataClasses,
+			AllowWorkload: key.AllowWorkload, AllowModel: key.AllowModel,
+		}
+		c.Tags = key.Tags
+	}
+	c.Classes = list(h["X-Freehold-Data-Class"])
+	if tags := list(h["X-Freehold-Tags"]); len(tags) > 0 {
+		if len(tags) > 32 {
+			return fault.New(fault.BadRequest, "x-freehold-tags has %d tags; at most 32", len(tags))
+		}
+		c.Tags = append(c.Tags[:len(c.Tags):len(c.Tags)], tags...)
+	}
+	if v := h["X-Freehold-Timeout-Ms"]; len(v) > 0 {
+		ms, err := strconv.ParseInt(v[0], 10, 32)
+		if err != nil || ms <= 0 {
+			return &fault.Error{Kind: fault.BadRequest, Message: "x-freehold-timeout-ms must be a positive number of milliseconds", Param: "x-freehold-timeout-ms"}
+		}
+		c.Timeout = time.Duration(ms) * time.Millisecond
+	}
+	return nil
+}
+
+// list splits header values at commas.
+func list(values []string) []string {
+	var out []string
+	for _, v := range values {
+		for p := range strings.SplitSeq(v, ",") {
+			if p = strings.TrimSpace(p); p != "" {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// clientID is the id that the client gave the request; it is recorded, never used as key.
+func clientID(h http.Header) string {
+	for _, name := range []string{"X-Request-Id", "X-Client-Request-Id", "Request-Id"} {
+		if v := h[name]; len(v) > 0 {
+			return v[0]
+		}
+	}
+	return ""
+}
+
+// maxPooledBody is the largest buffer that is kept for the next request.
+const maxPooledBody = 1 << 20
+
+var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+
+func putBody(b *[]byte) {
+	if cap(*b) <= maxPooledBody {
+		*b = (*b)[:0]
+		bodies.Put(b)
+	}
+}
+
+// read takes the whole body into buf, within its limits of size and time.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings, buf *[]byte) *fault.Error {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return &fault.Error{Kind: fault.BadRequest, Status: http.StatusUnsupportedMediaType, Code: "unsupported_encoding",
+			Message: "the body is compressed (" + enc + "); send it plain", NoRetry: true}
+	}
+	limit := settings.MaxBody
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return tooLarge(limit)
+	}
+	ctl := http.NewResponseController(w)
+	if settings.BodyTimeout > 0 {
+		// A writer without deadlines (tests) does without.
+		_ = ctl.SetReadDeadline(time.Now().Add(settings.BodyTimeout))
+		defer func() { _ = ctl.SetReadDeadline(time.Time{}) }()
+	}
+	b := (*buf)[:0]
+	if need := int(r.ContentLength) + 1; r.ContentLength > 0 && cap(b) < need {
+		b = make([]byte, 0, need)
+	}
+	for {
+		if len(b) == cap(b) {
+			b = append(b, make([]byte, max(len(b), 8<<10))...)[:len(b)]
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if int64(len(b)) > limit {
+			w.Header().Set("Connection", "close")
+			return tooLarge(limit)
+		}
+		if err == io.EOF {
+			*buf = b
+			return nil
+		}
+		if err != nil {
+			*buf = b
+			return &fault.Error{Kind: fault.BadRequest, Code: "incomplete_body", Message: "the request's body did not arrive whole", Cause: err}
+		}
+	}
+}
+
+func tooLarge(limit int64) *fault.Error {
+	return &fault.Error{Kind: fault.TooLarge, NoRetry: true,
+		Message: "the request's body is larger than " + strconv.FormatInt(limit, 10) + " bytes",
+		Hint:    "server.limits.body sets the bound"}
+}
+
+// refuse answers without a ledger row: nobody is known to have asked.
+func (s *Server) refuse(w http.ResponseWriter, codec dialect.Codec, id string, f *fault.Error) {
+	h := w.Header()
+	h["X-Request-Id"] = []string{id}
+	if codec == s.Claude {
+		h["Request-Id"] = h["X-Request-Id"]
+	}
+	status, body := codec.EncodeError(f, id)
+	gateway.WriteError(w, status, body, f)
+}

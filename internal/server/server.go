@@ -1,0 +1,90 @@
+// Package server is the listener: it authenticates, bounds, names and reads
+// each request, and hands it to the gateway. Everything it answers itself, it
+// answers in the client's own dialect.
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"freehold/internal/auth"
+	"freehold/internal/dialect"
+	"freehold/internal/fleet"
+	"freehold/internal/gateway"
+	"freehold/internal/health"
+	"freehold/internal/llm"
+)
+
+// Settings are what a reload may change.
+type Settings struct {
+	// Keys: requests need a virtual key. Without it everybody is let in, and
+	// the listener must stand on loopback.
+	Keys     bool
+	AdminKey auth.AdminKey
+	HasAdmin bool // an admin key is configured
+
+	MaxBody     int64
+	BodyTimeout time.Duration
+}
+
+// Options are fixed for the server's life. All are required, but for Relay,
+// Metrics and Admin: without them their paths answer 404.
+type Options struct {
+	Fleet    func() *fleet.Fleet
+	Gateway  *gateway.Gateway
+	OpenAI   dialect.Codec
+	Claude   dialect.Codec // Anthropic's dialect
+	Keyring  *auth.Keyring
+	Limiter  auth.Limiter
+	Room     *health.Limiter // bounds what runs at once
+	Clock    func() time.Time
+	NewID    func() string
+	Log      *slog.Logger
+	Metrics  http.Handler
+	Admin    http.Handler
+	Relay    *gateway.Relay
+	Ready    func() error // nil when requests can be served
+	Draining func() bool
+}
+
+// Server is the HTTP handler.
+type Server struct {
+	Options
+	settings atomic.Pointer[Settings]
+}
+
+// New returns a server with its first settings.
+func New(o Options, s Settings) *Server {
+	srv := &Server{Options: o}
+	srv.Configure(s)
+	return srv
+}
+
+// Configure takes over new settings; requests under way keep theirs.
+func (s *Server) Configure(n Settings) { s.settings.Store(&n) }
+
+// endpoint is a path that models answer.
+type endpoint struct {
+	op     llm.Operation
+	claude bool
+}
+
+var endpoints = map[string]endpoint{
+	"/v1/chat/completions":      {llm.Chat, false},
+	"/v1/completions":           {llm.Completion, false},
+	"/v1/embeddings":            {llm.Embedding, false},
+	"/v1/messages":              {llm.Chat, true},
+	"/v1/messages/count_tokens": {llm.CountTokens, true},
+}
+
+// ServeHTTP routes by path. Whatever is not here answers 404 in the client's
+// dialect.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e, ok := endpoints[r.URL.Path]; ok {
+		s.model(w, r, e)
+		return
+	}
+	s.other(w, r)
+}

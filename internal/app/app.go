@@ -57,6 +57,7 @@ type App struct {
 	prices  *catalog.PriceBook
 	codecs  map[string]dialect.Codec
 	started time.Time
+	url     atomic.Pointer[string]
 
 	config  atomic.Pointer[config.Config]
 	fleet   atomic.Pointer[fleet.Fleet]
@@ -114,7 +115,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 		}
 	}
 	a.Health = health.New(health.Options{Now: o.Clock, OnChange: a.healthChanged})
-	a.Engines = newEngines(o.Log, o.CacheDir, serving)
+	a.Engines = newEngines(o.Log, o.CacheDir, cfg.Resolve, serving)
 	a.prices = a.Catalog.PriceBook(refs(cfg))
 	f, err := a.build(cfg, nil, serving)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"os"
+	"strings"
 	"sync"
 
 	"freehold/internal/config"
@@ -20,6 +20,7 @@ import (
 type Engines struct {
 	log     *slog.Logger
 	dir     string
+	resolve func(string) string
 	start   bool // false: commands look, and start nothing
 	Manager *engine.Manager
 
@@ -29,22 +30,19 @@ type Engines struct {
 	senders map[*engine.Process]*engineSender
 }
 
-func newEngines(log *slog.Logger, dir string, start bool) *Engines {
-	return &Engines{log: log, dir: dir, start: start, senders: map[*engine.Process]*engineSender{}}
+func newEngines(log *slog.Logger, dir string, resolve func(string) string, start bool) *Engines {
+	return &Engines{log: log, dir: dir, resolve: resolve, start: start, senders: map[*engine.Process]*engineSender{}}
 }
 
 // manager makes the Manager when the first engine is wanted: most
 // configurations have none.
 func (e *Engines) manager() (*engine.Manager, error) {
 	if e.Manager == nil {
-		dir, err := cacheDir(e.dir)
+		in, err := Installer(e.dir, e.log)
 		if err != nil {
 			return nil, err
 		}
-		e.Manager = engine.NewManager(engine.Options{
-			Log:       e.log,
-			Installer: &engine.Installer{Dir: dir, Log: e.log, HubURL: os.Getenv("HF_ENDPOINT"), HubToken: os.Getenv("HF_TOKEN")},
-		})
+		e.Manager = engine.NewManager(engine.Options{Log: e.log, Installer: in})
 	}
 	return e.Manager, nil
 }
@@ -52,18 +50,22 @@ func (e *Engines) manager() (*engine.Manager, error) {
 // Slots implements fleet.Engines.
 func (e *Engines) Slots(p *config.Provider) int { return engine.Spec{Parallel: p.Parallel}.Slots() }
 
-// Spec is the process of a model at an engine provider.
-func Spec(p *config.Provider, m *config.Model, d *config.Deployment) engine.Spec {
+// Spec is the process of a model at an engine provider. resolve makes the file
+// names of the configuration relative to it.
+func Spec(resolve func(string) string, p *config.Provider, m *config.Model, d *config.Deployment) engine.Spec {
 	source := d.Source
-	if source == "" {
+	switch {
+	case source == "":
 		source = engine.DefaultSource
+	case !strings.HasPrefix(source, "hf:") && !strings.HasPrefix(source, "pypi:"):
+		source = resolve(source)
 	}
 	context := p.Context
 	if d.Context > 0 {
 		context = d.Context
 	}
 	return engine.Spec{
-		Name: m.Name, Engine: engine.LlamaCpp, Source: source, Binary: string(p.Path), Port: p.Port,
+		Name: m.Name, Engine: engine.LlamaCpp, Source: source, Binary: string(p.Path), CacheDir: string(p.CacheDir), Port: p.Port,
 		Threads: p.Threads, Context: context, Parallel: p.Parallel, GPULayers: p.GPULayers,
 		Embedding: p.Embedding || m.Mode == config.ModeEmbedding,
 	}
@@ -81,7 +83,7 @@ func (e *Engines) Sender(p *config.Provider, m *config.Model, d *config.Deployme
 	if err != nil {
 		return failing{err}
 	}
-	proc, err := mgr.Acquire(Spec(p, m, d))
+	proc, err := mgr.Acquire(Spec(e.resolve, p, m, d))
 	if err != nil {
 		return failing{err}
 	}
@@ -166,14 +168,24 @@ func (s *engineSender) Send(ctx context.Context, p upstream.Permit, call *upstre
 	return c.Send(ctx, p, call)
 }
 
+// Unready implements fleet.Unready.
+func (s *engineSender) Unready() string { return unready(s.proc.Status()) }
+
+func unready(st engine.Status) string {
+	if st.State == engine.Ready {
+		return ""
+	}
+	why := "the engine is " + string(st.State)
+	if st.Reason != "" {
+		why += ": " + st.Reason
+	}
+	return why
+}
+
 func (s *engineSender) current() (*upstream.Client, error) {
 	st := s.proc.Status()
-	if st.State != engine.Ready {
-		msg := "the engine is " + string(st.State)
-		if st.Reason != "" {
-			msg += ": " + st.Reason
-		}
-		return nil, &fault.Error{Kind: fault.EngineUnready, Provider: s.provider, Message: msg}
+	if why := unready(st); why != "" {
+		return nil, &fault.Error{Kind: fault.EngineUnready, Provider: s.provider, Message: why}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

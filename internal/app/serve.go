@@ -107,8 +107,10 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 			a.Log.Error("price lists cannot be read: prices count as unknown", "error", err)
 		}
 	}()
+	at := url(cfg, listener)
+	a.url.Store(&at)
 	if h.Ready != nil {
-		h.Ready(Ready{URL: url(cfg, listener), App: a})
+		h.Ready(Ready{URL: at, App: a})
 	}
 	a.Log.Info("serving", "listen", listener.Addr().String(), "config", a.ConfigPath, "version", a.Fleet().Version)
 

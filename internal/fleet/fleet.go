@@ -21,6 +21,10 @@ type Sender interface {
 	Send(ctx context.Context, p upstream.Permit, call *upstream.Call) (*upstream.Reply, error)
 }
 
+// Unready is a Sender that knows by itself when it cannot serve: a local engine
+// that loads. It returns why, or "".
+type Unready interface{ Unready() string }
+
 // Provider is a place that serves models.
 type Provider struct {
 	Name    string

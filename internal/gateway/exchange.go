@@ -94,6 +94,11 @@ func (x *exchange) makePlan() error {
 
 // down says why a deployment is not worth asking now, or "".
 func down(d *fleet.Deployment, now time.Time) string {
+	if u, ok := d.Sender.(fleet.Unready); ok {
+		if why := u.Unready(); why != "" {
+			return why
+		}
+	}
 	v := d.Health.Check(now)
 	if v.OK {
 		return ""

@@ -256,7 +256,10 @@ func (l *leg) outcome(f *fault.Error) health.Outcome {
 		}
 	case fault.Provider:
 		o.Result = health.Failure
-		if f.Kind == fault.ProviderLimit {
+		switch {
+		case f.Kind == fault.EngineUnready:
+			o.Result = health.Neutral // the engine's own state says it
+		case f.Kind == fault.ProviderLimit:
 			o.Result = health.RateLimited
 			if l.d.Provider.Keys.Len() > 1 {
 				o.Result = health.Neutral // the key cools down, not the deployment

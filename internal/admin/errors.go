@@ -1,0 +1,76 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"freehold/internal/app"
+	"freehold/internal/auth"
+	"freehold/internal/config"
+	"freehold/internal/fault"
+	"freehold/internal/history"
+	"freehold/internal/ledger"
+)
+
+// Error is an operation that failed or was refused. It is the same whether it
+// comes from this process or over HTTP.
+type Error struct {
+	Status  int    `json:"-"`
+	Code    string `json:"code" doc:"stable, for programs"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty" doc:"what to do"`
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Hint != "" {
+		return e.Message + " (" + e.Hint + ")"
+	}
+	return e.Message
+}
+
+// Codes of errors that commands tell apart.
+const (
+	CodeInvalid  = "invalid_request"
+	CodeNotFound = "not_found"
+	CodeConfig   = "config_invalid"
+	CodeTampered = "history_tampered"
+	CodeDenied   = "permission_denied"
+	CodeConflict = "conflict"
+	CodeNoServer = "no_server"
+	CodeInternal = "internal_error"
+)
+
+func invalid(message, hint string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Message: message, Hint: hint}
+}
+
+// errorOf puts the errors of the packages below into the words of the API.
+func errorOf(err error) error {
+	var own *Error
+	var bad *app.ConfigError
+	var tampered *history.TamperedError
+	var denied *auth.Denied
+	var f *fault.Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &bad):
+		return &Error{Status: http.StatusUnprocessableEntity, Code: CodeConfig, Message: bad.Error()}
+	case errors.As(err, &tampered):
+		return &Error{Status: http.StatusConflict, Code: CodeTampered, Message: err.Error(),
+			Hint: "freehold history verify shows what was altered"}
+	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey):
+		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}
+	case errors.Is(err, config.ErrChanged), errors.Is(err, auth.ErrConflict):
+		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error(), Hint: "try again"}
+	case errors.As(err, &denied):
+		return &Error{Status: http.StatusForbidden, Code: string(denied.Code), Message: denied.Message}
+	case errors.As(err, &f):
+		return &Error{Status: f.HTTPStatus(), Code: f.StableCode(), Message: f.Message, Hint: f.Hint}
+	}
+	return &Error{Status: http.StatusInternalServerError, Code: CodeInternal, Message: err.Error()}
+}

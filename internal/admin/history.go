@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"freehold/internal/history"
+)
+
+// HistoryIn selects changes.
+type HistoryIn struct {
+	Kind    []string  `json:"kind,omitempty" doc:"config.accept, config.overlay, key.create, key.rotate, key.revoke, ..."`
+	Subject string    `json:"subject,omitempty" doc:"what it happened to: a file, a key's id, a workload"`
+	Since   time.Time `json:"since,omitzero"`
+	Until   time.Time `json:"until,omitzero"`
+	Limit   int       `json:"limit,omitempty" doc:"at most so many; 100 if absent"`
+}
+
+// HistoryOut lists changes, newest first, without their diffs.
+type HistoryOut struct {
+	Records []history.Record `json:"records"`
+	Drift   []Drift          `json:"drift" doc:"changes in effect that the file does not have"`
+}
+
+func (s *Service) historyList(ctx context.Context, c Caller, in HistoryIn) (HistoryOut, error) {
+	f := history.Filter{Subject: in.Subject, Since: in.Since, Until: in.Until, Limit: in.Limit}
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	for _, k := range in.Kind {
+		f.Kinds = append(f.Kinds, history.Kind(k))
+	}
+	records, err := s.app.History.List(ctx, f)
+	if err != nil {
+		return HistoryOut{}, err
+	}
+	for i := range records {
+		records[i].Diff = ""
+	}
+	drift, err := s.configDrift(ctx, c, None{})
+	if err != nil {
+		return HistoryOut{}, err
+	}
+	if records == nil {
+		records = []history.Record{}
+	}
+	return HistoryOut{Records: records, Drift: drift.Drift}, nil
+}
+
+// HistoryShowIn names a change by its number.
+type HistoryShowIn struct {
+	Seq int64 `json:"seq"`
+}
+
+func (s *Service) historyShow(ctx context.Context, _ Caller, in HistoryShowIn) (history.Record, error) {
+	return s.app.History.Show(ctx, in.Seq)
+}
+
+// HistoryVerifyIn says against what to verify.
+type HistoryVerifyIn struct {
+	Outside []string `json:"outside,omitempty" doc:"files with copies of checkpoints, on the server's machine; from the local socket only"`
+	Keys    []string `json:"keys,omitempty" doc:"public keys to trust instead of the one in the key file"`
+}
+
+// HistoryVerifyOut is what was found. A history that does not hold is an
+// answer, not an error.
+type HistoryVerifyOut struct {
+	history.Report
+	AttestedUpTo int64  `json:"attested_up_to" doc:"last record that an outside place vouches for; 0: self-attested"`
+	VerifierKey  string `json:"verifier_key" doc:"the public key, to be kept elsewhere"`
+	Text         string `json:"text" doc:"the report for people"`
+}
+
+func (s *Service) historyVerify(ctx context.Context, c Caller, in HistoryVerifyIn) (HistoryVerifyOut, error) {
+	if len(in.Outside) > 0 && !c.Local {
+		return HistoryVerifyOut{}, &Error{Status: 403, Code: CodeDenied, Message: "files of the server's machine can be named from that machine only"}
+	}
+	r, err := s.app.History.Verify(ctx, history.VerifyOptions{Outside: in.Outside, Keys: in.Keys})
+	if err != nil {
+		return HistoryVerifyOut{}, err
+	}
+	return HistoryVerifyOut{Report: r, AttestedUpTo: r.AttestedUpTo(), VerifierKey: s.app.History.VerifierKey(), Text: r.Text()}, nil
+}

@@ -1,0 +1,263 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/ledger"
+)
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// Filter selects requests.
+type Filter struct {
+	Since    time.Time `json:"since,omitzero" doc:"inclusive"`
+	Until    time.Time `json:"until,omitzero" doc:"exclusive"`
+	Workload string    `json:"workload,omitempty"`
+	Model    string    `json:"model,omitempty"`
+	Provider string    `json:"provider,omitempty"`
+	Key      string    `json:"key,omitempty" doc:"id or name of a virtual key"`
+	Outcome  string    `json:"outcome,omitempty" doc:"ok, partial, client_error, refused, shed, canceled, failed, unknown"`
+}
+
+// query is the ledger's form. A key's name stands for the newest key of it.
+func (s *Service) query(f Filter) (ledger.Query, error) {
+	q := ledger.Query{
+		Since: f.Since, Until: f.Until, Workload: f.Workload, Model: f.Model, Provider: f.Provider, Outcome: ledger.Outcome(f.Outcome),
+	}
+	if f.Key == "" {
+		return q, nil
+	}
+	k, err := s.findKey(f.Key)
+	if err != nil {
+		return q, err
+	}
+	q.KeyID = k.ID
+	return q, nil
+}
+
+// RequestsIn asks for single requests.
+type RequestsIn struct {
+	Filter
+	Limit int    `json:"limit,omitempty" doc:"at most so many; 100 if absent, 10000 at most"`
+	After string `json:"after,omitempty" doc:"id of the last request of the page before"`
+}
+
+// RequestsOut is one page.
+type RequestsOut struct {
+	Requests []Request `json:"requests"`
+	Next     string    `json:"next,omitempty" doc:"for after, where more may follow"`
+}
+
+// Request is one request of the ledger.
+type Request struct {
+	ID              string              `json:"request_id"`
+	ClientID        string              `json:"client_request_id,omitempty"`
+	Time            time.Time           `json:"time"`
+	KeyID           string              `json:"key_id,omitempty"`
+	Key             string              `json:"key,omitempty" doc:"its name"`
+	Workload        string              `json:"workload"`
+	Asked           string              `json:"asked" doc:"the model field as it was sent"`
+	Model           string              `json:"model"`
+	Deployment      string              `json:"deployment"`
+	Provider        string              `json:"provider"`
+	ProviderModel   string              `json:"provider_model"`
+	Dialect         string              `json:"dialect"`
+	Operation       string              `json:"operation"`
+	Stream          bool                `json:"stream"`
+	Status          int                 `json:"status" doc:"HTTP; 0: no answer was sent"`
+	Outcome         string              `json:"outcome"`
+	ErrorCode       string              `json:"error_code,omitempty"`
+	Tokens          ledger.Tokens       `json:"tokens"`
+	Cost            decimal.NullDecimal `json:"cost" doc:"null: unknown"`
+	Currency        string              `json:"currency"`
+	CostSource      string              `json:"cost_source,omitempty"`
+	CostDate        string              `json:"cost_date,omitempty"`
+	Attempts        int                 `json:"attempts"`
+	Seams           int                 `json:"seams"`
+	FirstToken      float64             `json:"first_token_ms"`
+	Total           float64             `json:"total_ms"`
+	TokensPerSecond float64             `json:"tokens_per_second"`
+	Route           string              `json:"route"`
+	ConfigVersion   string              `json:"config_version"`
+	Tags            []string            `json:"tags,omitempty"`
+}
+
+func requestOf(r *ledger.Row) Request {
+	return Request{
+		ID: r.ID, ClientID: r.ClientID, Time: r.Time, KeyID: r.KeyID, Key: r.KeyName, Workload: r.Workload, Asked: r.Asked,
+		Model: r.Model, Deployment: r.Deployment, Provider: r.Provider, ProviderModel: r.ProviderModel, Dialect: r.Dialect,
+		Operation: r.Operation, Stream: r.Stream, Status: r.Status, Outcome: string(r.Outcome), ErrorCode: r.ErrorCode,
+		Tokens: r.Tokens, Cost: r.Cost, Currency: "USD", CostSource: r.PriceSource, CostDate: r.PriceDate,
+		Attempts: len(r.Attempts), Seams: len(r.Seams), FirstToken: millis(r.FirstToken), Total: millis(r.Total),
+		TokensPerSecond: float64(int64(r.TokensPerSecond()*100)) / 100, Route: r.Route, ConfigVersion: r.ConfigVersion, Tags: r.Tags,
+	}
+}
+
+func (s *Service) requests(ctx context.Context, _ Caller, in RequestsIn) (RequestsOut, error) {
+	q, err := s.query(in.Filter)
+	if err != nil {
+		return RequestsOut{}, err
+	}
+	if q.Limit = in.Limit; q.Limit <= 0 {
+		q.Limit = 100
+	}
+	q.Limit, q.After = min(q.Limit, 10_000), in.After
+	rows, err := s.app.Ledger.Requests(ctx, q)
+	if err != nil {
+		return RequestsOut{}, err
+	}
+	out := RequestsOut{Requests: []Request{}}
+	for _, r := range rows {
+		out.Requests = append(out.Requests, requestOf(r))
+	}
+	if len(rows) == q.Limit {
+		out.Next = rows[len(rows)-1].ID
+	}
+	return out, nil
+}
+
+// WhyIn names a request.
+type WhyIn struct {
+	ID string `json:"request_id"`
+}
+
+// Attempt is one try at one deployment.
+type Attempt struct {
+	N             int                 `json:"n"`
+	Deployment    string              `json:"deployment"`
+	Provider      string              `json:"provider"`
+	ProviderModel string              `json:"provider_model"`
+	Cause         string              `json:"cause,omitempty" doc:"why there is this attempt: the fault it follows, hedge, continue"`
+	Start         time.Time           `json:"start"`
+	FirstByte     float64             `json:"first_byte_ms"`
+	Total         float64             `json:"total_ms"`
+	Outcome       string              `json:"outcome"`
+	Fault         string              `json:"fault,omitempty"`
+	Status        int                 `json:"status" doc:"the provider's; 0: none came"`
+	RequestID     string              `json:"provider_request_id,omitempty"`
+	Tokens        ledger.Tokens       `json:"tokens"`
+	Cost          decimal.NullDecimal `json:"cost"`
+}
+
+// WhyOut is all that is on record of a request: attempts and seams are lists
+// here, where Request has their numbers.
+type WhyOut struct {
+	Request
+	Plan         string        `json:"plan" doc:"candidates in order, then who was excluded and why; empty: none was made"`
+	DataClasses  []string      `json:"data_classes"`
+	Features     []string      `json:"features"`
+	Dropped      []string      `json:"dropped" doc:"parameters that did not reach the provider"`
+	Conversation string        `json:"conversation,omitempty"`
+	BytesIn      int64         `json:"bytes_in"`
+	BytesOut     int64         `json:"bytes_out"`
+	Attempts     []Attempt     `json:"attempts"`
+	Seams        []ledger.Seam `json:"seams"`
+}
+
+func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
+	r, err := s.app.Ledger.Request(ctx, in.ID)
+	if err != nil {
+		return WhyOut{}, err
+	}
+	out := WhyOut{
+		Request: requestOf(r), Plan: r.Plan, DataClasses: orEmpty(r.DataClasses), Features: orEmpty(r.Features),
+		Dropped: orEmpty(r.Dropped), Conversation: r.Conversation, BytesIn: r.BytesIn, BytesOut: r.BytesOut,
+		Attempts: []Attempt{}, Seams: append([]ledger.Seam{}, r.Seams...),
+	}
+	for _, a := range r.Attempts {
+		out.Attempts = append(out.Attempts, Attempt{
+			N: a.N, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel, Cause: a.Cause, Start: a.Start,
+			FirstByte: millis(a.FirstByte), Total: millis(a.Total), Outcome: string(a.Outcome), Fault: a.Fault, Status: a.Status,
+			RequestID: a.RequestID, Tokens: a.Tokens, Cost: a.Cost,
+		})
+	}
+	return out, nil
+}
+
+// UsageIn asks for sums.
+type UsageIn struct {
+	Filter
+	By []string `json:"by,omitempty" doc:"workload, model, provider, key, outcome, day, hour"`
+}
+
+// Group is the usage of requests with the same values of By.
+type Group struct {
+	By          map[string]string `json:"by"`
+	KeyName     string            `json:"key_name,omitempty"`
+	Requests    int64             `json:"requests"`
+	Errors      int64             `json:"errors"`
+	Outcomes    map[string]int64  `json:"outcomes"`
+	Streams     int64             `json:"streams"`
+	Attempts    int64             `json:"attempts"`
+	Seams       int64             `json:"seams"`
+	Tokens      ledger.Tokens     `json:"tokens"`
+	Cost        decimal.Decimal   `json:"cost" doc:"of the requests whose cost is known"`
+	Currency    string            `json:"currency"`
+	CostUnknown int64             `json:"cost_unknown" doc:"requests whose cost is not known"`
+	BytesIn     int64             `json:"bytes_in"`
+	BytesOut    int64             `json:"bytes_out"`
+	FirstToken  Latency           `json:"first_token"`
+	Total       Latency           `json:"total"`
+	Features    map[string]int64  `json:"features"`
+}
+
+// UsageOut is usage by group, and all of it.
+type UsageOut struct {
+	Since  *time.Time `json:"since,omitempty"`
+	Until  *time.Time `json:"until,omitempty"`
+	Groups []Group    `json:"groups"`
+	Sum    *Group     `json:"total" doc:"null: nothing is selected"`
+}
+
+func (s *Service) usage(ctx context.Context, _ Caller, in UsageIn) (UsageOut, error) {
+	q, err := s.query(in.Filter)
+	if err != nil {
+		return UsageOut{}, err
+	}
+	out := UsageOut{Since: moment(in.Since), Until: moment(in.Until), Groups: []Group{}}
+	sum, err := s.app.Ledger.Usage(ctx, q)
+	if err != nil {
+		return UsageOut{}, err
+	}
+	if len(sum) > 0 {
+		g := s.group(&sum[0])
+		out.Sum = &g
+	}
+	for _, by := range in.By {
+		q.GroupBy = append(q.GroupBy, ledger.Dimension(by))
+	}
+	if len(q.GroupBy) == 0 {
+		return out, nil
+	}
+	groups, err := s.app.Ledger.Usage(ctx, q)
+	if err != nil {
+		return UsageOut{}, invalid(err.Error(), "")
+	}
+	for i := range groups {
+		out.Groups = append(out.Groups, s.group(&groups[i]))
+	}
+	return out, nil
+}
+
+func (s *Service) group(g *ledger.Group) Group {
+	out := Group{
+		By: map[string]string{}, Requests: g.Requests, Errors: g.Errors, Outcomes: map[string]int64{}, Streams: g.Streams,
+		Attempts: g.Attempts, Seams: g.Seams, Tokens: g.Tokens, Cost: g.Cost, Currency: "USD", CostUnknown: g.CostUnknown,
+		BytesIn: g.BytesIn, BytesOut: g.BytesOut, FirstToken: latencyOf(g.FirstToken), Total: latencyOf(g.Total), Features: g.Features,
+	}
+	for d, v := range g.By {
+		out.By[string(d)] = v
+		if d == ledger.ByKey && v != "" {
+			if k, err := s.app.Keys.Get(v); err == nil {
+				out.KeyName = k.Name
+			}
+		}
+	}
+	for o, n := range g.Outcomes {
+		out.Outcomes[string(o)] = n
+	}
+	return out
+}

@@ -1,0 +1,62 @@
+package admin
+
+// The operations. Operations lists them all; a test holds that it does.
+var (
+	Status = define("status", "GET", "/admin/v1/status",
+		"What runs: version, configuration, health, ledger, drift.", (*Service).status)
+	Reload = define("reload", "POST", "/admin/v1/reload",
+		"Reads config.yaml again and takes it into use if it is good.", (*Service).reload)
+
+	Models = define("models", "GET", "/admin/v1/models",
+		"Models with their deployments: class, health, price, latency.", (*Service).models)
+	Workloads = define("workloads", "GET", "/admin/v1/workloads",
+		"Workloads with their sovereignty class, health, price, latency.", (*Service).workloads)
+	Explain = define("explain", "POST", "/admin/v1/explain",
+		"Plans a request and sends nothing: who may answer, in which order, and who may not and why.", (*Service).explain)
+	Engines = define("engines", "GET", "/admin/v1/engines",
+		"Local engines that run, and the engines and weights that are installed.", (*Service).engines)
+
+	Requests = define("requests", "GET", "/admin/v1/requests",
+		"Single requests of the ledger, newest first.", (*Service).requests)
+	Why = define("why", "GET", "/admin/v1/requests/{request_id}",
+		"One request as it was decided and as it went: plan, attempts, seams, timings, money.", (*Service).why)
+	Usage = define("usage", "GET", "/admin/v1/usage",
+		"Requests, tokens, money and latency, grouped.", (*Service).usage)
+
+	KeysList = define("keys.list", "GET", "/admin/v1/keys",
+		"Virtual keys, without their secrets.", (*Service).keysList)
+	KeysCreate = define("keys.create", "POST", "/admin/v1/keys",
+		"Issues a virtual key. Its plain text is in this answer and nowhere else.", (*Service).keysCreate)
+	KeysRevoke = define("keys.revoke", "POST", "/admin/v1/keys/{id}/revoke",
+		"Ends a virtual key for good.", (*Service).keysRevoke)
+	KeysRotate = define("keys.rotate", "POST", "/admin/v1/keys/{id}/rotate",
+		"Issues a successor of a key; the old one works until the overlap is over.", (*Service).keysRotate)
+
+	HistoryList = define("history.list", "GET", "/admin/v1/history",
+		"The record of changes, newest first.", (*Service).historyList)
+	HistoryShow = define("history.show", "GET", "/admin/v1/history/{seq}",
+		"One change.", (*Service).historyShow)
+	HistoryVerify = define("history.verify", "GET", "/admin/v1/history/verify",
+		"Recomputes every hash and signature of the history.", (*Service).historyVerify)
+
+	ConfigShow = define("config.show", "GET", "/admin/v1/config",
+		"The configuration in use, secrets taken out.", (*Service).configShow)
+	ConfigDrift = define("config.drift", "GET", "/admin/v1/config/drift",
+		"Changes that are held apart from the file, beside what the file says.", (*Service).configDrift)
+	ConfigSet = define("config.set", "POST", "/admin/v1/config/set",
+		"Sets one value of the configuration, as server.config_writes says.", (*Service).configSet)
+	ConfigUnset = define("config.unset", "POST", "/admin/v1/config/unset",
+		"Takes one key out of the configuration.", (*Service).configUnset)
+)
+
+// Operations is the whole table, in the order of the document.
+func Operations() []*Operation {
+	return []*Operation{
+		Status.Operation, Reload.Operation,
+		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
+		Requests.Operation, Why.Operation, Usage.Operation,
+		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
+		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
+		ConfigShow.Operation, ConfigDrift.Operation, ConfigSet.Operation, ConfigUnset.Operation,
+	}
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"freehold/internal/admin"
+	"freehold/internal/app"
+	"freehold/internal/catalog"
+	"freehold/internal/config"
+	"freehold/internal/history"
+)
+
+// call runs one operation, on the running server if there is one.
+func call[In, Out any](ctx context.Context, p *program, op admin.Op[In, Out], in In) (out Out, err error) {
+	r, done, err := p.runner(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	return op.Call(ctx, r, in)
+}
+
+// runner is the running server, or the state opened here. done releases it.
+func (p *program) runner(ctx context.Context) (r admin.Runner, done func() error, err error) {
+	if c := p.server(ctx); c != nil {
+		return c, func() error { return nil }, nil
+	}
+	return p.local(ctx)
+}
+
+// local opens the state here.
+func (p *program) local(ctx context.Context) (r admin.Runner, done func() error, err error) {
+	a, err := app.Open(ctx, app.Options{ConfigPath: p.configPath(), Clock: p.clock})
+	if err != nil {
+		return nil, nil, err
+	}
+	r = admin.Local{Service: admin.NewService(a), Caller: admin.Caller{Who: a.Who, Local: true}}
+	return r, func() error { return a.Close(context.WithoutCancel(ctx)) }, nil
+}
+
+// server is the running server of the configuration, or nil. A configuration
+// that cannot be read now may still have a server that runs with an earlier
+// one: it is looked for where the state is by default, so that a key can be
+// revoked while the file is broken.
+func (p *program) server(ctx context.Context) *admin.Client {
+	cfg, _ := p.load()
+	if cfg == nil {
+		state, err := filepath.Abs(filepath.Join(filepath.Dir(p.configPath()), "freehold.db"))
+		if err != nil {
+			return nil
+		}
+		cfg = &config.Config{State: "sqlite:" + state}
+	}
+	path, err := app.SocketPath(cfg)
+	if err != nil {
+		return nil
+	}
+	d := net.Dialer{Timeout: time.Second}
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil // nobody listens
+	}
+	if err := conn.Close(); err != nil {
+		return nil
+	}
+	return admin.Unix(path, history.OSUser().Name)
+}
+
+// load reads the configuration without touching its state.
+func (p *program) load() (*config.Config, config.Diagnostics) {
+	cat, err := catalog.Load(catalog.Options{})
+	if err != nil {
+		return nil, config.Diagnostics{{File: p.configPath(), Message: err.Error()}}
+	}
+	return config.Load(p.configPath(), app.Env(cat))
+}
+
+// exists reports whether a file is there.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

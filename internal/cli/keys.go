@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/admin"
+)
+
+func (p *program) keysCommand() *cobra.Command {
+	return group("keys", "Issue, list, revoke and rotate virtual keys",
+		`  freehold keys create shop --workload support-chat --rpm 600
+  freehold keys list`,
+		p.keysCreateCommand(), p.keysListCommand(), p.keysRevokeCommand(), p.keysRotateCommand())
+}
+
+func (p *program) keysCreateCommand() *cobra.Command {
+	var in admin.KeysCreateIn
+	var expires string
+	c := p.changes(p.facts(&cobra.Command{
+		Use:   "create NAME",
+		Short: "Issue a key; it is shown this once",
+		Long: `create issues a virtual key and prints it: that text exists nowhere else and
+cannot be shown again. Without --workload the key may call all workloads (an
+--admin key: none).`,
+		Example: `  freehold keys create shop --workload support-chat --expires 90d --reason "new shop"
+  freehold keys create ops --admin
+  freehold keys create ci --json`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, a []string) (err error) {
+			in.Name, in.Reason = a[0], p.reason
+			if in.Expires, err = ahead("expires", expires, p.clock()); err != nil {
+				return err
+			}
+			out, err := call(c.Context(), p, admin.KeysCreate, in)
+			if err != nil || p.json {
+				return p.done(out, err)
+			}
+			return p.printIssued(out)
+		},
+	}))
+	f := c.Flags()
+	f.StringSliceVar(&in.Workloads, "workload", nil, "`NAME` of a workload that it may call, or the beginning of names and a *")
+	f.BoolVar(&in.Models, "models", false, "it may also ask for models by name")
+	f.BoolVar(&in.Admin, "admin", false, "it may administer")
+	f.StringVar(&expires, "expires", "", "`WHEN` it ends: 90d, 24h, 2026-12-31")
+	f.Int64Var(&in.RPM, "rpm", 0, "requests per minute; 0: no limit")
+	f.Int64Var(&in.TPM, "tpm", 0, "tokens per minute; 0: no limit")
+	f.Int64Var(&in.Concurrent, "concurrent", 0, "requests at a time; 0: no limit")
+	f.StringSliceVar(&in.Tags, "tag", nil, "`TAG` of its requests in the ledger")
+	f.StringSliceVar(&in.DataClasses, "data-class", nil, "data `CLASS` added to its requests: can only tighten")
+	return c
+}
+
+func (p *program) printIssued(k admin.KeyIssued) error {
+	fmt.Fprintln(p.out, k.Key)
+	fmt.Fprintf(p.err, "key %s (%s); keep it now, it cannot be shown again\n", k.ID, k.Name)
+	if k.Expires != nil {
+		fmt.Fprintf(p.err, "it ends at %s UTC\n", at(*k.Expires))
+	}
+	if k.Replaces != "" && k.OldExpires != nil {
+		fmt.Fprintf(p.err, "the key %s that it replaces ends at %s UTC\n", k.Replaces, at(*k.OldExpires))
+	}
+	return nil
+}
+
+func (p *program) keysListCommand() *cobra.Command {
+	var all bool
+	c := p.facts(&cobra.Command{
+		Use:     "list",
+		Short:   "List keys",
+		Example: "  freehold keys list --all",
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			out, err := call(c.Context(), p, admin.KeysList, admin.None{})
+			if err != nil {
+				return err
+			}
+			shown := admin.KeysOut{Keys: []admin.Key{}}
+			for _, k := range out.Keys {
+				if all || k.State == "active" {
+					shown.Keys = append(shown.Keys, k)
+				}
+			}
+			if p.json {
+				return printJSON(p.out, shown)
+			}
+			if len(shown.Keys) == 0 {
+				fmt.Fprintln(p.err, "no keys; freehold keys create NAME issues one")
+				return nil
+			}
+			t := table{columns: []column{{head: "ID", keep: true}, {head: "NAME"}, {head: "STATE", keep: true}, {head: "MAY CALL"}, {head: "EXPIRES (UTC)", keep: true}}}
+			for _, k := range shown.Keys {
+				expires := none
+				if k.Expires != nil {
+					expires = k.Expires.UTC().Format("2006-01-02 15:04")
+				}
+				t.row(k.ID, k.Name, k.State, scope(k), expires)
+			}
+			p.print(&t)
+			return nil
+		},
+	})
+	c.Flags().BoolVar(&all, "all", false, "also revoked and expired ones")
+	return c
+}
+
+// scope says what a key may call.
+func scope(k admin.Key) string {
+	parts := append([]string(nil), k.Workloads...)
+	if k.Models {
+		parts = append(parts, "models")
+	}
+	if k.Admin {
+		parts = append(parts, "admin")
+	}
+	return orNone(strings.Join(parts, ", "))
+}
+
+func (p *program) keysRevokeCommand() *cobra.Command {
+	return p.changes(p.facts(&cobra.Command{
+		Use:     "revoke ID",
+		Short:   "End a key for good",
+		Example: `  freehold keys revoke 7Hq2mZ --reason "leaked in a log"`,
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error {
+			out, err := call(c.Context(), p, admin.KeysRevoke, admin.KeysRevokeIn{ID: a[0], Reason: p.reason})
+			if err != nil {
+				return err
+			}
+			if p.json {
+				err = printJSON(p.out, out)
+			} else {
+				fmt.Fprintf(p.out, "revoked %s (%s)\n", out.ID, out.Name)
+			}
+			if err == nil && out.Warning != "" {
+				fmt.Fprintln(p.err, "WARNING:", out.Warning)
+				err = errNo
+			}
+			return err
+		},
+	}))
+}
+
+func (p *program) keysRotateCommand() *cobra.Command {
+	var overlap time.Duration
+	c := p.changes(p.facts(&cobra.Command{
+		Use:     "rotate ID",
+		Short:   "Issue a successor of a key",
+		Example: `  freehold keys rotate 7Hq2mZ --overlap 24h`,
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error {
+			out, err := call(c.Context(), p, admin.KeysRotate, admin.KeysRotateIn{ID: a[0], Overlap: overlap.String(), Reason: p.reason})
+			if err != nil || p.json {
+				return p.done(out, err)
+			}
+			return p.printIssued(out)
+		},
+	}))
+	c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old key works beside the new one; 0: it ends at once")
+	return c
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/admin"
+)
+
+func (p *program) whyCommand() *cobra.Command {
+	return p.facts(&cobra.Command{
+		Use:   "why REQUEST_ID",
+		Short: "Show how a past request was decided and how it went",
+		Long: `why shows what is on record of one request: the plan (who might answer, in
+order, and who not and why), the version of the configuration, each attempt with
+its timings, where the answer changed deployments, dropped parameters, money.
+The id is in the header x-request-id of every answer.`,
+		Example: `  freehold why 01936f5e-7c1a-7000-8000-1b2c3d4e5f60`,
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, a []string) error {
+			out, err := call(c.Context(), p, admin.Why, admin.WhyIn{ID: a[0]})
+			if err != nil || p.json {
+				return p.done(out, err)
+			}
+			p.printWhy(out)
+			return nil
+		},
+	})
+}
+
+// fields prints names and values, the empty ones left out.
+func (p *program) fields(pairs ...string) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			fmt.Fprintf(p.out, "%-13s %s\n", pairs[i], pairs[i+1])
+		}
+	}
+}
+
+func (p *program) printWhy(w admin.WhyOut) {
+	status := w.Outcome
+	if w.Status > 0 {
+		status += " (HTTP " + strconv.Itoa(w.Status) + ")"
+	}
+	if w.ErrorCode != "" {
+		status += " " + w.ErrorCode
+	}
+	tokens := fmt.Sprintf("%s in, %s out", count(w.Tokens.In), count(w.Tokens.Out))
+	if w.Tokens.Cached > 0 {
+		tokens += ", " + count(w.Tokens.Cached) + " cached"
+	}
+	if w.Tokens.Reasoning > 0 {
+		tokens += ", " + count(w.Tokens.Reasoning) + " reasoning"
+	}
+	if w.Tokens.Estimated {
+		tokens += " (estimated)"
+	}
+	cost := costOf(w.Cost, w.Currency)
+	if w.CostSource != "" {
+		cost += " (price: " + strings.TrimSpace(w.CostSource+" "+w.CostDate) + ")"
+	}
+	key := w.Key
+	if w.KeyID != "" {
+		key += " (" + w.KeyID + ")"
+	}
+	asked := w.Asked
+	if w.Workload != "" && w.Workload != w.Asked {
+		asked += " -> workload " + w.Workload
+	}
+	total := millis(w.Total)
+	if w.FirstToken > 0 {
+		total += ", first content after " + millis(w.FirstToken)
+	}
+	p.fields("request", w.ID, "time", at(w.Time)+" UTC", "asked", asked, "outcome", status,
+		"answered by", w.Deployment, "reason", w.Route, "key", key, "data classes", strings.Join(w.DataClasses, ", "),
+		"tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
+		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "config", w.ConfigVersion)
+	if w.Plan != "" {
+		fmt.Fprintln(p.out, "\nplan")
+		order, excluded, _ := strings.Cut(w.Plan, " | ")
+		if order != "" {
+			fmt.Fprintln(p.out, "  "+order)
+		}
+		if excluded != "" {
+			for _, e := range strings.Split(excluded, " | ") {
+				fmt.Fprintln(p.out, "  "+e)
+			}
+		}
+	}
+	if len(w.Attempts) > 0 {
+		fmt.Fprintln(p.out, "\nattempts")
+		t := table{columns: []column{{head: "N", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "OUTCOME", keep: true},
+			{head: "FAULT"}, {head: "HTTP", right: true, keep: true}, {head: "FIRST", right: true, keep: true}, {head: "TOTAL", right: true, keep: true}}}
+		for _, a := range w.Attempts {
+			code := none
+			if a.Status > 0 {
+				code = strconv.Itoa(a.Status)
+			}
+			t.row(strconv.Itoa(a.N), a.Deployment, orNone(a.Cause), a.Outcome, orNone(a.Fault), code, millis(a.FirstByte), millis(a.Total))
+		}
+		p.print(&t)
+	}
+	for _, s := range w.Seams {
+		fmt.Fprintf(p.out, "\nseam after %s characters: %s took over from %s (%s, because of %s)\n", count(s.Offset), s.To, s.From, s.Method, s.Cause)
+	}
+}

@@ -43,6 +43,7 @@ type exchange struct {
 	sent     llm.Accumulator       // what the client has been shown
 	encoder  dialect.StreamEncoder // nil while a provider's own bytes are relayed
 	resume   *resume               // set while a cut answer is to be continued
+	cutters  []*fleet.Deployment   // who has cut this answer
 	began    *fleet.Deployment     // who began the answer
 	last     *fleet.Deployment     // who answers now
 	usage    llm.Usage             // of this answer's earlier legs

@@ -27,6 +27,10 @@ type resume struct {
 	req        *llm.Request
 }
 
+// maxSeams bounds how often one answer is continued: a provider that cuts after
+// a few words each time must not be asked for ever.
+const maxSeams = 8
+
 // takeUp prepares to go on with an answer after its leg failed with err. It
 // returns nil when another deployment is to be asked, else the error the
 // client gets.
@@ -67,6 +71,8 @@ func (x *exchange) cannotResume() string {
 	switch {
 	case x.route.Continue == fleet.ContinueOff:
 		return "the workload says continue: off"
+	case len(x.row.Seams) >= maxSeams:
+		return "it was cut too often"
 	case len(x.sent.Choices) > 1 || x.body.Facts.N > 1:
 		return "it has several choices"
 	case x.body.Facts.Features.Has(llm.FeatureLogprobs):
@@ -81,24 +87,24 @@ func (x *exchange) cannotResume() string {
 }
 
 // successors are who may continue, in order: the same model elsewhere, the
-// same deployment again, then the fallbacks. With text to take up, only those
-// that can.
+// fallbacks, and last who has cut this answer already. With text to take up,
+// only those that can.
 func (x *exchange) successors(failed *fleet.Deployment, text bool) []routing.Candidate {
-	var same, again, other []routing.Candidate
+	x.cutters = append(x.cutters, failed)
+	var same, other, again []routing.Candidate
 	for _, c := range x.plan.Candidates {
-		if text && (c.Continue == dialect.ContinueNone || c.Continue == "") {
-			continue
-		}
 		switch {
-		case c.Deployment == failed:
+		case text && (c.Continue == dialect.ContinueNone || c.Continue == ""):
+		case x.route.Continue != fleet.ContinueAny && c.Model != failed.Model:
+		case slices.Contains(x.cutters, c.Deployment):
 			again = append(again, c)
 		case c.Model == failed.Model:
 			same = append(same, c)
-		case x.route.Continue == fleet.ContinueAny:
+		default:
 			other = append(other, c)
 		}
 	}
-	return append(append(same, again...), other...)
+	return slices.Concat(same, other, again)
 }
 
 // request is the canonical request without what a continuation cannot honour:
@@ -146,7 +152,7 @@ func (r *resume) seam(l *leg) ledger.Seam {
 // splice fits the events of the continuing leg to what was sent.
 func (r *resume) splice(l *leg) *splice {
 	s := &splice{sent: &l.x.sent, hasText: r.text != ""}
-	if s.hasText && l.d.Continue != dialect.Instruct {
+	if s.hasText {
 		s.space = r.space
 		if l.d.Continue == dialect.PrefillEcho {
 			s.echo = r.prefix

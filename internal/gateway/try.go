@@ -278,7 +278,7 @@ func (l *leg) judge(finish llm.FinishReason, complete, content bool) error {
 		return l.fault(fault.Cut, "the answer has no finish reason")
 	case finish == llm.FinishContentFilter && l.x.route.FallbackOnFilter && !l.x.out.begun():
 		return l.fault(fault.ContentFilter, "the provider's content filter refused")
-	case !content && finish == llm.FinishStop:
+	case !content && finish == llm.FinishStop && (l.x.resume == nil || l.x.resume.text == ""):
 		return l.fault(fault.Empty, "the answer is empty")
 	}
 	return nil

@@ -2,13 +2,14 @@ package jsondoor
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 )
 
 // key is a member name of an open object.
 type key struct {
-	hash       uint64
-	start, end int32 // quotes excluded
+	print      uint64 // see print
+	start, end int32  // quotes excluded
 	escaped    bool
 }
 
@@ -93,7 +94,7 @@ func (d *Doc) member(s *Schema, start, end int, flags uint8) (*Schema, string, *
 	}
 	raw := d.raw[start+1 : end-1]
 	if flags&escaped == 0 {
-		if f, ok := s.fields[string(raw)]; ok {
+		if f := s.lookup(raw); f != nil {
 			return f.inside, f.name, nil
 		}
 	}
@@ -122,11 +123,11 @@ func (d *Doc) duplicate(k key, base int, number uint64) bool {
 		d.scratch = appendUnescaped(d.scratch[:0], name)
 		name = d.scratch
 	}
-	k.hash = maphash.Bytes(seed, name)
 	open := d.keys[base:]
 	if len(open) < linear {
+		k.print = print(name)
 		for j := range open {
-			if o := &open[j]; o.hash == k.hash && d.sameName(o.start, o.end, o.escaped, name) {
+			if o := &open[j]; o.print == k.print && d.sameName(o.start, o.end, o.escaped, name) {
 				return true
 			}
 		}
@@ -135,15 +136,33 @@ func (d *Doc) duplicate(k key, base int, number uint64) bool {
 	}
 	if len(open) == linear {
 		for _, o := range open {
-			d.insert(o, number, d.plain(o))
+			d.insert(o, number, d.unescapedName(o))
 		}
 		d.keys = append(d.keys, k) // marks the object as moved to the table
 	}
 	return d.insert(k, number, name)
 }
 
-// plain returns a name unescaped, in its own memory if it has escapes.
-func (d *Doc) plain(k key) []byte {
+// print returns eight bytes that differ for most names that differ. Which do
+// not is easy to find, so it serves short lists only.
+func print(name []byte) uint64 {
+	n := len(name)
+	var x uint64
+	switch {
+	case n >= 8:
+		x = binary.LittleEndian.Uint64(name)*mix ^ binary.LittleEndian.Uint64(name[n-8:])
+	case n >= 4:
+		x = uint64(binary.LittleEndian.Uint32(name))<<32 | uint64(binary.LittleEndian.Uint32(name[n-4:]))
+	case n > 0:
+		x = uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
+	}
+	return x ^ uint64(n)<<56
+}
+
+const mix = 0x9E3779B97F4A7C15 // 2^64 / golden ratio
+
+// unescapedName returns a name unescaped, in its own memory if it has escapes.
+func (d *Doc) unescapedName(k key) []byte {
 	if k.escaped {
 		return appendUnescaped(nil, d.raw[k.start:k.end])
 	}
@@ -163,7 +182,7 @@ func (d *Doc) insert(k key, number uint64, name []byte) bool {
 	if 2*(d.used+1) > len(d.table) {
 		d.grow()
 	}
-	h := (k.hash ^ number*0x9E3779B97F4A7C15) | 1
+	h := (maphash.Bytes(seed, name) ^ number*mix) | 1
 	mask := uint64(len(d.table) - 1)
 	for p := h >> 8 & mask; ; p = (p + 1) & mask {
 		t := &d.table[p]

@@ -12,6 +12,7 @@ import (
 // array: the value's own shape decides. Schemas are immutable once used.
 type Schema struct {
 	fields map[string]field
+	sized  [][]field         // the same by the length of their names
 	folded map[string]string // folded name -> known name
 	lower  bool              // all known names are lower-case ASCII
 	open   bool              // the object's members are remembered but none is known
@@ -34,6 +35,10 @@ func ObjectOf(f Fields) *Schema {
 	s := &Schema{fields: make(map[string]field, len(f)), folded: make(map[string]string, len(f)), lower: true}
 	for name, inside := range f {
 		s.fields[name] = field{name, inside}
+		for len(s.sized) <= len(name) {
+			s.sized = append(s.sized, nil)
+		}
+		s.sized[len(name)] = append(s.sized[len(name)], field{name, inside})
 		s.folded[fold(name)] = name
 		s.lower = s.lower && plainLower([]byte(name))
 	}
@@ -71,6 +76,20 @@ func (s *Schema) Extend(f Fields) *Schema {
 	out := ObjectOf(all)
 	out.array, out.elem = s.array, s.elem
 	return out
+}
+
+// lookup returns the known member called name, nil for none.
+func (s *Schema) lookup(name []byte) *field {
+	if len(name) >= len(s.sized) {
+		return nil
+	}
+	list := s.sized[len(name)]
+	for i := range list {
+		if list[i].name == string(name) {
+			return &list[i]
+		}
+	}
+	return nil
 }
 
 // Knows reports whether a protocol object knows a member called name.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -110,7 +111,27 @@ func (v Value) Name() string {
 }
 
 // Text returns a string's text, empty for any other value.
-func (v Value) Text() string { return string(v.Bytes()) }
+func (v Value) Text() string {
+	n := v.node()
+	if n.kind != String {
+		return ""
+	}
+	raw := v.d.raw[n.start+1 : n.end-1]
+	if n.flags&escaped == 0 {
+		return string(raw)
+	}
+	var b strings.Builder
+	b.Grow(len(raw))
+	for {
+		run, r, rest := unescape(raw)
+		b.Write(run)
+		if r < 0 {
+			return b.String()
+		}
+		b.WriteRune(r)
+		raw = rest
+	}
+}
 
 // Bytes returns a string's text. It aliases the body if there are no escapes.
 func (v Value) Bytes() []byte {
@@ -194,41 +215,48 @@ func (v Value) Bool() (value, ok bool) {
 	return k == True, k == True || k == False
 }
 
-// appendUnescaped appends the text of a string's inside. An escaped surrogate
-// without its other half becomes U+FFFD.
+// appendUnescaped appends the text of a string's inside.
 func appendUnescaped(dst, raw []byte) []byte {
 	for {
-		n := bytes.IndexByte(raw, '\\')
-		if n < 0 {
-			return append(dst, raw...)
+		run, r, rest := unescape(raw)
+		dst = append(dst, run...)
+		if r < 0 {
+			return dst
 		}
-		dst = append(dst, raw[:n]...)
-		c := raw[n+1]
-		raw = raw[n+2:]
-		switch c {
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			r := hex4(raw)
-			raw = raw[4:]
-			if utf16.IsSurrogate(r) {
-				if full := utf16.DecodeRune(r, lowSurrogate(raw)); full != utf8.RuneError {
-					r, raw = full, raw[6:]
-				}
-			}
-			dst = utf8.AppendRune(dst, r)
-			continue
-		}
-		dst = append(dst, c)
+		dst = utf8.AppendRune(dst, r)
+		raw = rest
 	}
+}
+
+// unescape returns a string's inside up to its first escape, the character
+// that this stands for, -1 for none, and the rest. An escaped surrogate without
+// its other half becomes U+FFFD.
+func unescape(raw []byte) (run []byte, r rune, rest []byte) {
+	n := bytes.IndexByte(raw, '\\')
+	if n < 0 {
+		return raw, -1, nil
+	}
+	run, r, rest = raw[:n], rune(raw[n+1]), raw[n+2:]
+	switch r {
+	case 'b':
+		r = '\b'
+	case 'f':
+		r = '\f'
+	case 'n':
+		r = '\n'
+	case 'r':
+		r = '\r'
+	case 't':
+		r = '\t'
+	case 'u':
+		r, rest = hex4(rest), rest[4:]
+		if utf16.IsSurrogate(r) {
+			if r = utf16.DecodeRune(r, lowSurrogate(rest)); r != utf8.RuneError {
+				rest = rest[6:]
+			}
+		}
+	}
+	return run, r, rest
 }
 
 func hex4(b []byte) rune {

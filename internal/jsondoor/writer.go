@@ -105,26 +105,18 @@ func (w *Writer) Null() *Writer { return w.Raw(nil) }
 // AppendString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD.
 func AppendString[T string | []byte](dst []byte, s T) []byte {
 	const digits = "0123456789abcdef"
-	dst = slices.Grow(dst, len(s)+2)
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
+	dst = append(slices.Grow(dst, len(s)+2), '"')
+	for {
+		n, wide := plain(s, 0, 0)
+		if wide&high == 0 {
+			dst = append(dst, s[:n]...)
+		} else {
+			dst = appendValid(dst, s[:n])
 		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-			if r == utf8.RuneError && n == 1 {
-				dst = append(append(dst, s[from:i]...), "\uFFFD"...)
-				from = i + 1
-			}
-			i += n
-			continue
+		if n == len(s) {
+			return append(dst, '"')
 		}
-		dst = append(dst, s[from:i]...)
-		switch c {
+		switch c := s[n]; c {
 		case '"', '\\':
 			dst = append(dst, '\\', c)
 		case '\n':
@@ -136,10 +128,22 @@ func AppendString[T string | []byte](dst []byte, s T) []byte {
 		default:
 			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 		}
-		i++
-		from = i
+		s = s[n+1:]
 	}
-	return append(append(dst, s[from:]...), '"')
+}
+
+// appendValid appends s with U+FFFD for every byte that is not UTF-8.
+func appendValid[T string | []byte](dst []byte, s T) []byte {
+	from := len(dst)
+	dst = append(dst, s...)
+	if utf8.Valid(dst[from:]) {
+		return dst
+	}
+	dst = dst[:from]
+	for _, r := range string(s) { // an invalid byte is read as U+FFFD
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
 }
 
 // Quote returns s as a JSON string.

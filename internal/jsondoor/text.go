@@ -1,0 +1,191 @@
+package jsondoor
+
+import (
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+const (
+	ones = 0x0101010101010101
+	high = 0x8080808080808080
+)
+
+// special marks, by its highest bit, every byte of x that a string cannot hold
+// as it is: quote, backslash, control characters. A false mark can only stand
+// above a true one, so the lowest is right.
+//
+// Quote differs from space in one bit: with that bit turned, both it and the
+// control characters are what is below 0x21, and nothing else is.
+func special(x uint64) uint64 {
+	return (((x ^ ones*0x02) - ones*0x21) | ((x ^ ones*'\\') - ones)) &^ x & high
+}
+
+// plain returns the offset of the first special byte at or after i, len(b) for
+// none. To wide it adds the bits of the bytes before that: a highest bit among
+// them says that some are not ASCII.
+func plain[T string | []byte](b T, i int, wide uint64) (int, uint64) {
+	for i+32 <= len(b) {
+		x0, x1, x2, x3 := load(b, i), load(b, i+8), load(b, i+16), load(b, i+24)
+		s0, s1, s2, s3 := special(x0), special(x1), special(x2), special(x3)
+		if s0|s1|s2|s3 == 0 {
+			wide |= x0 | x1 | x2 | x3
+			i += 32
+			continue
+		}
+		switch {
+		case s0 != 0:
+			return before(i, s0, x0, wide)
+		case s1 != 0:
+			return before(i+8, s1, x1, wide|x0)
+		case s2 != 0:
+			return before(i+16, s2, x2, wide|x0|x1)
+		}
+		return before(i+24, s3, x3, wide|x0|x1|x2)
+	}
+	for i+8 <= len(b) {
+		x := load(b, i)
+		if stop := special(x); stop != 0 {
+			return before(i, stop, x, wide)
+		}
+		wide |= x
+		i += 8
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20 {
+		wide |= uint64(b[i])
+		i++
+	}
+	return i, wide
+}
+
+// before ends plain in the word x at i whose special bytes stop marks.
+func before(i int, stop, x, wide uint64) (int, uint64) {
+	n := bits.TrailingZeros64(stop) &^ 7
+	return i + n>>3, wide | x&(1<<n-1)
+}
+
+// load returns the eight bytes at i, the first one lowest: one load where the
+// machine allows it.
+func load[T string | []byte](b T, i int) uint64 {
+	_ = b[i+7]
+	return uint64(b[i]) | uint64(b[i+1])<<8 | uint64(b[i+2])<<16 | uint64(b[i+3])<<24 |
+		uint64(b[i+4])<<32 | uint64(b[i+5])<<40 | uint64(b[i+6])<<48 | uint64(b[i+7])<<56
+}
+
+// simple are the characters that may follow a backslash but for u.
+var simple = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
+
+// scanText reads the string at i of b and returns the offset after its closing
+// quote. The flag escaped says that it has escapes.
+func scanText(b []byte, i int, lax bool) (int, uint8, *Error) {
+	start := i + 1
+	i = start
+	var flags uint8
+	var wide uint64
+	for {
+		i, wide = plain(b, i, wide)
+		if i >= len(b) {
+			if wide&high != 0 && !validPrefix(b[start:]) {
+				return 0, 0, &Error{Reason: Encoding, Offset: start + firstInvalid(b[start:])}
+			}
+			return 0, 0, bad(b, i)
+		}
+		switch b[i] {
+		case '"':
+			if wide&high != 0 && !utf8.Valid(b[start:i]) {
+				return 0, 0, &Error{Reason: Encoding, Offset: start + firstInvalid(b[start:i])}
+			}
+			return i + 1, flags, nil
+		case '\\':
+			flags |= escaped
+			if i+1 < len(b) && simple[b[i+1]] {
+				i += 2
+				continue
+			}
+			var err *Error
+			if i, err = scanEscape(b, i, lax); err != nil {
+				return 0, 0, err
+			}
+		default:
+			return 0, 0, bad(b, i)
+		}
+	}
+}
+
+// validPrefix reports whether b is valid UTF-8 but for a character cut at its end.
+func validPrefix(b []byte) bool {
+	n := firstInvalid(b)
+	return n == len(b) || !utf8.FullRune(b[n:])
+}
+
+// firstInvalid returns the offset of the first byte that is not UTF-8.
+func firstInvalid(b []byte) int {
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n <= 1 {
+			return i
+		}
+		i += n
+	}
+	return len(b)
+}
+
+// scanEscape reads the escape at i and returns the offset after it.
+func scanEscape(b []byte, i int, lax bool) (int, *Error) {
+	if i+1 >= len(b) {
+		return 0, bad(b, i+1)
+	}
+	if b[i+1] != 'u' {
+		if simple[b[i+1]] {
+			return i + 2, nil
+		}
+		return 0, bad(b, i+1)
+	}
+	r, err := scanHex(b, i+2)
+	if err != nil {
+		return 0, err
+	}
+	if !utf16.IsSurrogate(r) {
+		return i + 6, nil
+	}
+	if i+7 < len(b) && b[i+6] == '\\' && b[i+7] == 'u' {
+		low, err := scanHex(b, i+8)
+		if err != nil {
+			return 0, err
+		}
+		if utf16.DecodeRune(r, low) != utf8.RuneError {
+			return i + 12, nil
+		}
+	}
+	if lax {
+		return i + 6, nil
+	}
+	return 0, &Error{Reason: Surrogate, Offset: i}
+}
+
+func scanHex(b []byte, i int) (rune, *Error) {
+	var r rune
+	for j := i; j < i+4; j++ {
+		if j >= len(b) {
+			return 0, bad(b, j)
+		}
+		h := hexDigit(b[j])
+		if h < 0 {
+			return 0, bad(b, j)
+		}
+		r = r<<4 | h
+	}
+	return r, nil
+}
+
+func hexDigit(c byte) rune {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0')
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10
+	}
+	return -1
+}

@@ -77,7 +77,7 @@ func (p *program) load() (*config.Config, config.Diagnostics) {
 	if err != nil {
 		return nil, config.Diagnostics{{File: p.configPath(), Message: err.Error()}}
 	}
-	return config.Load(p.configPath(), app.Env(cat))
+	return config.Load(p.configPath(), app.Env(cat, nil))
 }
 
 // exists reports whether a file is there.

@@ -85,9 +85,9 @@ Anthropic point their base URL at it, and config.yaml decides who answers.`,
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		p.serveCommand(), p.checkCommand(),
+		p.upCommand(), p.serveCommand(), p.checkCommand(), p.chatCommand(),
 		p.modelsCommand(), p.workloadsCommand(), p.explainCommand(), p.whyCommand(), p.usageCommand(),
-		p.keysCommand(), p.historyCommand(), p.versionCommand(),
+		p.engineCommand(), p.keysCommand(), p.historyCommand(), p.benchCommand(), p.mockCommand(), p.versionCommand(),
 	)
 	return root
 }

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/config"
+)
+
+// chatted is an answer for programs.
+type chatted struct {
+	Text       string  `json:"text"`
+	RequestID  string  `json:"request_id"`
+	Workload   string  `json:"workload"`
+	Model      string  `json:"model"`
+	Provider   string  `json:"provider"`
+	Attempts   string  `json:"attempts"`
+	Route      string  `json:"route"`
+	Finish     string  `json:"finish_reason"`
+	TokensIn   int64   `json:"tokens_in"`
+	TokensOut  int64   `json:"tokens_out"`
+	FirstToken float64 `json:"first_token_ms"`
+	Total      float64 `json:"total_ms"`
+}
+
+func (p *program) chatCommand() *cobra.Command {
+	var at gatewayFlags
+	var system string
+	var maxTokens int
+	var classes []string
+	c := p.facts(&cobra.Command{
+		Use:   "chat [WORKLOAD] [PROMPT]",
+		Short: "Ask one question through the gateway",
+		Long: `chat sends one question through the gateway, as an application would, shows the
+answer as it comes, and says on standard error which model answered and why.
+Without a WORKLOAD it takes the only one there is, or the one named chat; without
+a PROMPT it reads standard input.`,
+		Example: `  freehold chat "What is a freehold?"
+  freehold chat support-chat "Where is my parcel?"
+  git diff | freehold chat --system "Review this."`,
+		Args: args(cobra.MaximumNArgs(2)),
+		RunE: func(c *cobra.Command, a []string) error {
+			workload, prompt, err := p.question(at, a)
+			if err != nil {
+				return err
+			}
+			q := question{Model: workload, Stream: true, MaxTokens: maxTokens}
+			if system != "" {
+				q.Messages = append(q.Messages, message{"system", system})
+			}
+			q.Messages = append(q.Messages, message{"user", prompt})
+			h := http.Header{}
+			if len(classes) > 0 {
+				h.Set("X-Freehold-Data-Class", strings.Join(classes, ","))
+			}
+			return p.chat(c.Context(), at, q, h)
+		},
+	})
+	at.flags(c)
+	c.Flags().StringVar(&system, "system", "", "system `TEXT`")
+	c.Flags().IntVar(&maxTokens, "max-tokens", 0, "longest answer; 0: the provider's own limit")
+	c.Flags().StringSliceVar(&classes, "data-class", nil, "add a data `CLASS` to the request")
+	return c
+}
+
+// question finds out which of workload and prompt the arguments are.
+func (p *program) question(at gatewayFlags, a []string) (workload, prompt string, err error) {
+	cfg, _ := p.load() // what is wrong with it shows when it is asked
+	switch {
+	case len(a) == 2:
+		return a[0], a[1], nil
+	case len(a) == 1 && named(cfg, a[0]):
+		workload = a[0]
+	case len(a) == 1:
+		prompt = a[0]
+	}
+	if workload == "" {
+		if workload = usual(cfg); workload == "" {
+			return "", "", usagef("which workload? freehold workloads lists them")
+		}
+	}
+	if prompt == "" {
+		if terminal(p.in) {
+			fmt.Fprintln(p.err, "your question, then Ctrl-D:")
+		}
+		text, err := io.ReadAll(p.in)
+		if err != nil {
+			return "", "", err
+		}
+		if prompt = strings.TrimSpace(string(text)); prompt == "" {
+			return "", "", usagef("there is no prompt")
+		}
+	}
+	return workload, prompt, nil
+}
+
+// named reports whether a word is a name of the configuration.
+func named(cfg *config.Config, word string) bool {
+	if cfg == nil {
+		return false
+	}
+	if cfg.Workloads[word] != nil || cfg.Models[word] != nil {
+		return true
+	}
+	for _, w := range cfg.Workloads {
+		if slices.Contains(w.Aliases, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// usual is the workload that is meant when none is named.
+func usual(cfg *config.Config) string {
+	if cfg == nil {
+		return ""
+	}
+	if cfg.Workloads["chat"] != nil {
+		return "chat"
+	}
+	if len(cfg.Workloads) == 1 {
+		for name := range cfg.Workloads {
+			return name
+		}
+	}
+	return ""
+}
+
+func (p *program) chat(ctx context.Context, at gatewayFlags, q question, h http.Header) (err error) {
+	g, err := p.reach(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.stop()) }()
+	show := func(text string) error {
+		if p.json {
+			return nil
+		}
+		_, err := io.WriteString(p.out, text)
+		return err
+	}
+	r, err := g.ask(ctx, q, h, p.clock, show)
+	if r != nil && r.Text != "" && !p.json {
+		fmt.Fprintln(p.out)
+	}
+	if err != nil {
+		return err
+	}
+	out := chatted{
+		Text: r.Text, RequestID: r.Header.Get("X-Request-Id"), Workload: r.Header.Get("X-Freehold-Workload"),
+		Model: r.Header.Get("X-Freehold-Model"), Provider: r.Header.Get("X-Freehold-Provider"),
+		Attempts: r.Header.Get("X-Freehold-Attempts"), Route: r.Header.Get("X-Freehold-Route"), Finish: r.Finish,
+		TokensIn: r.Usage.In, TokensOut: r.Usage.Out,
+		FirstToken: float64(r.FirstToken.Microseconds()) / 1000, Total: float64(r.Total.Microseconds()) / 1000,
+	}
+	if p.json {
+		return printJSON(p.out, out)
+	}
+	why := out.Route
+	if out.Attempts != "1" && out.Attempts != "" {
+		why += ", after " + out.Attempts + " attempts"
+	}
+	fmt.Fprintf(p.err, "-- %s at %s answered (%s) in %s, first words after %s; %d tokens in, %d out\n-- freehold why %s\n",
+		out.Model, out.Provider, why, millis(out.Total), millis(out.FirstToken), out.TokensIn, out.TokensOut, out.RequestID)
+	return nil
+}

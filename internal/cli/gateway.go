@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/admin"
+	"freehold/internal/app"
+	"freehold/internal/config"
+)
+
+// gateway is a gateway as its clients reach it.
+type gateway struct {
+	url    string // http://127.0.0.1:4000
+	key    string // virtual key; empty: none
+	client *http.Client
+	stop   func() error // ends the server that was started for this command
+}
+
+// gatewayFlags say which gateway a command asks, and with which key.
+type gatewayFlags struct{ url, key string }
+
+func (f *gatewayFlags) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.url, "url", "", "`URL` of a gateway elsewhere, without /v1")
+	c.Flags().StringVar(&f.key, "key", "", "virtual `KEY` (default $FREEHOLD_API_KEY)")
+}
+
+// reach finds the gateway: the one at --url, the running server, or one that
+// is started for as long as the command takes.
+func (p *program) reach(ctx context.Context, f gatewayFlags) (*gateway, error) {
+	g := &gateway{url: f.url, key: f.key, client: &http.Client{}, stop: func() error { return nil }}
+	if g.key == "" {
+		g.key = p.getenv("FREEHOLD_API_KEY")
+	}
+	if g.url != "" {
+		return g, nil
+	}
+	cfg, ds := p.load()
+	if cfg == nil {
+		return nil, &app.ConfigError{Diagnostics: ds}
+	}
+	if g.key == "" && cfg.Server.Auth == config.AuthKeys {
+		return nil, &admin.Error{Code: "missing_key", Message: "this gateway asks for a key",
+			Hint: "give one with --key or $FREEHOLD_API_KEY; freehold keys create NAME issues one"}
+	}
+	if err := g.trust(cfg); err != nil {
+		return nil, err
+	}
+	if s := p.server(ctx); s != nil {
+		st, err := admin.Status.Call(ctx, s, admin.None{})
+		if err != nil {
+			return nil, err
+		}
+		g.url = here(st.URL)
+		return g, nil
+	}
+	fmt.Fprintln(p.err, "no server runs: one is started for this command")
+	at, stop, err := p.serveFor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g.url, g.stop = here(at), stop
+	return g, nil
+}
+
+// here is the address of a server that may listen on all interfaces, from this
+// machine.
+func here(at string) string {
+	u, err := url.Parse(at)
+	if err != nil {
+		return at
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	}
+	return u.String()
+}
+
+// trust makes the client accept exactly the certificate that the configuration
+// serves: its name is that of a public address, and not of this machine.
+func (g *gateway) trust(cfg *config.Config) error {
+	if cfg.Server.TLS == nil {
+		return nil
+	}
+	text, err := os.ReadFile(cfg.Resolve(string(cfg.Server.TLS.Cert)))
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return fmt.Errorf("%s holds no certificate", cfg.Server.TLS.Cert)
+	}
+	own, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return err
+	}
+	g.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyConnection verifies more narrowly
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if len(s.PeerCertificates) == 0 || !s.PeerCertificates[0].Equal(own) {
+				return errors.New("the server shows another certificate than server.tls names")
+			}
+			return nil
+		},
+	}}
+	return nil
+}
+
+// serveFor serves the configuration until stop is called. It returns once
+// requests can be answered, local engines included.
+func (p *program) serveFor(ctx context.Context) (at string, stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ready := make(chan app.Ready, 1)
+	ended := make(chan error, 1)
+	h := hooks()
+	h.Ready = func(r app.Ready) { ready <- r }
+	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelError}))
+	go func() { ended <- app.Serve(ctx, app.Options{ConfigPath: p.configPath(), Log: log, Clock: p.clock}, h) }()
+	stop = func() error {
+		cancel()
+		return <-ended
+	}
+	select {
+	case err := <-ended:
+		cancel()
+		return "", nil, err
+	case r := <-ready:
+		if err := enginesReady(ctx, r.App); err != nil {
+			return "", nil, errors.Join(err, stop())
+		}
+		return r.URL, stop, nil
+	}
+}
+
+// enginesReady waits for the local engines of an App.
+func enginesReady(ctx context.Context, a *app.App) error {
+	if a.Engines.Manager == nil {
+		return nil
+	}
+	for _, proc := range a.Engines.Manager.Processes() {
+		if err := proc.WaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,11 +1,9 @@
 package ledger_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"freehold/internal/ledger"
-	"freehold/internal/store/sqlite"
 	"freehold/internal/store/storetest"
 )
 
@@ -37,29 +35,6 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
-// BenchmarkRequest measures all that recording a request costs, on its path and
-// behind it, under load: journal, store and rollups.
-func BenchmarkRequest(b *testing.B) {
-	db, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "freehold.db"))
-	must(b, err)
-	b.Cleanup(func() { must(b, db.Close()) })
-	l := open(b, b.TempDir(), sqlite.NewLedger(db), ledger.Options{})
-	n := 0
-	b.ReportAllocs()
-	for b.Loop() {
-		n++
-		start, end := begun(1), plain(n)
-		start.ID = end.ID
-		start.Time, end.Time = storetest.Row(0).Time, storetest.Row(0).Time
-		must(b, l.Begin(start))
-		must(b, l.End(end))
-		if n%250 == 0 { // 500 requests/s
-			must(b, l.Sync(b.Context()))
-		}
-	}
-	must(b, l.Sync(b.Context()))
-}
-
 func TestRecordingDoesNotAllocate(t *testing.T) {
 	l := open(t, t.TempDir(), storetest.NewMemory(), ledger.Options{})
 	start, end := begun(1), plain(1)
@@ -67,8 +42,7 @@ func TestRecordingDoesNotAllocate(t *testing.T) {
 		must(t, l.Begin(start))
 		must(t, l.End(end))
 	})
-	// The cost of the row and that of its attempt become text.
-	if n > 4 {
-		t.Errorf("a request takes %v allocations, want at most 4", n)
+	if n > 0 {
+		t.Errorf("a request takes %v allocations", n)
 	}
 }

@@ -215,8 +215,10 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.Plan = d.text
 		case fAttempt | fBytes:
 			r.Attempts = append(r.Attempts, d.attempt())
+		case fCost | fBytes:
+			r.Cost = d.decimal()
 		default:
-			d.common(&r.Tokens, &r.Cost)
+			d.tokens(&r.Tokens)
 		}
 	}
 	if d.err != nil {
@@ -240,6 +242,9 @@ func (e *encoder) attempt(a *Attempt) {
 	e.text(faRequestID, a.RequestID)
 	e.tokens(&a.Tokens)
 	e.money(a.Cost)
+	if a.Outcome != "" {
+		return
+	}
 	e.int(faEstimateIn, a.Estimate.TokensIn)
 	e.int(faEstimateOut, a.Estimate.TokensOut)
 	e.text(faEstimatePriceIn, a.Estimate.PriceIn)
@@ -288,8 +293,10 @@ func (d *decoder) attempt() (a Attempt) {
 			a.Estimate.Source = in.text
 		case faEstimateDate | fBytes:
 			a.Estimate.Date = in.text
+		case fCost | fBytes:
+			a.Cost = in.decimal()
 		default:
-			in.common(&a.Tokens, &a.Cost)
+			in.tokens(&a.Tokens)
 		}
 	}
 	d.fail(in.err)
@@ -316,9 +323,8 @@ func (d *decoder) seam() (s Seam) {
 	return s
 }
 
-// common reads the fields that a row and an attempt share in kind: tokens and
-// cost.
-func (d *decoder) common(t *Tokens, cost *decimal.NullDecimal) {
+// tokens reads the fields of tokens, which a row and an attempt share.
+func (d *decoder) tokens(t *Tokens) {
 	switch d.field {
 	case fTokensIn:
 		t.In = d.int
@@ -332,13 +338,6 @@ func (d *decoder) common(t *Tokens, cost *decimal.NullDecimal) {
 		t.Reasoning = d.int
 	case fTokensEstimated:
 		t.Estimated = d.int != 0
-	case fCost | fBytes:
-		v, err := decimal.NewFromString(d.text)
-		if err != nil {
-			d.fail(fmt.Errorf("cost: %w", err))
-			return
-		}
-		*cost = decimal.NewNullDecimal(v)
 	}
 }
 
@@ -406,7 +405,10 @@ func (e *encoder) tokens(t *Tokens) {
 
 func (e *encoder) money(d decimal.NullDecimal) {
 	if d.Valid {
-		e.always(fCost, d.Decimal.String())
+		var room [32]byte
+		text := appendMoney(room[:0], d.Decimal)
+		e.b = binary.AppendUvarint(append(e.b, fCost|fBytes), uint64(len(text)))
+		e.b = append(e.b, text...)
 	}
 }
 

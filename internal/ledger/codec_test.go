@@ -86,10 +86,59 @@ func TestRowComesBackFromItsEncoding(t *testing.T) {
 		if err := got.UnmarshalBinary(data); err != nil {
 			t.Fatal(err)
 		}
+		for i := range want.Attempts {
+			if a := &want.Attempts[i]; a.Outcome != "" {
+				a.Estimate = Estimate{}
+			}
+		}
 		if diff := cmp.Diff(want, got, rowsEqual); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestEntryIsTheRow holds that the short reading of a row says what the row
+// says, however much money it is about.
+func TestEntryIsTheRow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var entries []Entry
+		want := make(map[RollupKey]*Sums)
+		for range rapid.IntRange(1, 4).Draw(t, "rows") {
+			r := drawRow(t)
+			r.Tokens, r.BytesIn, r.BytesOut = Tokens{In: 1, Out: 2, Estimated: r.Stream}, 3, 4 // sums that fit
+			r.Workload, r.Model, r.Provider, r.KeyID, r.Outcome = "", "", rapid.SampledFrom([]string{"", "p"}).Draw(t, "provider"), "", OK
+			r.Time = time.UnixMicro(rapid.Int64Range(1, 1<<33).Draw(t, "time")).UTC()
+			if r.Cost.Valid {
+				r.Cost.Decimal = rapid.Custom(drawDecimal).Draw(t, "cost")
+			}
+			record, err := r.AppendBinary(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := NewEntry(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.ID != r.ID || !e.Time.Equal(r.Time) || e.Key != r.Key() || string(recordID(record)) != r.ID {
+				t.Fatalf("entry %+v of row %+v", e, r)
+			}
+			entries = append(entries, e)
+			if want[r.Key()] == nil {
+				want[r.Key()] = new(Sums)
+			}
+			want[r.Key()].Add(r)
+		}
+		opts := append(rowsEqual, cmp.AllowUnexported(Histogram{}))
+		if diff := cmp.Diff(want, RollUp(entries), opts); diff != "" {
+			t.Errorf("rollups (-of the rows +of the entries):\n%s", diff)
+		}
+	})
+}
+
+// drawDecimal draws any number of digits.
+func drawDecimal(t *rapid.T) decimal.Decimal {
+	digits := rapid.StringMatching(`-?[0-9]{1,30}`).Draw(t, "digits")
+	return decimal.RequireFromString(digits).Shift(rapid.Int32Range(-20, 5).Draw(t, "exponent"))
 }
 
 func TestRowComesBackFromJSON(t *testing.T) {

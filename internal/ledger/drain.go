@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// batchRows is how many rows are stored in one transaction at most.
-	batchRows = 512
+	// batchRows is how many rows are stored in one transaction at most, and
+	// batchBytes after how many bytes of them no more are added.
+	batchRows  = 512
+	batchBytes = 1 << 20
 	// carryAfter is how many segments a finished one is kept for the requests
 	// that are still open in it. After that they are copied forward, so that
 	// an answer of ten minutes does not keep the journal of ten minutes.
@@ -41,7 +43,8 @@ type drainer struct {
 	finished []uint64
 	damaged  map[uint64]bool
 
-	rows []*Row // read and not stored
+	batch   []Entry // read and not stored
+	records []byte  // of batch, one after the other
 }
 
 // begun is the newest begin record of an open request.
@@ -94,9 +97,9 @@ func (d *drainer) drain(ctx context.Context, end Position) error {
 	}
 }
 
-// read fills d.rows up to a batch and reports whether there is more before end.
+// read fills the batch and reports whether there is more before end.
 func (d *drainer) read(end Position) (more bool, err error) {
-	for len(d.rows) < batchRows {
+	for len(d.batch) < batchRows && len(d.records) < batchBytes {
 		if d.at.Segment > max(end.Segment, d.epoch) {
 			return false, nil
 		}
@@ -174,45 +177,42 @@ func (d *drainer) openSegment() error {
 
 // take handles one frame that ends at d.at.
 func (d *drainer) take(frame []byte) {
-	payload := frame[frameHeader:]
-	kind, row := payload[0], payload[1:]
-	switch kind {
-	case kindBegin, kindCarried:
-		id, ok := recordID(row)
-		if !ok {
-			break
-		}
+	kind, record := frame[frameHeader], frame[frameHeader+1:]
+	id := recordID(record)
+	switch {
+	case len(id) == 0:
+	case kind == kindBegin, kind == kindCarried:
 		if kind == kindCarried {
 			// A copy of ours, which open has already, or an earlier owner's
 			// copy of what it may have superseded behind our back.
-			if _, ok := d.open[id]; ok || d.at.Segment > d.epoch {
+			if _, ok := d.open[string(id)]; ok || d.at.Segment > d.epoch {
 				return
 			}
 		}
-		d.open[id] = begun{d.at.Segment, slices.Clone(frame)}
+		d.open[string(id)] = begun{d.at.Segment, slices.Clone(frame)}
 		return
-	case kindEnd:
-		r := new(Row)
-		if err := r.UnmarshalBinary(row); err != nil || r.ID == "" {
+	case kind == kindEnd:
+		if d.from.Before(d.at) && d.add(record) != nil {
 			break
 		}
-		delete(d.open, r.ID)
-		if d.from.Before(d.at) {
-			d.rows = append(d.rows, r)
-		}
+		delete(d.open, string(id))
 		return
 	}
 	d.report("the ledger's journal has a record that is not understood",
 		damage{Offset: d.at.Offset - int64(len(frame)), Length: int64(len(frame))})
 }
 
-// recordID returns the request id of an encoded row, which is its first field.
-func recordID(row []byte) (string, bool) {
-	d := decoder{s: string(row)}
-	if !d.next() || d.field != fID|fBytes {
-		return "", false
+// add adds a row to the batch.
+func (d *drainer) add(record []byte) error {
+	at := len(d.records)
+	d.records = append(d.records, record...)
+	e, err := NewEntry(d.records[at:len(d.records):len(d.records)])
+	if err != nil {
+		d.records = d.records[:at]
+		return err
 	}
-	return strings.Clone(d.text), d.text != ""
+	d.batch = append(d.batch, e)
+	return nil
 }
 
 // report says that part of a segment could not be read. What a write that was
@@ -245,16 +245,13 @@ func (d *drainer) finish() error {
 		return nil
 	}
 	for id, b := range d.open {
-		r := new(Row)
-		if err := r.UnmarshalBinary(b.frame[frameHeader+1:]); err != nil {
+		if err := d.addLost(b.frame[frameHeader+1:]); err != nil {
 			d.l.stats.damaged.Add(1)
 			d.damaged[b.segment] = true
 			d.l.opts.Log.Error("a request that never ended is not readable in the ledger's journal; the file is kept",
 				"request", id, "file", segmentPath(d.dir, b.segment), "error", err)
 			continue
 		}
-		r.lost()
-		d.rows = append(d.rows, r)
 		d.l.stats.lost.Add(1)
 	}
 	if n := len(d.open); n > 0 {
@@ -262,6 +259,20 @@ func (d *drainer) finish() error {
 	}
 	clear(d.open)
 	return nil
+}
+
+// addLost adds a request that never ended to the batch.
+func (d *drainer) addLost(record []byte) error {
+	var r Row
+	if err := r.UnmarshalBinary(record); err != nil {
+		return err
+	}
+	r.lost()
+	record, err := r.AppendBinary(nil)
+	if err != nil {
+		return err
+	}
+	return d.add(record)
 }
 
 // next moves on to the segment that is to be read next.
@@ -279,15 +290,18 @@ func (d *drainer) next() {
 
 // apply stores the rows that were read.
 func (d *drainer) apply(ctx context.Context) error {
-	if len(d.rows) > 0 {
-		err := d.l.store.Apply(ctx, Batch{Rows: d.rows, Journal: d.id, Position: d.at})
+	if n := len(d.batch); n > 0 {
+		err := d.l.store.Apply(ctx, Batch{Entries: d.batch, Journal: d.id, Position: d.at})
 		if err != nil {
 			d.l.stats.storeErrors.Add(1)
-			return fmt.Errorf("ledger: store %d requests: %w", len(d.rows), err)
+			return fmt.Errorf("ledger: store %d requests: %w", n, err)
 		}
-		d.l.stats.stored.Add(int64(len(d.rows)))
-		clear(d.rows)
-		d.rows = d.rows[:0]
+		d.l.stats.stored.Add(int64(n))
+		clear(d.batch)
+		d.batch = d.batch[:0]
+		if d.records = d.records[:0]; cap(d.records) > 2*batchBytes {
+			d.records = nil // a row was huge, or many were lost
+		}
 	}
 	d.l.stats.applied(d.at)
 	d.l.stats.open.Store(int64(len(d.open)))

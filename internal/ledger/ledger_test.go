@@ -71,7 +71,9 @@ func begun(n int) *ledger.Row {
 	a := r.Attempts[0]
 	r.Attempts = []ledger.Attempt{{
 		N: 1, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel,
-		Start: a.Start, Estimate: a.Estimate,
+		Start: a.Start, Estimate: ledger.Estimate{
+			TokensIn: 900, TokensOut: 400, PriceIn: "0.000001", PriceOut: "0.000002", Source: "catalog", Date: "2026-02-01",
+		},
 	}}
 	r.Status, r.Outcome, r.ErrorCode, r.Tokens, r.Seams = 0, "", "", ledger.Tokens{}, nil
 	r.Cost, r.FirstToken, r.Total, r.BytesOut = decimal.NullDecimal{}, 0, 0, 0

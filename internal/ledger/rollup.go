@@ -16,11 +16,13 @@ type RollupKey struct {
 // Key returns the key of the rollup that the row counts in.
 func (r *Row) Key() RollupKey {
 	return RollupKey{
-		Hour:     r.Time.UTC().Truncate(time.Hour),
+		Hour:     hourOf(r.Time),
 		Workload: r.Workload, Model: r.Model, Provider: r.Provider, KeyID: r.KeyID,
 		Outcome: r.Outcome,
 	}
 }
+
+func hourOf(t time.Time) time.Time { return t.UTC().Truncate(time.Hour) }
 
 // Rollup is the sum of the rows of one key.
 type Rollup struct {
@@ -51,30 +53,36 @@ type Sums struct {
 
 // Add adds one row.
 func (s *Sums) Add(r *Row) {
-	s.Requests++
-	if r.Stream {
-		s.Streams++
-	}
-	s.Attempts += int64(len(r.Attempts))
-	s.Seams += int64(len(r.Seams))
-	s.Tokens = s.Tokens.Add(r.Tokens)
-	if r.Tokens.Estimated {
-		s.Estimated++
-	}
+	a := r.addends()
+	s.add(&a)
 	if r.Cost.Valid {
 		s.Cost = s.Cost.Add(r.Cost.Decimal)
 	} else {
 		s.CostUnknown++
 	}
-	s.BytesIn += r.BytesIn
-	s.BytesOut += r.BytesOut
-	if r.FirstToken > 0 {
-		s.FirstToken.Add(r.FirstToken)
+}
+
+// add adds all of a row but its cost.
+func (s *Sums) add(a *addends) {
+	s.Requests++
+	if a.stream {
+		s.Streams++
 	}
-	if r.Total > 0 {
-		s.Total.Add(r.Total)
+	s.Attempts += a.attempts
+	s.Seams += a.seams
+	s.Tokens = s.Tokens.Add(a.tokens)
+	if a.tokens.Estimated {
+		s.Estimated++
 	}
-	for _, f := range r.Features {
+	s.BytesIn += a.bytesIn
+	s.BytesOut += a.bytesOut
+	if a.firstToken > 0 {
+		s.FirstToken.Add(a.firstToken)
+	}
+	if a.total > 0 {
+		s.Total.Add(a.total)
+	}
+	for _, f := range a.features {
 		s.feature(f, 1)
 	}
 }
@@ -105,17 +113,31 @@ func (s *Sums) feature(name string, n int64) {
 	s.Features[name] += n
 }
 
-// RollUp returns the rollups of rows. Stores add them to those they have.
-func RollUp(rows []*Row) map[RollupKey]*Sums {
-	sums := make(map[RollupKey]*Sums)
-	for _, r := range rows {
-		key := r.Key()
-		s := sums[key]
-		if s == nil {
-			s = new(Sums)
-			sums[key] = s
+// RollUp returns the rollups of entries. Stores add them to those they have.
+func RollUp(entries []Entry) map[RollupKey]*Sums {
+	type rollup struct {
+		Sums
+		cost amount
+	}
+	rollups := make(map[RollupKey]*rollup)
+	for i := range entries {
+		e := &entries[i]
+		r := rollups[e.Key]
+		if r == nil {
+			r = new(rollup)
+			rollups[e.Key] = r
 		}
-		s.Add(r)
+		r.add(&e.adds)
+		if e.cost.known {
+			r.cost.add(&e.cost)
+		} else {
+			r.CostUnknown++
+		}
+	}
+	sums := make(map[RollupKey]*Sums, len(rollups))
+	for key, r := range rollups {
+		r.Cost = r.cost.decimal()
+		sums[key] = &r.Sums
 	}
 	return sums
 }

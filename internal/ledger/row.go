@@ -152,7 +152,8 @@ type Attempt struct {
 	Tokens Tokens
 	Cost   decimal.NullDecimal // US dollars; not valid: unknown
 
-	// Estimate is what the attempt would cost if its end were never seen.
+	// Estimate is what the attempt would cost if its end were never seen. It
+	// is on record only while the attempt is open.
 	Estimate Estimate
 }
 

@@ -20,8 +20,8 @@ const (
 // at once, then whatever is journaled, an interval after the first of it.
 func (l *Ledger) run(d *drainer) {
 	defer close(l.done)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	// Nothing cancels what is stored: Close waits for it.
+	ctx := context.Background()
 
 	due := time.NewTimer(l.opts.Interval) // to drain
 	due.Stop()

@@ -22,7 +22,7 @@ type Store interface {
 
 	// Apply stores the batch in one transaction: the rows whose ids it does
 	// not have yet (a second row of an id, in the batch or in the store, is
-	// ignored), what these add to the rollups (see [Rollup]), and the position.
+	// ignored), what these add to the rollups (see [RollUp]), and the position.
 	Apply(ctx context.Context, b Batch) error
 
 	// Flush returns when everything applied so far would survive a loss of
@@ -52,7 +52,7 @@ type Store interface {
 
 // Batch is a run of the journal.
 type Batch struct {
-	Rows []*Row
+	Entries []Entry
 	// Journal is the journal's id; when it is empty the position is not kept.
 	Journal  string
 	Position Position // where the run ends

@@ -7,23 +7,23 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"freehold/internal/ledger"
 )
 
 // insertChunks are the numbers of rows that one statement inserts: many, so
 // that the cost of a statement does not matter, and fewer for the rest.
-var insertChunks = [...]int{32, 8, 1}
+var insertChunks = [...]int{64, 8, 1}
 
-const (
-	requestColumns = 19
-	attemptColumns = 9
-	rollupColumns  = 23
-)
+const requestColumns = 4
 
 // statements are what Apply runs, parsed once.
 type statements struct {
-	requests, attempts   [len(insertChunks)]*sql.Stmt
-	getRollup, putRollup *sql.Stmt
+	requests                           [len(insertChunks)]*sql.Stmt
+	getRollup, addRollup, changeRollup *sql.Stmt
+
+	args []any // of requests, kept for the next batch
 }
 
 func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
@@ -35,12 +35,11 @@ func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
 		return p
 	}
 	for i, n := range insertChunks {
-		s.requests[i] = stmt(`INSERT INTO requests VALUES ` + values(n, requestColumns))
-		s.attempts[i] = stmt(`INSERT INTO attempts VALUES ` + values(n, attemptColumns))
+		s.requests[i] = stmt(`INSERT INTO requests (id, at, rollup, record) VALUES ` + values(n, requestColumns))
 	}
-	s.getRollup = stmt(`SELECT ` + rollupSums + ` FROM rollups
-		WHERE hour = ? AND workload = ? AND model = ? AND provider = ? AND key_id = ? AND outcome = ?`)
-	s.putRollup = stmt(`INSERT OR REPLACE INTO rollups VALUES ` + values(1, rollupColumns))
+	s.getRollup = stmt(`SELECT id, ` + rollupSums + ` FROM rollups WHERE (` + rollupKey + `) = ` + values(1, 6))
+	s.addRollup = stmt(`INSERT INTO rollups (` + rollupSums + `, ` + rollupKey + `) VALUES ` + values(1, 17+6))
+	s.changeRollup = stmt(`UPDATE rollups SET (` + rollupSums + `) = ` + values(1, 17) + ` WHERE id = ?`)
 	if failed != nil {
 		return nil, fmt.Errorf("prepare the ledger's statements: %w", failed)
 	}
@@ -53,57 +52,35 @@ func values(n, columns int) string {
 	return strings.TrimSuffix(strings.Repeat(row+",", n), ",")
 }
 
-// insert adds rows to the tables of requests and attempts.
-func (s *statements) insert(ctx context.Context, tx *sql.Tx, rows []*ledger.Row) error {
-	var seq int64
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM requests`).Scan(&seq); err != nil {
-		return fmt.Errorf("insert requests: %w", err)
+// insert adds entries to the requests. rollups has the id of each one's rollup.
+func (s *statements) insert(ctx context.Context, tx *sql.Tx, entries []ledger.Entry, rollups map[ledger.RollupKey]int64) error {
+	s.args = s.args[:0]
+	for i := range entries {
+		e := &entries[i]
+		s.args = append(s.args, requestID(e.ID), e.Time.UnixMicro(), rollups[e.Key], e.Record)
 	}
-	requests := make([]any, 0, len(rows)*requestColumns)
-	attempts := make([]any, 0, len(rows)*attemptColumns)
-	var records []byte // of all rows, one after the other
-	for _, r := range rows {
-		seq++
-		begin := len(records)
-		var err error
-		if records, err = r.AppendBinary(records); err != nil {
-			return fmt.Errorf("insert request %s: %w", r.ID, err)
-		}
-		var cost any
-		if r.Cost.Valid {
-			cost = r.Cost.Decimal.String()
-		}
-		requests = append(requests, seq, r.ID, r.Time.UnixMicro(), r.KeyID, r.Workload, r.Asked, r.Model,
-			r.Deployment, r.Provider, r.Stream, r.Status, string(r.Outcome),
-			r.Tokens.In, r.Tokens.Out, r.Tokens.Estimated, cost,
-			r.FirstToken.Microseconds(), r.Total.Microseconds(), records[begin:len(records):len(records)])
-		for i := range r.Attempts {
-			a := &r.Attempts[i]
-			attempts = append(attempts, seq, i+1, a.Deployment, a.Provider, a.Start.UnixMicro(),
-				a.Total.Microseconds(), string(a.Outcome), a.Fault, a.Status)
-		}
-	}
-	if err := inChunks(ctx, tx, s.requests, requestColumns, requests); err != nil {
-		return fmt.Errorf("insert requests: %w", err)
-	}
-	if err := inChunks(ctx, tx, s.attempts, attemptColumns, attempts); err != nil {
-		return fmt.Errorf("insert attempts: %w", err)
-	}
-	return nil
-}
-
-// inChunks inserts the rows whose columns are args, one row after the other.
-func inChunks(ctx context.Context, tx *sql.Tx, by [len(insertChunks)]*sql.Stmt, columns int, args []any) error {
+	defer clear(s.args) // it must not keep the records
+	args := s.args
 	for i, n := range insertChunks {
-		if len(args) < n*columns {
+		if len(args) < n*requestColumns {
 			continue
 		}
-		stmt := tx.StmtContext(ctx, by[i])
-		for ; len(args) >= n*columns; args = args[n*columns:] {
-			if _, err := stmt.ExecContext(ctx, args[:n*columns]...); err != nil {
-				return err
+		stmt := tx.StmtContext(ctx, s.requests[i])
+		for ; len(args) >= n*requestColumns; args = args[n*requestColumns:] {
+			if _, err := stmt.ExecContext(ctx, args[:n*requestColumns]...); err != nil {
+				return fmt.Errorf("insert requests: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+// requestID returns how the id of a request is stored: a UUID in its usual
+// form as 16 bytes, any other as it is.
+func requestID(id string) any {
+	u, err := uuid.Parse(id)
+	if err != nil || u.String() != id {
+		return id
+	}
+	return u[:]
 }

@@ -86,16 +86,17 @@ func (l *Ledger) Apply(ctx context.Context, b ledger.Batch) error {
 
 func (l *Ledger) apply(ctx context.Context, b ledger.Batch, again bool) error {
 	return l.db.Tx(ctx, func(tx *sql.Tx) (err error) {
-		rows := b.Rows
+		entries := b.Entries
 		if again {
-			if rows, err = unknown(ctx, tx, rows); err != nil {
+			if entries, err = unknown(ctx, tx, entries); err != nil {
 				return err
 			}
 		}
-		if err := l.statements.insert(ctx, tx, rows); err != nil {
+		rollups, err := l.statements.addRollups(ctx, tx, ledger.RollUp(entries))
+		if err != nil {
 			return err
 		}
-		if err := l.statements.addRollups(ctx, tx, ledger.RollUp(rows)); err != nil {
+		if err := l.statements.insert(ctx, tx, entries, rollups); err != nil {
 			return err
 		}
 		if b.Journal == "" {
@@ -105,22 +106,22 @@ func (l *Ledger) apply(ctx context.Context, b ledger.Batch, again bool) error {
 	})
 }
 
-// unknown returns the rows whose ids the table does not have, one of each id.
-func unknown(ctx context.Context, tx *sql.Tx, rows []*ledger.Row) ([]*ledger.Row, error) {
-	fresh := make([]*ledger.Row, 0, len(rows))
-	seen := make(map[string]bool, len(rows))
-	for _, r := range rows {
-		if seen[r.ID] {
+// unknown returns the entries whose ids the table does not have, one of each id.
+func unknown(ctx context.Context, tx *sql.Tx, entries []ledger.Entry) ([]ledger.Entry, error) {
+	fresh := make([]ledger.Entry, 0, len(entries))
+	seen := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		if seen[e.ID] {
 			continue
 		}
-		seen[r.ID] = true
+		seen[e.ID] = true
 		var known bool
-		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM requests WHERE id = ?)`, r.ID).Scan(&known)
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM requests WHERE id = ?)`, requestID(e.ID)).Scan(&known)
 		if err != nil {
-			return nil, fmt.Errorf("look for request %s: %w", r.ID, err)
+			return nil, fmt.Errorf("look for request %s: %w", e.ID, err)
 		}
 		if !known {
-			fresh = append(fresh, r)
+			fresh = append(fresh, e)
 		}
 	}
 	return fresh, nil
@@ -143,7 +144,7 @@ func (l *Ledger) Flush(ctx context.Context) error {
 // Row implements [ledger.Store].
 func (l *Ledger) Row(ctx context.Context, id string) (*ledger.Row, error) {
 	var record []byte
-	err := l.db.read.QueryRowContext(ctx, `SELECT record FROM requests WHERE id = ?`, id).Scan(&record)
+	err := l.db.read.QueryRowContext(ctx, `SELECT record FROM requests WHERE id = ?`, requestID(id)).Scan(&record)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ledger.ErrNotFound
 	}
@@ -156,13 +157,21 @@ func (l *Ledger) Row(ctx context.Context, id string) (*ledger.Row, error) {
 
 // Rows implements [ledger.Store].
 func (l *Ledger) Rows(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.Row, error] {
-	where, args := filter(q, "at")
-	if q.After != "" {
-		where = append(where, `(at, seq) < (SELECT at, seq FROM requests WHERE id = ?)`)
-		args = append(args, q.After)
+	var c conditions
+	c.between("at", q.Since, q.Until)
+	var of conditions // on the rollups of the rows
+	if of.key(q); len(of.list) > 0 {
+		if !q.Since.IsZero() {
+			q.Since = q.Since.UTC().Truncate(time.Hour)
+		}
+		of.between("hour", q.Since, q.Until)
+		c.add(`rollup IN (SELECT id FROM rollups`+of.where()+`)`, of.args...)
 	}
-	query := `SELECT record FROM requests` + all(where) + ` ORDER BY at DESC, seq DESC LIMIT ?`
-	args = append(args, cmp.Or(q.Limit, -1))
+	if q.After != "" {
+		c.add(`(at, seq) < (SELECT at, seq FROM requests WHERE id = ?)`, requestID(q.After))
+	}
+	query := `SELECT record FROM requests` + c.where() + ` ORDER BY at DESC, seq DESC LIMIT ?`
+	args := append(c.args, cmp.Or(q.Limit, -1))
 	return func(yield func(*ledger.Row, error) bool) {
 		for rows, err := range each(ctx, l.db.read, query, args) {
 			r := new(ledger.Row)
@@ -205,44 +214,51 @@ func each(ctx context.Context, db *sql.DB, query string, args []any) iter.Seq2[*
 	}
 }
 
-// filter returns the conditions of q on a table whose time is in column at.
-func filter(q ledger.Query, at string) (where []string, args []any) {
-	add := func(condition string, arg any) {
-		where = append(where, condition)
-		args = append(args, arg)
+// conditions are what a query demands of its rows.
+type conditions struct {
+	list []string
+	args []any
+}
+
+func (c *conditions) add(condition string, args ...any) {
+	c.list = append(c.list, condition)
+	c.args = append(c.args, args...)
+}
+
+// between demands a time in [since, until) of a column.
+func (c *conditions) between(column string, since, until time.Time) {
+	if !since.IsZero() {
+		c.add(column+` >= ?`, since.UnixMicro())
 	}
-	if !q.Since.IsZero() {
-		add(at+` >= ?`, q.Since.UnixMicro())
+	if !until.IsZero() {
+		c.add(column+` < ?`, until.UnixMicro())
 	}
-	if !q.Until.IsZero() {
-		add(at+` < ?`, q.Until.UnixMicro())
-	}
+}
+
+// key demands of rollups what q does.
+func (c *conditions) key(q ledger.Query) {
 	for _, f := range []struct{ column, value string }{
 		{"workload", q.Workload}, {"model", q.Model}, {"provider", q.Provider},
 		{"key_id", q.KeyID}, {"outcome", string(q.Outcome)},
 	} {
 		if f.value != "" {
-			add(f.column+` = ?`, f.value)
+			c.add(f.column+` = ?`, f.value)
 		}
 	}
-	return where, args
 }
 
-func all(where []string) string {
-	if len(where) == 0 {
+func (c *conditions) where() string {
+	if len(c.list) == 0 {
 		return ""
 	}
-	return ` WHERE ` + strings.Join(where, ` AND `)
+	return ` WHERE ` + strings.Join(c.list, ` AND `)
 }
 
 // Prune implements [ledger.Store].
 func (l *Ledger) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
-		const old = `(SELECT seq FROM requests WHERE at < ? ORDER BY at, seq LIMIT ?)`
-		if _, err := tx.ExecContext(ctx, `DELETE FROM attempts WHERE request IN `+old, before.UnixMicro(), limit); err != nil {
-			return err
-		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE seq IN `+old, before.UnixMicro(), limit)
+		result, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE seq IN
+			(SELECT seq FROM requests WHERE at < ? ORDER BY at, seq LIMIT ?)`, before.UnixMicro(), limit)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func BenchmarkApply(b *testing.B) {
 					n++
 					r := storetest.Row(n)
 					r.Time = r.Time.Truncate(1 << 40)
-					batch.Rows = append(batch.Rows, r)
+					batch.Entries = append(batch.Entries, storetest.Entries(b, r)...)
 				}
 				if err := s.Apply(b.Context(), batch); err != nil {
 					b.Fatal(err)

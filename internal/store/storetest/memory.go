@@ -50,14 +50,19 @@ func (m *Memory) Apply(ctx context.Context, b ledger.Batch) error {
 	if err := m.writable(ctx); err != nil {
 		return err
 	}
-	var fresh []*ledger.Row
-	for _, r := range b.Rows {
+	var rows []*ledger.Row
+	var fresh []ledger.Entry
+	for _, e := range b.Entries {
+		r := new(ledger.Row)
+		if err := r.UnmarshalBinary(e.Record); err != nil {
+			return err
+		}
 		same := func(o *ledger.Row) bool { return o.ID == r.ID }
-		if !slices.ContainsFunc(m.rows, same) && !slices.ContainsFunc(fresh, same) {
-			fresh = append(fresh, r)
+		if !slices.ContainsFunc(m.rows, same) && !slices.ContainsFunc(rows, same) {
+			rows, fresh = append(rows, r), append(fresh, e)
 		}
 	}
-	m.rows = append(m.rows, fresh...)
+	m.rows = append(m.rows, rows...)
 	for key, s := range ledger.RollUp(fresh) {
 		if m.rollups[key] == nil {
 			m.rollups[key] = new(ledger.Sums)

@@ -46,7 +46,6 @@ type Options struct {
 // App is freehold with its state open.
 type App struct {
 	Options
-	Catalog *catalog.Catalog
 	DB      *sqlite.DB
 	Ledger  *ledger.Ledger
 	Keys    *auth.Keyring
@@ -54,10 +53,11 @@ type App struct {
 	Health  *health.Registry
 	Engines *Engines
 
-	prices  *catalog.PriceBook
-	codecs  map[string]dialect.Codec
-	started time.Time
-	url     atomic.Pointer[string]
+	embedded *catalog.Catalog // this program's own data
+	catalog  atomic.Pointer[catalog.Catalog]
+	codecs   map[string]dialect.Codec
+	started  time.Time
+	url      atomic.Pointer[string]
 
 	config  atomic.Pointer[config.Config]
 	fleet   atomic.Pointer[fleet.Fleet]
@@ -94,11 +94,11 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 			a = nil
 		}
 	}()
-	if a.Catalog, err = catalog.Load(catalog.Options{}); err != nil {
+	if a.embedded, err = catalog.Load(catalog.Options{}); err != nil {
 		return a, err
 	}
 	// The state's place must be known before the overlay in it can be read.
-	cfg, ds := config.Load(o.ConfigPath, a.env())
+	cfg, cat, ds := a.load(nil)
 	if cfg == nil {
 		return a, &ConfigError{ds}
 	}
@@ -110,18 +110,18 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 		return a, err
 	}
 	if len(held) > 0 {
-		if cfg, ds = config.LoadWithOverlay(o.ConfigPath, a.env(), held); cfg == nil {
+		if cfg, cat, ds = a.load(held); cfg == nil {
 			return a, &ConfigError{ds}
 		}
 	}
 	a.Health = health.New(health.Options{Now: o.Clock, OnChange: a.healthChanged})
 	a.Engines = newEngines(o.Log, o.CacheDir, cfg.Resolve, serving)
-	a.prices = a.Catalog.PriceBook(refs(cfg))
-	f, err := a.build(cfg, nil, serving)
+	f, err := a.build(cfg, cat, nil, serving)
 	if err != nil {
 		return a, err
 	}
 	a.config.Store(cfg)
+	a.catalog.Store(cat)
 	a.fleet.Store(f)
 	return a, nil
 }
@@ -131,10 +131,35 @@ func Codecs() map[string]dialect.Codec {
 	return map[string]dialect.Codec{"openai": openaichat.Codec{}, "anthropic": anthropic.Codec{}}
 }
 
-// Env is what a configuration is read with.
-func Env(c *catalog.Catalog) config.Env { return config.OSEnv(fleet.Presets{Catalog: c}) }
+// Env is what a configuration is read with. The catalog that it was checked
+// by, its own files laid over c, is put into used unless that is nil.
+func Env(c *catalog.Catalog, used **catalog.Catalog) config.Env {
+	env := config.OSEnv(fleet.Presets{Catalog: c})
+	if used != nil {
+		*used = c
+	}
+	env.Refresh = func(f config.CatalogFiles) (config.Catalog, error) {
+		newer, err := catalog.Load(catalog.Options{
+			PricesFile: string(f.Prices), PricesAsOf: f.PricesAsOf, ModelsFile: string(f.Models), PresetsDir: string(f.Presets),
+		})
+		if err != nil {
+			return nil, err
+		}
+		if used != nil {
+			*used = newer
+		}
+		return fleet.Presets{Catalog: newer}, nil
+	}
+	return env
+}
 
-func (a *App) env() config.Env { return Env(a.Catalog) }
+// load reads the configuration with what is held over it, and the catalog that
+// goes with it.
+func (a *App) load(held config.Overlay) (*config.Config, *catalog.Catalog, config.Diagnostics) {
+	var used *catalog.Catalog
+	cfg, ds := config.LoadWithOverlay(a.ConfigPath, Env(a.embedded, &used), held)
+	return cfg, used, ds
+}
 
 // StatePath is the state file of a configuration.
 func StatePath(c *config.Config) (string, error) {
@@ -208,6 +233,9 @@ func (a *App) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Catalog is the data that goes with the configuration in use.
+func (a *App) Catalog() *catalog.Catalog { return a.catalog.Load() }
+
 // Config is the configuration in use.
 func (a *App) Config() *config.Config { return a.config.Load() }
 
@@ -240,9 +268,17 @@ func (a *App) healthChanged(c health.Change) {
 
 // build makes the fleet of a configuration. Without serving nothing is probed
 // and no engine is started.
-func (a *App) build(cfg *config.Config, previous *fleet.Fleet, serving bool) (*fleet.Fleet, error) {
+func (a *App) build(cfg *config.Config, cat *catalog.Catalog, previous *fleet.Fleet, serving bool) (*fleet.Fleet, error) {
+	prices := cat.PriceBook(refs(cfg))
+	if serving {
+		go func() {
+			if err := prices.Warm(); err != nil {
+				a.Log.Error("price lists cannot be read: prices count as unknown", "error", err)
+			}
+		}()
+	}
 	f, err := fleet.Build(fleet.Sources{
-		Config: cfg, Catalog: a.Catalog, Prices: a.prices, Health: a.Health, Engines: a.Engines,
+		Config: cfg, Catalog: cat, Prices: prices, Health: a.Health, Engines: a.Engines,
 		Codecs: a.codecs, Previous: previous, Log: a.Log, Probe: serving,
 	})
 	if err != nil {

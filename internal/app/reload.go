@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"freehold/internal/catalog"
 	"freehold/internal/config"
 	"freehold/internal/fleet"
 	"freehold/internal/history"
@@ -53,7 +54,7 @@ func (a *App) reloadLocked(ctx context.Context, who history.Who, why string) (Re
 	if err != nil {
 		return out, err
 	}
-	cfg, ds := config.LoadWithOverlay(a.ConfigPath, a.env(), held)
+	cfg, cat, ds := a.load(held)
 	if cfg == nil {
 		return out, &ConfigError{ds}
 	}
@@ -61,7 +62,7 @@ func (a *App) reloadLocked(ctx context.Context, who history.Who, why string) (Re
 		out.Warnings = append(out.Warnings, d.String())
 	}
 	out.Restart = fixed(old, cfg)
-	f, err := a.build(cfg, a.fleet.Load(), true)
+	f, err := a.build(cfg, cat, a.fleet.Load(), true)
 	if err != nil {
 		a.Engines.Commit(false)
 		return out, err
@@ -72,14 +73,15 @@ func (a *App) reloadLocked(ctx context.Context, who history.Who, why string) (Re
 	}
 	out.Changed = out.Version != f.Version
 	out.Version = f.Version
-	a.swap(cfg, f)
+	a.swap(cfg, cat, f)
 	return out, nil
 }
 
 // swap takes a configuration into use.
-func (a *App) swap(cfg *config.Config, f *fleet.Fleet) {
+func (a *App) swap(cfg *config.Config, cat *catalog.Catalog, f *fleet.Fleet) {
 	previous := a.fleet.Load()
 	a.config.Store(cfg)
+	a.catalog.Store(cat)
 	a.fleet.Store(f)
 	a.Engines.Commit(true)
 	a.Ledger.SetKeep(cfg.Retention.Requests)
@@ -189,7 +191,7 @@ type Edited struct {
 func (a *App) Edit(ctx context.Context, path string, value json.RawMessage, who history.Who, why string) (Edited, error) {
 	cfg := a.config.Load()
 	how := cfg.Server.ConfigWrites
-	env := a.env()
+	env := Env(a.embedded, nil)
 	src, err := env.ReadFile(a.ConfigPath)
 	if err != nil {
 		return Edited{}, err
@@ -236,7 +238,7 @@ func (a *App) Drift(ctx context.Context) ([]config.Drift, error) {
 	if err != nil || len(held) == 0 {
 		return nil, err
 	}
-	src, err := a.env().ReadFile(a.ConfigPath)
+	src, err := Env(a.embedded, nil).ReadFile(a.ConfigPath)
 	if err != nil {
 		return nil, err
 	}

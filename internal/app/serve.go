@@ -24,6 +24,7 @@ import (
 	"freehold/internal/health"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
+	"freehold/internal/meter"
 	"freehold/internal/server"
 )
 
@@ -102,11 +103,6 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	defer stop()
 	go a.Keys.Watch(background)
 	go a.watch(background, h.Reloads)
-	go func() {
-		if err := a.prices.Warm(); err != nil {
-			a.Log.Error("price lists cannot be read: prices count as unknown", "error", err)
-		}
-	}()
 	at := url(cfg, listener)
 	a.url.Store(&at)
 	if h.Ready != nil {
@@ -135,6 +131,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server.Server {
 	g := &gateway.Gateway{
 		Journal: a.Ledger, Observer: observer, Log: a.Log, Clock: a.Clock, Pick: fleet.Pick,
+		Estimator: &meter.Estimator{},
 		MaxAnswer: 256 << 20, MaxEvent: 16 << 20, WriteTimeout: a.Config().Server.Limits.WriteTimeout,
 	}
 	l := a.Config().Server.Limits

@@ -23,6 +23,7 @@ type checker struct {
 func (c *checker) run() {
 	c.server()
 	c.state()
+	c.file(c.pos("catalog"), c.cfg.Catalog.Prices, c.cfg.Catalog.Models)
 	c.clear(c.root, nil)
 	for _, name := range keys(c.cfg.Providers) {
 		c.provider(c.cfg.Providers[name])

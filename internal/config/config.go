@@ -22,6 +22,8 @@ type Config struct {
 	Durability Durability `yaml:"durability" jsonschema:"default=process"`
 	// How long the ledger keeps what.
 	Retention Retention `yaml:"retention"`
+	// Newer data than this program's own: prices, facts about models, presets of providers.
+	Catalog CatalogFiles `yaml:"catalog"`
 	// Places that serve models, by a name of your own.
 	Providers map[string]*Provider `yaml:"providers"`
 	// Models by a name of your own, each served by one or more deployments.
@@ -34,6 +36,19 @@ type Config struct {
 	path  string
 	doc   *document
 	files []string
+}
+
+// CatalogFiles name data that is newer than the program's own. The files are
+// read with the configuration, and again when they change.
+type CatalogFiles struct {
+	// Price list in the form of LiteLLM's model_prices_and_context_window.json, plain or gzipped.
+	Prices Path `yaml:"prices"`
+	// Date of the price list, YYYY-MM-DD; absent takes the file's own.
+	PricesAsOf string `yaml:"prices_as_of"`
+	// Facts about models: licence, context, features, retirement.
+	Models Path `yaml:"models"`
+	// Directory of provider presets, NAME.yaml each.
+	Presets Path `yaml:"presets"`
 }
 
 // Path is the file that Load read, as it was given.

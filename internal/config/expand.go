@@ -15,6 +15,9 @@ type Env struct {
 	ReadFile func(path string) ([]byte, error)
 	// Catalog knows the presets. Nil knows none.
 	Catalog Catalog
+	// Refresh gives the catalog with newer files laid over it; nil keeps
+	// Catalog.
+	Refresh func(CatalogFiles) (Catalog, error)
 }
 
 // Catalog is what the configuration needs of the catalog.

@@ -63,6 +63,18 @@ func decodeConfig(path string, doc *document, env Env, rep *report) (*Config, []
 		return cfg, nil
 	}
 	dec.decode(doc.root, reflect.ValueOf(cfg).Elem(), nil, limits{})
+	if env.Refresh != nil && cfg.Catalog != (CatalogFiles{}) {
+		cat, err := env.Refresh(cfg.Catalog)
+		if err != nil {
+			pos := Pos{1, 1}
+			if e := doc.root.lookup("catalog"); e != nil {
+				pos = e.pos
+			}
+			rep.errorf(pos, "mend the file, or leave the key out to use the data of this program", "the catalog cannot be refreshed: %v", err)
+		} else {
+			env.Catalog = cat
+		}
+	}
 	c := &checker{cfg: cfg, rep: rep, env: env, root: doc.root, files: exp.files, literals: dec.literals}
 	c.run()
 	cfg.files = keys(c.files)

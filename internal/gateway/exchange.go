@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -87,8 +88,8 @@ func (x *exchange) makePlan() error {
 	})
 	x.row.Plan = x.plan.String()
 	x.queue = x.plan.Candidates
-	if len(x.queue) > 0 {
-		return nil
+	if len(x.queue) > 0 || x.call.Op == llm.CountTokens {
+		return nil // who cannot be asked to count need not be: see countHere
 	}
 	return x.nobody()
 }
@@ -210,6 +211,7 @@ func (x *exchange) refuse(err error) {
 	if jerr := x.settle(); jerr != nil {
 		x.g.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
 	}
+	x.g.logRefusal(&x.row, f)
 	if f.Kind == fault.Canceled {
 		return
 	}
@@ -219,6 +221,19 @@ func (x *exchange) refuse(err error) {
 	}
 	x.headers(nil)
 	x.out.plainError(status, body, f)
+}
+
+// logRefusal tells the log of a request that failed: as a warning where it is
+// ours or a provider's to mend, else only when it is asked for.
+func (g *Gateway) logRefusal(r *ledger.Row, f *fault.Error) {
+	level := slog.LevelDebug
+	if r.Outcome.Err() {
+		level = slog.LevelWarn
+	}
+	if g.Log.Enabled(context.Background(), level) {
+		g.Log.Log(context.Background(), level, "request "+string(r.Outcome), "request_id", r.ID, "workload", r.Workload,
+			"asked", r.Asked, "code", r.ErrorCode, "status", r.Status, "attempts", len(r.Attempts), "error", f.Error())
+	}
 }
 
 // faultOf gives the fault of any error, the context's own end among them.

@@ -20,6 +20,7 @@ import (
 	"freehold/internal/fleet"
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
+	"freehold/internal/meter"
 	"freehold/internal/policy"
 )
 
@@ -41,6 +42,8 @@ type Gateway struct {
 	Observer Observer
 	Log      *slog.Logger
 	Clock    func() time.Time
+	// Estimator counts tokens where no provider can.
+	Estimator *meter.Estimator
 	// Pick gives a uniform number in [0,n): balancing and jitter.
 	Pick func(n int) int
 	// MaxAnswer bounds a whole answer, in bytes; MaxEvent one stream event.
@@ -93,6 +96,12 @@ func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 	defer x.close()
 	if err := x.prepare(); err != nil {
 		x.refuse(err)
+		return
+	}
+	if len(x.queue) == 0 {
+		if err := x.countHere(); err != nil {
+			x.refuse(err)
+		}
 		return
 	}
 	ctx, stop := context.WithDeadlineCause(ctx, x.deadline, errTotal)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +26,10 @@ func (x *exchange) relay(ctx context.Context, l *leg) error {
 	}
 	l.end(err)
 	l.close()
+	if err == nil && x.g.Log.Enabled(ctx, slog.LevelDebug) {
+		x.g.Log.Debug("request ok", "request_id", x.row.ID, "workload", x.row.Workload, "deployment", x.row.Deployment,
+			"attempts", len(x.row.Attempts), "total", x.row.Total)
+	}
 	return err
 }
 

@@ -187,12 +187,10 @@ func (b *Breaker) defaults() {
 
 // Retention is how long the ledger keeps what.
 type Retention struct {
-	// Single requests with their attempts.
+	// Single requests with their attempts. Hourly sums stay.
 	Requests time.Duration `yaml:"requests" jsonschema:"default=90d"`
-	// Hourly sums.
-	Rollups time.Duration `yaml:"rollups" jsonschema:"default=730d"`
 }
 
 func (r *Retention) defaults() {
-	*r = Retention{Requests: 90 * day, Rollups: 730 * day}
+	*r = Retention{Requests: 90 * day}
 }

@@ -41,6 +41,8 @@ type Options struct {
 	Clock    func() time.Time // nil: time.Now
 	// Who changes things through this App; zero: the user of the operating system.
 	Who history.Who
+	// Lenient: secrets that are not there count as set. For Open only.
+	Lenient bool
 }
 
 // App is freehold with its state open.
@@ -157,7 +159,11 @@ func Env(c *catalog.Catalog, used **catalog.Catalog) config.Env {
 // goes with it.
 func (a *App) load(held config.Overlay) (*config.Config, *catalog.Catalog, config.Diagnostics) {
 	var used *catalog.Catalog
-	cfg, ds := config.LoadWithOverlay(a.ConfigPath, Env(a.embedded, &used), held)
+	env := Env(a.embedded, &used)
+	if a.Lenient {
+		env = Lenient(env, a.ConfigPath)
+	}
+	cfg, ds := config.LoadWithOverlay(a.ConfigPath, env, held)
 	return cfg, used, ds
 }
 

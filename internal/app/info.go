@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 
+	"freehold/internal/config"
 	"freehold/internal/engine"
 )
 
@@ -27,4 +28,25 @@ func Installer(dir string, log *slog.Logger) (*engine.Installer, error) {
 		return nil, err
 	}
 	return &engine.Installer{Dir: dir, Log: log, HubURL: os.Getenv("HF_ENDPOINT"), HubToken: os.Getenv("HF_TOKEN")}, nil
+}
+
+// Lenient reads a configuration at path as env does, but takes secrets that
+// are not there for set: the shell of whoever asks a question seldom has the
+// server's environment. Nothing may be sent with such a configuration.
+func Lenient(env config.Env, path string) config.Env {
+	lookup, read := env.LookupEnv, env.ReadFile
+	env.LookupEnv = func(name string) (string, bool) {
+		if v, ok := lookup(name); ok {
+			return v, true
+		}
+		return "unset", true
+	}
+	env.ReadFile = func(file string) ([]byte, error) {
+		text, err := read(file)
+		if err != nil && file != path {
+			return []byte("unset"), nil
+		}
+		return text, err
+	}
+	return env
 }

@@ -108,8 +108,7 @@ func (p *program) bench(ctx context.Context, f benchFlags) (err error) {
 		return usagef("--concurrency %d: at least 1", f.concurrency)
 	}
 	if f.workload == "" {
-		cfg, _ := p.load()
-		if f.workload = usual(cfg); f.workload == "" {
+		if f.workload = usual(p.glance()); f.workload == "" {
 			return usagef("which workload? freehold workloads lists them")
 		}
 	}

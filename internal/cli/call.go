@@ -35,7 +35,7 @@ func (p *program) runner(ctx context.Context) (r admin.Runner, done func() error
 
 // local opens the state here.
 func (p *program) local(ctx context.Context) (r admin.Runner, done func() error, err error) {
-	a, err := app.Open(ctx, app.Options{ConfigPath: p.configPath(), Clock: p.clock})
+	a, err := app.Open(ctx, app.Options{ConfigPath: p.configPath(), Clock: p.clock, Lenient: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,7 +48,7 @@ func (p *program) local(ctx context.Context) (r admin.Runner, done func() error,
 // one: it is looked for where the state is by default, so that a key can be
 // revoked while the file is broken.
 func (p *program) server(ctx context.Context) *admin.Client {
-	cfg, _ := p.load()
+	cfg := p.glance()
 	if cfg == nil {
 		state, err := filepath.Abs(filepath.Join(filepath.Dir(p.configPath()), "freehold.db"))
 		if err != nil {
@@ -73,11 +73,30 @@ func (p *program) server(ctx context.Context) *admin.Client {
 
 // load reads the configuration without touching its state.
 func (p *program) load() (*config.Config, config.Diagnostics) {
-	cat, err := catalog.Load(catalog.Options{})
+	env, err := p.env()
 	if err != nil {
 		return nil, config.Diagnostics{{File: p.configPath(), Message: err.Error()}}
 	}
-	return config.Load(p.configPath(), app.Env(cat, nil))
+	return config.Load(p.configPath(), env)
+}
+
+// glance reads the configuration for its names and places only: secrets that
+// are not in this environment do not matter. It is nil where it is not valid.
+func (p *program) glance() *config.Config {
+	env, err := p.env()
+	if err != nil {
+		return nil
+	}
+	cfg, _ := config.Load(p.configPath(), app.Lenient(env, p.configPath()))
+	return cfg
+}
+
+func (p *program) env() (config.Env, error) {
+	cat, err := catalog.Load(catalog.Options{})
+	if err != nil {
+		return config.Env{}, err
+	}
+	return app.Env(cat, nil), nil
 }
 
 // exists reports whether a file is there.

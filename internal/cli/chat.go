@@ -72,7 +72,7 @@ a PROMPT it reads standard input.`,
 
 // question finds out which of workload and prompt the arguments are.
 func (p *program) question(at gatewayFlags, a []string) (workload, prompt string, err error) {
-	cfg, _ := p.load() // what is wrong with it shows when it is asked
+	cfg := p.glance() // what is wrong with it shows when it is asked
 	switch {
 	case len(a) == 2:
 		return a[0], a[1], nil

@@ -46,8 +46,9 @@ func (p *program) reach(ctx context.Context, f gatewayFlags) (*gateway, error) {
 	if g.url != "" {
 		return g, nil
 	}
-	cfg, ds := p.load()
+	cfg := p.glance()
 	if cfg == nil {
+		_, ds := p.load()
 		return nil, &app.ConfigError{Diagnostics: ds}
 	}
 	if g.key == "" && cfg.Server.Auth == config.AuthKeys {

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +20,8 @@ func (p *program) mockCommand() *cobra.Command {
 	var listen, profile, chunking string
 	var faults []string
 	var first, token, jitter time.Duration
+	var record, upstream, replay string
+	var speed float64
 	c := &cobra.Command{
 		Use:   "mock",
 		Short: "Play a provider, for tests without keys or network",
@@ -25,7 +30,9 @@ from the prompt and the seed alone, and it fails when told to. It prints its URL
 once it listens. Faults can also be set while it runs: PUT /mock/faults, or the
 request header X-Mock-Fault.`,
 		Example: `  freehold mock --listen 127.0.0.1:9001 --fault 429@3
-  freehold mock --fault cut:50%@%5 --first-token 200ms --per-token 20ms`,
+  freehold mock --fault cut@%5:50% --first-token 200ms --per-token 20ms
+  freehold mock --record exchanges/ --upstream https://api.openai.com
+  freehold mock --replay exchanges/ --speed 10`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Profile, o.Chunking = mock.Profile(profile), mock.Chunking(chunking)
@@ -45,6 +52,23 @@ request header X-Mock-Fault.`,
 				o.Faults = append(o.Faults, fs...)
 			}
 			o.Latency = mock.Latency{FirstToken: first, PerToken: token, Jitter: jitter}
+			switch {
+			case (record == "") != (upstream == ""), record != "" && replay != "":
+				return usagef("give --record DIR with --upstream URL, or --replay DIR, or neither")
+			case record != "":
+				r, err := mock.NewRecorder(upstream, record, nil, http.DefaultTransport, mock.SystemClock{})
+				if err != nil {
+					return err
+				}
+				return p.serveMock(c.Context(), listen, "recorder of "+upstream, r)
+			case replay != "":
+				r, err := mock.NewReplay(replay, scale(speed), mock.SystemClock{})
+				if err != nil {
+					return err
+				}
+				defer r.Close()
+				return p.serveMock(c.Context(), listen, "replay of "+replay, r)
+			}
 			s := mock.New(o)
 			if err := s.Start(listen); err != nil {
 				return errors.Join(err, s.Close())
@@ -66,7 +90,37 @@ request header X-Mock-Fault.`,
 	f.DurationVar(&first, "first-token", 0, "time before an answer begins")
 	f.DurationVar(&token, "per-token", 0, "time before each piece after the first")
 	f.DurationVar(&jitter, "jitter", 0, "most that is added to each of them")
+	f.StringVar(&record, "record", "", "pass requests on to --upstream and keep the exchanges in `DIR`, secrets taken out")
+	f.StringVar(&upstream, "upstream", "", "base `URL` of the real provider, for --record")
+	f.StringVar(&replay, "replay", "", "answer from the recordings in `DIR`")
+	f.Float64Var(&speed, "speed", 1, "of a replay: 2 is twice as fast, 0 at once")
 	return c
+}
+
+// scale is what a replay's times are multiplied by.
+func scale(speed float64) float64 {
+	if speed <= 0 {
+		return 0
+	}
+	return 1 / speed
+}
+
+// serveMock serves a recorder or a replay until ctx ends.
+func (p *program) serveMock(ctx context.Context, listen, what string, h http.Handler) error {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	fmt.Fprintf(p.out, "mock %s ready at http://%s\n", what, l.Addr())
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return s.Close()
+	}
 }
 
 func profiles() string {

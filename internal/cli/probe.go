@@ -167,9 +167,18 @@ func (p *program) printProbes(probes []probed) {
 		if r.Status > 0 {
 			code = strconv.Itoa(r.Status)
 		}
-		t.row(r.Provider, state, code, millis(r.Latency), r.Detail)
+		detail := r.Detail
+		if !r.OK {
+			detail = "see below"
+		}
+		t.row(r.Provider, state, code, millis(r.Latency), detail)
 	}
 	p.print(&t)
+	for _, r := range probes {
+		if !r.OK {
+			fmt.Fprintf(p.out, "%s: %s\n", r.Provider, r.Detail)
+		}
+	}
 	fmt.Fprintln(p.out)
 }
 

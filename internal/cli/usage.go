@@ -86,13 +86,13 @@ func (p *program) printRequests(out admin.RequestsOut) {
 		return
 	}
 	t := table{columns: []column{{head: "REQUEST", keep: true}, {head: "WORKLOAD"}, {head: "DEPLOYMENT"}, {head: "OUTCOME", keep: true},
-		{head: "TOTAL", right: true, keep: true}, {head: "COST", right: true}}}
+		{head: "TOTAL", right: true, keep: true}, {head: "COST USD", right: true, keep: true}}}
 	for _, r := range out.Requests {
 		name := r.Workload
 		if name == "" {
 			name = r.Asked
 		}
-		t.row(r.ID, orNone(name), orNone(r.Deployment), r.Outcome, millis(r.Total), costOf(r.Cost, r.Currency))
+		t.row(r.ID, orNone(name), orNone(r.Deployment), r.Outcome, millis(r.Total), strings.TrimSuffix(costOf(r.Cost, r.Currency), " "+r.Currency))
 	}
 	p.print(&t)
 	if out.Next != "" {

@@ -114,7 +114,9 @@ func (p prose) after(prefix string, length int) string {
 		if k == length {
 			want = p.words(k-1, k)
 		}
-		rest, begun = strings.CutPrefix(strings.TrimLeftFunc(want, unicode.IsSpace), last)
+		if rest, begun = strings.CutPrefix(strings.TrimLeftFunc(want, unicode.IsSpace), last); !begun {
+			rest = ""
+		}
 	}
 	if k == length {
 		if begun {

@@ -20,6 +20,8 @@ type Server struct {
 	ResponseModel ResponseModel `yaml:"response_model" jsonschema:"default=asked"`
 	// Serve HTTPS with this certificate.
 	TLS *ServerTLS `yaml:"tls"`
+	// Silence after which a stream that waits for its model is kept alive with a comment or ping..
+	KeepAlive time.Duration `yaml:"keep_alive" jsonschema:"default=15s"`
 	// Bounds that keep a slow client, a huge body or a flood from taking the gateway down.
 	Limits Limits `yaml:"limits"`
 	// How commands and the admin API change the configuration: file (edit it), overlay (hold the change in the store) or propose (hold it and print a patch).
@@ -40,6 +42,7 @@ func (s *Server) defaults() {
 	s.UnknownModels = UnknownRelay
 	s.ResponseModel = ResponseAsked
 	s.ConfigWrites = WritesFile
+	s.KeepAlive = 15 * time.Second
 	s.Limits.defaults()
 	s.Log = Log{Level: LogInfo, Format: LogJSON}
 	s.Telemetry.defaults()

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -66,7 +65,7 @@ func Build(s Sources) (*Fleet, error) {
 			RelayUnknown:      c.Server.UnknownModels == config.UnknownRelay,
 			DropUnsupported:   c.Server.DropUnsupported,
 			RetryMax:          c.Retries.Max, RetryBase: c.Retries.Base, RetryCap: c.Retries.Cap,
-			Timeouts: timeouts(c.Timeouts), KeepAlive: 15 * time.Second,
+			Timeouts: timeouts(c.Timeouts), KeepAlive: c.Server.KeepAlive,
 		},
 	}}
 	for name, p := range c.Providers {

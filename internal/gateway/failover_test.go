@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -277,11 +276,7 @@ func TestClientLeaves(t *testing.T) {
 			mocktest.Wait(t, p.first, func(s mock.Stats) bool { return s.InFlight == 1 })
 			leave()
 			mocktest.Wait(t, p.first, func(s mock.Stats) bool { return s.InFlight == 0 && s.Canceled == 1 })
-			deadline := time.Now().Add(5 * time.Second)
-			for len(p.Rows(t)) == 0 && time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond)
-			}
-			if rows := p.Rows(t); len(rows) != 1 || rows[0].Outcome != ledger.Canceled || !rows[0].Tokens.Estimated {
+			if rows := p.WaitRows(t, 1); len(rows) != 1 || rows[0].Outcome != ledger.Canceled || !rows[0].Tokens.Estimated {
 				t.Errorf("rows: %+v", rows)
 			}
 			if n := p.second.Stats().Requests; n != 0 {

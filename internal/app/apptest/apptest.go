@@ -5,9 +5,11 @@ package apptest
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,8 +23,59 @@ type Server struct {
 	App *app.App
 	Dir string // of config.yaml and state
 
-	stop context.CancelFunc
-	done chan error
+	stop    context.CancelFunc
+	done    chan error
+	settled *settled
+}
+
+// settled counts the requests that are on record.
+type settled struct {
+	mu    sync.Mutex
+	n     int
+	waits []chan struct{} // closed at the next one
+}
+
+// Done implements app.Observer.
+func (s *settled) Done(*ledger.Row, http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n++
+	for _, w := range s.waits {
+		close(w)
+	}
+	s.waits = nil
+}
+
+// Metrics implements app.Observer.
+func (s *settled) Metrics() http.Handler { return nil }
+
+// Close implements app.Observer.
+func (s *settled) Close(context.Context) error { return nil }
+
+// next returns the count, and a channel that is closed when it changes.
+func (s *settled) next() (int, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := make(chan struct{})
+	s.waits = append(s.waits, w)
+	return s.n, w
+}
+
+// WaitRows waits until n requests are on record, and returns them.
+func (s *Server) WaitRows(t testing.TB, n int) []*ledger.Row {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		have, changed := s.settled.next()
+		if have >= n {
+			return s.Rows(t)
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			t.Fatalf("%d requests are on record after 20 s, want %d", have, n)
+		}
+	}
 }
 
 // Start serves a configuration until the test ends. A server section that it
@@ -46,11 +99,14 @@ func Start(t testing.TB, config string) *Server {
 func Serve(t testing.TB, path string) *Server {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{Dir: filepath.Dir(path), stop: stop, done: make(chan error, 1)}
+	s := &Server{Dir: filepath.Dir(path), stop: stop, done: make(chan error, 1), settled: &settled{}}
 	ready := make(chan app.Ready, 1)
 	log := slog.New(slog.NewTextHandler(logWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	go func() {
-		s.done <- app.Serve(ctx, app.Options{ConfigPath: path, Log: log}, app.Hooks{Ready: func(r app.Ready) { ready <- r }})
+		s.done <- app.Serve(ctx, app.Options{ConfigPath: path, Log: log}, app.Hooks{
+			Ready:   func(r app.Ready) { ready <- r },
+			Observe: func(context.Context, *app.App) (app.Observer, error) { return s.settled, nil },
+		})
 	}()
 	select {
 	case r := <-ready:

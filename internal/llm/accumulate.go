@@ -12,9 +12,11 @@ type Accumulator struct {
 	ID      string
 	Model   string
 	Created int64
-	Usage   Usage
-	Ended   bool // the dialect's own end mark was seen
-	Choices []AccChoice
+	// Fingerprint and ServiceTier are what the start told of the provider.
+	Fingerprint, ServiceTier string
+	Usage                    Usage
+	Ended                    bool // the dialect's own end mark was seen
+	Choices                  []AccChoice
 }
 
 // AccChoice is one alternative of an answer under way.
@@ -48,6 +50,7 @@ func (a *Accumulator) Add(e *Event) {
 	switch e.Kind {
 	case EventStart:
 		a.ID, a.Model, a.Created = e.ID, e.Model, e.Created
+		a.Fingerprint, a.ServiceTier = e.Fingerprint, e.ServiceTier
 		if e.Usage.Reported {
 			a.Usage = e.Usage
 		}
@@ -115,9 +118,12 @@ func (a *Accumulator) Text(choice int) string {
 	return b.String()
 }
 
-// Response returns the answer so far.
+// Response returns the answer so far: of a whole stream, the plain answer that
+// the provider would have given, but for logprobs and what a stream tells in
+// opaque events (annotations, citations).
 func (a *Accumulator) Response() *Response {
-	r := &Response{ID: a.ID, Model: a.Model, Created: a.Created, Usage: a.Usage}
+	r := &Response{ID: a.ID, Model: a.Model, Created: a.Created, Usage: a.Usage,
+		SystemFingerprint: a.Fingerprint, ServiceTier: a.ServiceTier}
 	for i := range a.Choices {
 		c := &a.Choices[i]
 		out := Choice{Index: i, Finish: c.Finish, StopSequence: c.StopSequence}

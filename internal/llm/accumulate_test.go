@@ -52,3 +52,29 @@ func TestAccumulator(t *testing.T) {
 		t.Errorf("whole arguments are incomplete: %+v", p)
 	}
 }
+
+// A stream tells what a plain answer would: nothing of it is lost.
+func TestAccumulatorTellsAll(t *testing.T) {
+	var a llm.Accumulator
+	for _, e := range []llm.Event{
+		{Kind: llm.EventStart, ID: "1", Model: "m", Created: 7, Fingerprint: "fp", ServiceTier: "flex", Usage: llm.Usage{Input: 3, Reported: true}},
+		{Kind: llm.EventPartStart, Choice: 1, PartKind: llm.PartRefusal},
+		{Kind: llm.EventDelta, Choice: 1, Text: "No."},
+		{Kind: llm.EventFinish, Choice: 1, Finish: llm.FinishStopSequence, StopSequence: "END"},
+		{Kind: llm.EventPartStart, PartKind: llm.PartRedactedThinking, Raw: json.RawMessage(`"r"`)},
+		{Kind: llm.EventFinish, Finish: llm.FinishStop},
+		{Kind: llm.EventUsage, Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true}},
+		{Kind: llm.EventEnd},
+	} {
+		a.Add(&e)
+	}
+	want := &llm.Response{ID: "1", Model: "m", Created: 7, SystemFingerprint: "fp", ServiceTier: "flex",
+		Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true},
+		Choices: []llm.Choice{
+			{Finish: llm.FinishStop, Parts: []llm.Part{{Kind: llm.PartRedactedThinking, Opaque: json.RawMessage(`"r"`)}}},
+			{Index: 1, Finish: llm.FinishStopSequence, StopSequence: "END", Parts: []llm.Part{{Kind: llm.PartRefusal, Text: "No."}}},
+		}}
+	if diff := cmp.Diff(want, a.Response()); diff != "" || !a.Ended {
+		t.Errorf("ended %v: %s", a.Ended, diff)
+	}
+}

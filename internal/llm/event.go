@@ -9,7 +9,7 @@ type EventKind uint8
 // PartStart, Delta..., PartStop, then Finish per choice, Usage where the
 // provider reports it (also earlier), and End.
 const (
-	EventStart     EventKind = iota + 1 // ID, Model, Created, perhaps Usage: not output
+	EventStart     EventKind = iota + 1 // ID, Model, Created, Fingerprint, ServiceTier, perhaps Usage: not output
 	EventPartStart                      // Choice, Part, PartKind; tool calls: ID, Name
 	EventDelta                          // Text is appended to the part's text or arguments
 	EventSignature                      // Text is appended to a thinking part's signature
@@ -31,6 +31,8 @@ type Event struct {
 	ID, Name     string
 	Model        string
 	Created      int64
+	Fingerprint  string // Start: OpenAI's system_fingerprint
+	ServiceTier  string // Start: as the provider names it
 	Text         string
 	Finish       FinishReason
 	StopSequence string

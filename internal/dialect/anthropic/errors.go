@@ -160,7 +160,7 @@ func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
 // answer, the HTTP status (0 inside a stream).
 func classify(status int, typ, msg string) *fault.Error {
 	f := &fault.Error{Kind: kindOf(status, typ), Message: msg}
-	if f.Kind == fault.ProviderRejected {
+	if f.Kind == fault.ProviderRejected || f.Kind == fault.StreamError { // its words tell more
 		switch lower := strings.ToLower(msg); {
 		case isContextLength(lower):
 			f.Kind = fault.ContextLength
@@ -201,6 +201,10 @@ func kindOf(status int, typ string) fault.Kind {
 			return fault.Overloaded
 		case typeTimeout:
 			return fault.ProviderError
+		case "rate_limit_exceeded", "RateLimitError": // servers that speak OpenAI's words
+			return fault.ProviderLimit
+		case "insufficient_quota":
+			return fault.Billing
 		}
 		return fault.StreamError
 	case 401, 403:

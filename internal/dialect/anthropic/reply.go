@@ -31,20 +31,17 @@ func readReply(op llm.Operation, body []byte) (*jsondoor.Doc, error) {
 
 func checkReply(op llm.Operation, root jsondoor.Value) error {
 	if root.Get("type").Is("error") {
-		e := root.Get("error")
-		f := classify(0, e.Get("type").Text(), dialect.Message(e.Get("message").Text()))
-		f.ProviderCode = e.Get("type").Text()
-		return f
+		return notAnswer(root, "")
 	}
 	if op == llm.CountTokens {
 		if _, ok := root.Get("input_tokens").Int(); !ok {
-			return malformed("input_tokens is missing")
+			return notAnswer(root, "input_tokens is missing")
 		}
 		return nil
 	}
 	content := root.Get("content")
 	if content.Kind() != jsondoor.Array {
-		return malformed("content is missing")
+		return notAnswer(root, "content is missing")
 	}
 	for b := content.First(); b.Exists(); b = b.Next() {
 		if b.Get("type").Kind() != jsondoor.String {
@@ -55,6 +52,39 @@ func checkReply(op llm.Operation, root jsondoor.Value) error {
 		}
 	}
 	return nil
+}
+
+// notAnswer is the fault of a body that is no answer: the error that it
+// reports, in this dialect's shape or in those of servers that imitate it
+// ({"error":"text"}, {"error":{"code":429,...}}, {"message"}, {"detail"}), else
+// Malformed.
+func notAnswer(root jsondoor.Value, why string) *fault.Error {
+	var typ, msg string
+	var status int64
+	e := root.Get("error")
+	switch {
+	case e.Kind() == jsondoor.Object:
+		typ, msg = e.Get("type").Text(), e.Get("message").Text()
+		status, _ = e.Get("code").Int()
+	case e.Size() > 0:
+		msg = e.Text()
+	case root.Get("message").Size() > 0:
+		msg = root.Get("message").Text()
+		status, _ = root.Get("code").Int()
+	case root.Get("detail").Size() > 0:
+		msg = root.Get("detail").Text()
+	case !root.Get("type").Is("error"):
+		return malformed(why)
+	}
+	if status < 400 || status > 599 {
+		status = 0
+	}
+	if msg = dialect.Message(msg); msg == "" {
+		msg = "the provider reported an error inside its answer"
+	}
+	f := classify(int(status), typ, msg)
+	f.ProviderCode = typ
+	return f
 }
 
 // Summarize implements dialect.Codec.

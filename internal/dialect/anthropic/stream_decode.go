@@ -98,7 +98,8 @@ func (s *decoder) messageStart(dst []llm.Event, m jsondoor.Value) []llm.Event {
 	}
 	s.started = true
 	s.tokens.update(m.Get("usage"))
-	return append(dst, llm.Event{Kind: llm.EventStart, ID: m.Get("id").Text(), Model: m.Get("model").Text(), Usage: s.tokens.usage()})
+	return append(dst, llm.Event{Kind: llm.EventStart, ID: m.Get("id").Text(), Model: m.Get("model").Text(),
+		ServiceTier: m.Get("usage").Get("service_tier").Text(), Usage: s.tokens.usage()})
 }
 
 // find returns the open block with the event's index.

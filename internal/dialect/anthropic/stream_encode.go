@@ -31,6 +31,7 @@ func (Codec) NewStreamEncoder(_ llm.Operation, v dialect.View, sofar *llm.Accumu
 type streamEncoder struct {
 	view    dialect.View
 	usage   llm.Usage
+	tier    string
 	parts   []shown // by canonical part number
 	blocks  int     // blocks begun
 	open    int     // the part whose block is open, -1: none
@@ -99,6 +100,7 @@ func (s *streamEncoder) Encode(dst []byte, e *llm.Event) ([]byte, error) {
 		if e.Usage.Reported {
 			s.usage = e.Usage
 		}
+		s.tier = e.ServiceTier
 		return s.start(dst, e.ID, e.Model), nil
 	case llm.EventPartStart:
 		return s.partStart(s.start(dst, "", ""), e)
@@ -162,7 +164,7 @@ func (s *streamEncoder) start(dst []byte, id, model string) []byte {
 	w.Key("message").Object().Key("id").String(answerID(id, s.view)).Key("type").String("message")
 	w.Key("role").String("assistant").Key("model").String(answerModel(model, s.view))
 	w.Key("content").Array().EndArray().Key("stop_reason").Null().Key("stop_sequence").Null().Key("usage")
-	writeUsage(w, s.usage, "", false)
+	writeUsage(w, s.usage, s.tier, false)
 	w.EndObject()
 	return end(w)
 }

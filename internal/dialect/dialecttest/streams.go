@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -63,6 +64,7 @@ func streams(t *testing.T, c dialect.Codec, f Fixtures) {
 			cuts(t, c, s)
 			resume(t, c, f, s, events)
 			relay(t, c, s, events)
+			assemble(t, c, f, s, events)
 		})
 	}
 	for _, junk := range []string{"data: <html>\n\n", "data: {\n\n", "data: []\n\n", "data: \"x\"\n\n"} {
@@ -223,4 +225,61 @@ func relay(t *testing.T, c dialect.Codec, s Sample, events []llm.Event) {
 			t.Errorf("relayed with another model (-want +got):\n%s", diff)
 		}
 	}
+}
+
+// assemble: gathered and encoded as a plain answer, a stream says the same.
+func assemble(t *testing.T, c dialect.Codec, f Fixtures, s Sample, events []llm.Event) {
+	t.Helper()
+	want := accumulate(events).Response()
+	body, err := c.EncodeReply(want, s.Op, dialect.View{Created: 1, ID: "1"})
+	if err != nil {
+		t.Fatalf("as a plain answer: %v", err)
+	}
+	sum, err := c.Summarize(s.Op, body)
+	if err != nil || !sum.Complete {
+		t.Errorf("as a plain answer: complete %v, %v: %s", sum.Complete, err, clip(string(body)))
+	}
+	got, err := c.DecodeReply(s.Op, body)
+	if err != nil {
+		t.Fatalf("as a plain answer: %v: %s", err, clip(string(body)))
+	}
+	if want.ID == "" || want.Created == 0 {
+		got.ID, got.Created = want.ID, want.Created
+	}
+	if diff := same(plain(f.shown(want)), plain(got)); diff != "" {
+		t.Errorf("as a plain answer (-want +got):\n%s\nbody: %s", diff, clip(string(body)))
+	}
+}
+
+// plain is an answer with each choice's text, refusal and thinking joined: how
+// many pieces they came in is not for a plain answer to say.
+func plain(r *llm.Response) *llm.Response {
+	out := *r
+	out.Choices = nil
+	for _, ch := range r.Choices {
+		joined := llm.Choice{Index: ch.Index, Finish: ch.Finish, StopSequence: ch.StopSequence}
+		at := map[llm.PartKind]int{}
+		for _, p := range ch.Parts {
+			switch {
+			case p.Kind == llm.PartText && p.Text == "":
+				continue
+			case p.Kind == llm.PartRedactedThinking:
+				p.Dialect = ""
+			case p.Kind == llm.PartOpaque: // what streamed beside it is inside of it now
+				p = llm.Part{Kind: p.Kind, Name: p.Name}
+			case p.Incomplete: // a dialect may have no form for arguments that are cut
+				p.Arguments = ""
+			}
+			i, ok := at[p.Kind]
+			if ok && (p.Kind == llm.PartText || p.Kind == llm.PartRefusal || p.Kind == llm.PartThinking && p.Signature == "") {
+				joined.Parts[i].Text += p.Text
+				continue
+			}
+			at[p.Kind] = len(joined.Parts)
+			joined.Parts = append(joined.Parts, p)
+		}
+		slices.SortStableFunc(joined.Parts, func(a, b llm.Part) int { return int(a.Kind) - int(b.Kind) })
+		out.Choices = append(out.Choices, joined)
+	}
+	return &out
 }

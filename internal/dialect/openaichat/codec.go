@@ -20,9 +20,17 @@
 //   - Images in tool results follow in a user message: a tool message holds
 //     text only.
 //   - Anthropic's thinking budget becomes a reasoning_effort: up to 2048 low,
-//     up to 8192 medium, above high.
-//   - Server-side tools and unknown members of another dialect are refused, or
-//     dropped and reported where the target allows it.
+//     up to 8192 medium, above high. Its effort max becomes the highest that
+//     the model takes (xhigh from gpt-5.1-codex-max on, else high), and xhigh
+//     becomes high where it is not taken; both are reported.
+//   - Members that never change what an answer says are left out and reported:
+//     metadata, cache_control, diagnostics, speed, betas, inference_geo
+//     "global", and a context_management that only clears old tool results or
+//     thinking. So are a function's defer_loading, allowed_callers,
+//     input_examples and whatever else says how a tool is offered.
+//   - Server-side tools, container, mcp_servers, inference_geo, a
+//     context_management that compacts, and all other members of another
+//     dialect are refused, or dropped and reported where the target allows it.
 //   - Finish reasons without a counterpart: refusal becomes content_filter,
 //     pause becomes stop, context becomes length.
 //

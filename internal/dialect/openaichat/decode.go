@@ -3,6 +3,7 @@ package openaichat
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"freehold/internal/dialect"
@@ -240,22 +241,41 @@ func decodeParts(v jsondoor.Value, prefix string) []llm.Part {
 	return parts
 }
 
+// decodeThinking reads thinking: thinking_blocks where there are any, else the
+// plain text. A stream shows text and signature apart, so a client that sends
+// back what it gathered may have the text in reasoning_content and a signed
+// block without text: they are one again. With several such blocks nobody can
+// tell whose the text is; it then goes without the signatures, which are of no
+// use to a text that is not theirs.
 func decodeThinking(v jsondoor.Value) []llm.Part {
 	var parts []llm.Part
+	text := thinkingText(v)
+	bare := 0 // signed blocks without text
+	said := false
 	for b := v.Get("thinking_blocks").First(); b.Exists(); b = b.Next() {
 		if b.Get("type").Is("redacted_thinking") {
 			parts = append(parts, llm.Part{Kind: llm.PartRedactedThinking, Opaque: clone(b.Get("data")), Dialect: "anthropic"})
 			continue
 		}
-		parts = append(parts, llm.Part{Kind: llm.PartThinking, Text: b.Get("thinking").Text(), Signature: b.Get("signature").Text()})
+		p := llm.Part{Kind: llm.PartThinking, Text: b.Get("thinking").Text(), Signature: b.Get("signature").Text()}
+		said = said || p.Text != ""
+		if p.Text == "" && p.Signature != "" {
+			bare++
+		}
+		parts = append(parts, p)
 	}
-	if len(parts) > 0 {
+	if said || text.Size() == 0 {
 		return parts
 	}
-	if s := thinkingText(v); s.Size() > 0 {
-		parts = append(parts, llm.Part{Kind: llm.PartThinking, Text: s.Text()})
+	whole := llm.Part{Kind: llm.PartThinking, Text: text.Text()}
+	for i := range parts {
+		if p := &parts[i]; bare == 1 && p.Kind == llm.PartThinking && p.Signature != "" {
+			p.Text = whole.Text
+			return parts
+		}
 	}
-	return parts
+	redacted := slices.DeleteFunc(parts, func(p llm.Part) bool { return p.Kind == llm.PartThinking })
+	return append([]llm.Part{whole}, redacted...)
 }
 
 // thinkingText returns the thinking of a message or delta in either spelling.
@@ -338,10 +358,13 @@ func media(url string) *llm.Media {
 	return &llm.Media{URL: url}
 }
 
+// decodeTool reads a tool. A function keeps its own bytes beside the Schema when
+// it has members the canonical model does not know; a tool of another type has
+// nothing but its bytes.
 func decodeTool(v jsondoor.Value) llm.ToolDef {
 	fn := v.Get("function")
 	t := llm.ToolDef{Name: fn.Get("name").Text(), Description: fn.Get("description").Text(), Strict: boolOf(fn.Get("strict"))}
-	if typ := v.Get("type"); typ.Present() && !typ.Is("function") || fn.Kind() != jsondoor.Object || !only(v, "function") {
+	if typ := v.Get("type"); typ.Present() && !typ.Is("function") || fn.Kind() != jsondoor.Object {
 		t.Opaque, t.Dialect = v.Raw(), Name
 		return t
 	}
@@ -351,7 +374,29 @@ func decodeTool(v jsondoor.Value) llm.ToolDef {
 	if c := v.Get("cache_control"); c.Present() {
 		t.CacheControl = clone(c)
 	}
+	if unknown(v, toolMembers) != "" || unknown(fn, functionMembers) != "" {
+		t.Opaque, t.Dialect = v.Raw(), Name
+		if t.Schema == nil { // which would make it a tool of this dialect's servers
+			t.Schema = json.RawMessage(`{"type":"object","properties":{}}`)
+		}
+	}
 	return t
+}
+
+var (
+	toolMembers     = []string{"type", "function", "cache_control"}
+	functionMembers = []string{"name", "description", "parameters", "strict"}
+)
+
+// unknown returns the name of a member, null ones excepted, that is not among
+// the known; empty if there is none.
+func unknown(v jsondoor.Value, known []string) string {
+	for m := v.First(); m.Exists(); m = m.Next() {
+		if m.Present() && !slices.Contains(known, m.Name()) {
+			return m.Name()
+		}
+	}
+	return ""
 }
 
 func decodeToolChoice(c *llm.ToolChoice, v jsondoor.Value) bool {

@@ -38,13 +38,10 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 	e.common()
 	for _, x := range r.Extra {
 		switch {
-		case !e.foreign && e.members.has(x.Name): // set from the canonical model
-		case !e.foreign:
+		case e.foreign:
+			e.foreignMember(x)
+		case !e.members.has(x.Name): // else set from the canonical model
 			e.set(x.Name, x.Raw)
-		case x.Name == "metadata": // a note, it never changes an answer
-			e.drop(x.Name)
-		default:
-			e.unsupported(x.Name)
 		}
 	}
 	if e.fail == nil {
@@ -224,69 +221,10 @@ func (e *encoder) reasoning() {
 			effort = "high"
 		}
 	}
-	e.text("reasoning_effort", effort)
-}
-
-func (e *encoder) tools() {
-	r := e.r
-	if len(r.Tools) > 0 {
-		var w jsondoor.Writer
-		w.Array()
-		for i := range r.Tools {
-			e.tool(&w, &r.Tools[i])
-		}
-		e.set("tools", w.EndArray().Buf)
-	}
-	switch r.ToolChoice.Mode {
-	case llm.ToolAuto, llm.ToolNone, llm.ToolRequired:
-		e.text("tool_choice", string(r.ToolChoice.Mode))
-	case llm.ToolNamed:
-		var w jsondoor.Writer
-		w.Object().Key("type").String("function").Key("function").Object().Key("name").String(r.ToolChoice.Name).EndObject().EndObject()
-		e.set("tool_choice", w.Buf)
-	}
-	e.boolean("parallel_tool_calls", r.ToolChoice.Parallel)
-}
-
-func (e *encoder) tool(w *jsondoor.Writer, t *llm.ToolDef) {
-	if len(t.Opaque) > 0 {
-		if t.Dialect == Name {
-			w.Raw(t.Opaque)
-			return
-		}
-		name := t.Name
-		if name == "" {
-			name = "tools"
-		}
-		e.unsupported(name)
-		return
-	}
-	w.Object().Key("type").String("function").Key("function").Object().Key("name").String(t.Name)
-	if t.Description != "" {
-		w.Key("description").String(t.Description)
-	}
-	if len(t.Schema) > 0 {
-		w.Key("parameters").Raw(t.Schema)
-	}
-	if t.Strict != nil {
-		w.Key("strict").Bool(*t.Strict)
-	}
-	w.EndObject()
-	e.cacheControl(w, t.CacheControl)
-	w.EndObject()
-}
-
-// cacheControl keeps a cache mark for a client of this dialect, whose provider
-// knows it; another dialect's is left out and reported.
-func (e *encoder) cacheControl(w *jsondoor.Writer, raw json.RawMessage) {
-	if len(raw) == 0 {
-		return
-	}
 	if e.foreign {
-		e.drop("cache_control")
-		return
+		effort = e.effort(effort)
 	}
-	w.Key("cache_control").Raw(raw)
+	e.text("reasoning_effort", effort)
 }
 
 func (e *encoder) completion() {

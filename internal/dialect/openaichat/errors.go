@@ -18,6 +18,7 @@ const maxErrorBody = 64 << 10
 // complaint is what a provider's error body says.
 type complaint struct {
 	message, typ, code, param string
+	wrapped                   bool // an error member held it
 }
 
 // DecodeError implements dialect.Codec.
@@ -66,9 +67,9 @@ func parseComplaint(body []byte) (c complaint, ok bool) {
 	e := r
 	switch v := r.Get("error"); v.Kind() {
 	case jsondoor.Object:
-		e = v
+		e, c.wrapped = v, true
 	case jsondoor.String:
-		c.message = v.Text()
+		c.message, c.wrapped = v.Text(), true
 		c.typ = r.Get("error_type").Text()
 	}
 	return c.from(e, r), true
@@ -172,22 +173,45 @@ func classify(status int, c complaint) *fault.Error {
 func messageOf(c complaint) string { return dialect.Message(c.message) }
 
 // classifyReported says what an error inside an answer of status 200 means: its
-// code may be a status, or words.
+// code may be a status, else its words tell.
 func classifyReported(c complaint) *fault.Error {
 	status, err := strconv.Atoi(c.code)
 	if err != nil || status < 400 || status > 599 {
-		status = 400 // for the kinds that words tell
-		if f := classify(status, c); f.Kind != fault.ProviderRejected {
-			return f
-		}
-		return &fault.Error{Kind: fault.StreamError}
+		status = statusOf(c)
 	}
 	f := classify(status, c)
-	if f.Kind == fault.ProviderError {
+	if f.Kind == fault.ProviderError || status == unsaid && f.Kind == fault.ProviderRejected {
 		f.Kind = fault.StreamError
 	}
-	f.ProviderStatus = status
+	if f.Status = 0; status != unsaid {
+		f.ProviderStatus = status
+	}
 	return f
+}
+
+// unsaid stands for the status of an error that names none: of its kinds only
+// those count that words tell.
+const unsaid = 422
+
+// statusOf is the status that an error's code or type usually comes with.
+func statusOf(c complaint) int {
+	for _, word := range []string{c.code, c.typ} {
+		switch word {
+		case "rate_limit_exceeded", "rate_limit_error", "rate_limit_reached", "RateLimitError", "RESOURCE_EXHAUSTED":
+			return 429
+		case "authentication_error", "permission_error", "AuthenticationError", "PermissionDeniedError", "UNAUTHENTICATED", "PERMISSION_DENIED":
+			return 401
+		case "billing_error":
+			return 402
+		case "not_found_error", "NotFoundError", "NOT_FOUND":
+			return 404
+		case "overloaded_error", "unavailable_error", "ServiceUnavailableError", "UNAVAILABLE":
+			return 503
+		case "invalid_request_error", "BadRequestError", "INVALID_ARGUMENT":
+			return 400
+		}
+	}
+	return unsaid
 }
 
 // contextTexts are how servers say that a prompt is too long, in lower case.

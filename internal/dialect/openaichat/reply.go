@@ -23,26 +23,40 @@ func open(op llm.Operation, body []byte) (*jsondoor.Doc, jsondoor.Value, *fault.
 		return nil, jsondoor.Value{}, malformed(err)
 	}
 	r := d.Root()
-	if e := r.Get("error"); e.Present() {
-		f := reported(e)
-		d.Release()
-		return nil, jsondoor.Value{}, f
-	}
-	if v := r.Get(list); v.Kind() == jsondoor.Array {
+	v := r.Get(list)
+	if v.Kind() == jsondoor.Array && !complains(r.Get("error")) {
 		return d, v, nil
 	}
 	d.Release()
+	if f := reported(body); f != nil {
+		return nil, jsondoor.Value{}, f
+	}
 	return nil, jsondoor.Value{}, fault.New(fault.Malformed, "the provider's answer has no %s", list)
+}
+
+// complains reports whether an error member says anything: some servers always
+// send one, null, false or empty where all is well.
+func complains(e jsondoor.Value) bool {
+	switch e.Kind() {
+	case jsondoor.String:
+		return e.Size() > 0
+	case jsondoor.Object:
+		return e.First().Exists()
+	}
+	return e.Kind() == jsondoor.Number || e.Kind() == jsondoor.True
 }
 
 func malformed(err error) *fault.Error {
 	return &fault.Error{Kind: fault.Malformed, Message: "the provider's answer is not what the OpenAI dialect says: " + err.Error(), Cause: err}
 }
 
-// reported is the fault of an error object within an answer of status 200.
-func reported(e jsondoor.Value) *fault.Error {
-	body := append(append([]byte(`{"error":`), e.Raw()...), '}')
-	c, _ := parseComplaint(body)
+// reported is the fault of an error that came with status 200, in any of the
+// shapes that servers give their errors; nil if the body is not one.
+func reported(body []byte) *fault.Error {
+	c, ok := parseComplaint(body)
+	if !ok || c.message == "" && !c.wrapped {
+		return nil
+	}
 	f := classifyReported(c)
 	f.ProviderCode = c.code
 	if f.ProviderCode == "" {

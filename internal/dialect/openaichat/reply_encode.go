@@ -42,16 +42,24 @@ func (Codec) EncodeReply(r *llm.Response, op llm.Operation, v dialect.View) ([]b
 		w.Key("usage")
 		writeUsage(w, r.Usage, op)
 	}
-	if r.ServiceTier != "" {
-		w.Key("service_tier").String(r.ServiceTier)
-	}
-	if r.SystemFingerprint != "" {
-		w.Key("system_fingerprint").String(r.SystemFingerprint)
-	}
+	writeOrigin(w, r.SystemFingerprint, r.ServiceTier)
 	for _, x := range r.Extra {
 		w.Key(x.Name).Raw(x.Raw)
 	}
 	return w.EndObject().Buf, nil
+}
+
+// writeOrigin writes what is known of how an answer was served.
+func writeOrigin(w *jsondoor.Writer, fingerprint, tier string) {
+	if tier == "standard" {
+		tier = "default" // OpenAI's word for it
+	}
+	if tier != "" {
+		w.Key("service_tier").String(tier)
+	}
+	if fingerprint != "" {
+		w.Key("system_fingerprint").String(fingerprint)
+	}
 }
 
 func writeVectors(w *jsondoor.Writer, r *llm.Response, model string) {

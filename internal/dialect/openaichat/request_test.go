@@ -215,7 +215,7 @@ func TestForeignRefused(t *testing.T) {
 		r     llm.Request
 	}{
 		{"web_search", llm.Request{Messages: hi, Tools: []llm.ToolDef{{Name: "web_search", Opaque: json.RawMessage(`{}`), Dialect: "anthropic"}}}},
-		{"context_management", llm.Request{Messages: hi, Extra: []llm.Field{{Name: "context_management", Raw: json.RawMessage(`{}`)}}}},
+		{"container", llm.Request{Messages: hi, Extra: []llm.Field{{Name: "container", Raw: json.RawMessage(`"c"`)}}}},
 		{"content", llm.Request{Messages: []llm.Message{assistant(llm.Part{Kind: llm.PartOpaque, Opaque: json.RawMessage(`{}`), Dialect: "anthropic"})}}},
 		{"document url", llm.Request{Messages: []llm.Message{{Role: llm.User, Parts: []llm.Part{{Kind: llm.PartDocument, Media: &llm.Media{URL: "https://x"}}}}}}},
 	} {

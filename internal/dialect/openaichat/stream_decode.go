@@ -95,12 +95,13 @@ func (s *streamDecoder) Decode(dst []llm.Event, ev *sse.Event) ([]llm.Event, err
 	if r.Kind() != jsondoor.Object {
 		return dst, fault.New(fault.Malformed, "a chunk of the provider's stream is %s", r.Kind())
 	}
-	if e := r.Get("error"); e.Present() || string(ev.Name) == "error" {
-		if !e.Present() {
-			e = r
-		}
+	if complains(r.Get("error")) || string(ev.Name) == "error" || r.Get("object").Is("error") {
 		s.failed = true
-		return append(dst, llm.Event{Kind: llm.EventError, Err: reported(e)}), nil
+		f := reported(data)
+		if f == nil {
+			f = fault.New(fault.StreamError, "the provider reported an error inside the stream")
+		}
+		return append(dst, llm.Event{Kind: llm.EventError, Err: f}), nil
 	}
 	return s.chunk(dst, r)
 }
@@ -111,6 +112,7 @@ func (s *streamDecoder) chunk(dst []llm.Event, r jsondoor.Value) ([]llm.Event, e
 		s.started = true
 		e := llm.Event{Kind: llm.EventStart, ID: r.Get("id").Text(), Model: r.Get("model").Text()}
 		e.Created, _ = r.Get("created").Int()
+		e.Fingerprint, e.ServiceTier = r.Get("system_fingerprint").Text(), r.Get("service_tier").Text()
 		s.id = e.ID
 		dst = append(dst, e)
 	}

@@ -15,6 +15,8 @@ type streamEncoder struct {
 	id      string
 	model   string
 	created int64
+	print   string // system_fingerprint
+	tier    string
 	usage   llm.Usage
 	choices []shown
 	closed  bool
@@ -40,6 +42,7 @@ func (Codec) NewStreamEncoder(op llm.Operation, v dialect.View, sofar *llm.Accum
 		return s
 	}
 	s.id, s.model, s.created, s.usage = sofar.ID, sofar.Model, sofar.Created, sofar.Usage
+	s.print, s.tier = sofar.Fingerprint, sofar.ServiceTier
 	for i := range sofar.Choices {
 		c := &sofar.Choices[i]
 		st := s.at(i)
@@ -105,6 +108,7 @@ func (s *streamEncoder) start(e *llm.Event) {
 		return // begun already: a continuation keeps the first identity
 	}
 	s.id, s.model, s.created = e.ID, e.Model, e.Created
+	s.print, s.tier = e.Fingerprint, e.ServiceTier
 	if e.Usage.Reported {
 		s.usage = e.Usage
 	}
@@ -128,6 +132,7 @@ func (s *streamEncoder) begin() []byte {
 	var w jsondoor.Writer
 	w.Object().Key("id").String(answerID(s.id, s.view.ID, s.op)).Key("object").String(kind).
 		Key("created").Int(created).Key("model").String(model)
+	writeOrigin(&w, s.print, s.tier)
 	s.head = w.Buf
 	return s.head
 }

@@ -83,7 +83,13 @@ func (p *program) probeProvider(ctx context.Context, f *fleet.Provider, preset c
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	permit, _ := policy.Perimeter{}.Permit(f.Place) // nothing of a request goes along
+	// Nothing of a request goes along, so no data class governs it.
+	everywhere, err := policy.Classes{}.Perimeter()
+	if err != nil {
+		out.Detail = err.Error()
+		return out
+	}
+	permit, _ := everywhere.Permit(f.Place)
 	key, _, _ := f.Keys.Pick(p.clock())
 	start := p.clock()
 	reply, err := f.Client.Send(ctx, permit, &upstream.Call{Method: http.MethodGet, Path: path, Key: key})

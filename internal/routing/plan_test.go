@@ -1,0 +1,101 @@
+package routing_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"freehold/internal/fleet"
+	"freehold/internal/llm"
+	"freehold/internal/routing"
+)
+
+// two models: "m" at two providers, "f" at a third.
+func route() *fleet.Route {
+	path := map[llm.Operation]string{llm.Chat: "/chat/completions"}
+	m, f := &fleet.Model{Name: "m", Mode: "chat"}, &fleet.Model{Name: "f", Mode: "chat"}
+	add := func(m *fleet.Model, provider string, context int64, lacks llm.Features) {
+		m.Deployments = append(m.Deployments, &fleet.Deployment{
+			Name: m.Name + "@" + provider, Model: m, Provider: &fleet.Provider{Name: provider}, Path: path, Context: context, Lacks: lacks, Weight: 1,
+		})
+	}
+	add(m, "a", 1000, 0)
+	add(m, "b", 0, llm.FeatureTools)
+	add(f, "c", 100_000, 0)
+	return &fleet.Route{Models: []*fleet.Model{m, f}}
+}
+
+func TestMake(t *testing.T) {
+	none := func(*fleet.Deployment) string { return "" }
+	only := func(name, why string) func(*fleet.Deployment) string {
+		return func(d *fleet.Deployment) string {
+			if d.Name == name {
+				return why
+			}
+			return ""
+		}
+	}
+	all := func(why string) func(*fleet.Deployment) string {
+		return func(*fleet.Deployment) string { return why }
+	}
+	for name, c := range map[string]struct {
+		op           llm.Operation
+		features     llm.Features
+		prompt       int64
+		permit, down func(*fleet.Deployment) string
+		want         string
+	}{
+		"all":             {want: "m@a > m@b > f@c"},
+		"a feature lacks": {features: llm.FeatureTools, want: "m@a > f@c | not m@b: lacks tools"},
+		"a long prompt":   {prompt: 5000, want: "m@b > f@c | not m@a: context of 1000 tokens is below the prompt's 5000 or so"},
+		"perimeter":       {permit: only("f@c", "data class x: no"), want: "m@a > m@b | not f@c: data class x: no"},
+		"one is down":     {down: only("m@a", "open: cut"), want: "m@b > f@c | not m@a: open: cut"},
+		"all are down":    {down: all("open: cut"), want: "m@a > m@b > f@c"},
+		"nobody may":      {permit: all("no"), want: " | not m@a: no | not m@b: no | not f@c: no"},
+		"no such endpoint": {op: llm.Embedding, want: " | not m@a: provider a has no embedding endpoint | not m@b: provider b has no embedding endpoint" +
+			" | not f@c: provider c has no embedding endpoint"},
+	} {
+		in := &routing.Input{Route: route(), Op: llm.Chat, Facts: &llm.Facts{Features: c.features}, PromptTokens: c.prompt, Permit: none, Down: none, Pick: fleet.Pick}
+		if c.op != "" {
+			in.Op = c.op
+		}
+		if c.permit != nil {
+			in.Permit = c.permit
+		}
+		if c.down != nil {
+			in.Down = c.down
+		}
+		p := routing.Make(in)
+		if diff := cmp.Diff(c.want, p.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		for _, e := range p.Excluded {
+			if e.Policy != (c.permit != nil && c.down == nil && e.Reason == in.Permit(&fleet.Deployment{Name: e.Deployment})) {
+				t.Errorf("%s: %s excluded by policy: %v", name, e.Deployment, e.Policy)
+			}
+		}
+		for _, cand := range p.Candidates {
+			if cand.LastResort != (name == "all are down") {
+				t.Errorf("%s: %s as last resort: %v", name, cand.Name, cand.LastResort)
+			}
+		}
+	}
+}
+
+// Weights order by chance without ever losing or doubling a deployment.
+func TestWeights(t *testing.T) {
+	m := route().Models[0]
+	m.Weighted = true
+	m.Deployments[0].Weight, m.Deployments[1].Weight = 3, 1
+	first := map[string]int{}
+	for n := range 4 {
+		order := m.Order(func(limit int) int { return n % limit })
+		if len(order) != 2 || order[0] == order[1] {
+			t.Fatalf("order %v", order)
+		}
+		first[order[0].Name]++
+	}
+	if first["m@a"] != 3 || first["m@b"] != 1 {
+		t.Errorf("first %v, want 3 to 1", first)
+	}
+}

@@ -1,0 +1,206 @@
+package telemetry_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	metrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	traces "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/protobuf/proto"
+
+	"freehold/internal/engine"
+	"freehold/internal/health"
+	"freehold/internal/ledger"
+	"freehold/internal/telemetry"
+)
+
+func state() telemetry.State {
+	return telemetry.State{
+		Health: func() []health.Status {
+			return []health.Status{{Name: "m@a", State: health.Open, InFlight: 2, FirstToken: health.Percentiles{P50: time.Second, Samples: 3}}}
+		},
+		Ledger:   func() ledger.Stats { return ledger.Stats{Backlog: 7, Stored: 3} },
+		Engines:  func() []engine.Status { return []engine.Status{{Name: "local", State: engine.Ready}} },
+		Config:   func() (string, int64, bool) { return "abc", 2, true },
+		Refusals: func() map[string]int64 { return map[string]int64{"invalid_key": 4} },
+		Version:  "test",
+	}
+}
+
+func row(i int) *ledger.Row {
+	return &ledger.Row{
+		ID: "id", Time: time.Unix(1_800_000_000, 0), Workload: fmt.Sprintf("w%d", i), Asked: "w", Model: "m", Provider: "a", Operation: "chat",
+		Status: 200, Outcome: ledger.OK, Tokens: ledger.Tokens{In: 10, Out: 5, Cached: 4},
+		Cost: decimal.NewNullDecimal(decimal.RequireFromString("0.25")), FirstToken: 50 * time.Millisecond, Total: time.Second,
+		Seams: []ledger.Seam{{}},
+		Attempts: []ledger.Attempt{
+			{N: 1, Deployment: "m@b", Provider: "b", Outcome: ledger.Failed, Fault: "cut", Start: time.Unix(1_800_000_000, 0), Total: time.Millisecond},
+			{N: 2, Deployment: "m@a", Provider: "a", Outcome: ledger.OK, Start: time.Unix(1_800_000_000, 0), Total: time.Second},
+		},
+	}
+}
+
+func scrape(t *testing.T, tel *telemetry.Telemetry) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	tel.Metrics().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
+func TestMetrics(t *testing.T) {
+	tel, err := telemetry.New(context.Background(), telemetry.Options{State: state(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel.Done(row(0), nil)
+	tel.Done(row(0), nil)
+	unpriced := row(0)
+	unpriced.Cost = decimal.NullDecimal{}
+	unpriced.Outcome = ledger.Failed
+	tel.Done(unpriced, nil)
+	got := scrape(t, tel)
+	for _, want := range []string{
+		`freehold_requests_total{model="m",operation="chat",outcome="ok",provider="a",workload="w0"} 2`,
+		`freehold_requests_total{model="m",operation="chat",outcome="failed",provider="a",workload="w0"} 1`,
+		`freehold_tokens_total{kind="cached",model="m",operation="chat",provider="a",workload="w0"} 12`,
+		`freehold_tokens_total{kind="output",model="m",operation="chat",provider="a",workload="w0"} 15`,
+		`freehold_cost_usd_total{model="m",operation="chat",provider="a",workload="w0"} 0.5`,
+		`freehold_unpriced_requests_total{model="m",operation="chat",provider="a",workload="w0"} 1`,
+		`freehold_seams_total{model="m",operation="chat",provider="a",workload="w0"} 3`,
+		`freehold_attempts_total{deployment="m@b",fault="cut",outcome="failed",provider="b"} 3`,
+		`freehold_first_token_seconds_bucket{model="m",operation="chat",provider="a",workload="w0",le="0.05"} 3`,
+		`freehold_request_duration_seconds_count{model="m",operation="chat",provider="a",workload="w0"} 3`,
+		`freehold_deployment_state{deployment="m@a",state="open"} 1`,
+		`freehold_deployment_in_flight{deployment="m@a"} 2`,
+		`freehold_deployment_first_token_seconds{deployment="m@a",quantile="0.5"} 1`,
+		`freehold_ledger_backlog_bytes 7`, `freehold_engine_state{engine="local",state="ready"} 1`,
+		`freehold_config_refused 1`, `freehold_config_info{version="abc"} 1`, `freehold_auth_refusals_total{reason="invalid_key"} 4`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("missing %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
+}
+
+// Names that clients invent do not make series without end.
+func TestSeriesAreBounded(t *testing.T) {
+	tel, err := telemetry.New(context.Background(), telemetry.Options{State: state(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 5000
+	for i := range n {
+		r := row(i)
+		r.Attempts[0].Deployment = fmt.Sprintf("d%d", i)
+		tel.Done(r, nil)
+	}
+	got := scrape(t, tel)
+	if c := strings.Count(got, "freehold_requests_total{"); c > 4100 {
+		t.Errorf("%d series of requests", c)
+	}
+	if c := strings.Count(got, "freehold_attempts_total{"); c > 4100 {
+		t.Errorf("%d series of attempts", c)
+	}
+	if !strings.Contains(got, fmt.Sprintf(`freehold_requests_total{model="other",operation="chat",outcome="ok",provider="other",workload="other"} %d`, n-4096)) {
+		t.Error("what has no series of its own is not counted under other")
+	}
+}
+
+// collector is an OTLP/HTTP receiver.
+type collector struct {
+	mu      sync.Mutex
+	spans   traces.ExportTraceServiceRequest
+	metrics metrics.ExportMetricsServiceRequest
+	header  http.Header
+}
+
+func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.header = r.Header
+	var to proto.Message = &c.metrics
+	if r.URL.Path == "/v1/traces" {
+		to = &c.spans
+	}
+	if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(body, to); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+}
+
+func TestOTel(t *testing.T) {
+	c := &collector{}
+	srv := httptest.NewServer(c)
+	defer srv.Close()
+	ctx := context.Background()
+	tel, err := telemetry.New(ctx, telemetry.Options{State: state(), Log: slog.New(slog.DiscardHandler), OTel: &telemetry.OTelOptions{
+		Endpoint: srv.URL, Headers: map[string]string{"authorization": "x"}, Traces: true, Metrics: true, Sample: 1, Service: "fh", Version: "test",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel.Done(row(0), http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}})
+	if err := tel.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.header.Get("Authorization") != "x" {
+		t.Error("the configured headers were not sent")
+	}
+	var names, ops []string
+	for _, r := range c.spans.ResourceSpans {
+		for _, s := range r.ScopeSpans {
+			for _, span := range s.Spans {
+				names = append(names, span.Name)
+				ops = append(ops, value(span.Attributes, "gen_ai.operation.name")+" "+value(span.Attributes, "gen_ai.provider.name"))
+				if fmt.Sprintf("%x", span.TraceId) != "0af7651916cd43dd8448eb211c80319c" {
+					t.Errorf("span %s is not in the caller's trace", span.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	if len(names) != 3 || !slices.Contains(names, "chat w") || !slices.Contains(ops, "chat b") {
+		t.Errorf("spans %q, %q", names, ops)
+	}
+	var sums []string
+	for _, r := range c.metrics.ResourceMetrics {
+		for _, s := range r.ScopeMetrics {
+			for _, m := range s.Metrics {
+				sums = append(sums, m.Name)
+			}
+		}
+	}
+	slices.Sort(sums)
+	if want := []string{"gen_ai.client.operation.duration", "gen_ai.client.token.usage", "gen_ai.server.time_to_first_token"}; !slices.Equal(sums, want) {
+		t.Errorf("metrics %q, want %q", sums, want)
+	}
+}
+
+func value(attrs []*common.KeyValue, key string) string {
+	for _, a := range attrs {
+		if a.Key == key {
+			return a.Value.GetStringValue()
+		}
+	}
+	return ""
+}

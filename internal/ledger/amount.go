@@ -48,7 +48,7 @@ func parseMoney(s string) (units int64, exp int32, rest *big.Int, err error) {
 
 // decimal reads money.
 func (d *decoder) decimal() decimal.NullDecimal {
-	units, exp, rest, err := parseMoney(d.text)
+	units, exp, rest, err := parseMoney(d.text())
 	switch {
 	case err != nil:
 		d.fail(err)
@@ -73,7 +73,7 @@ const picoExp = -12
 
 // amount reads money.
 func (d *decoder) amount() amount {
-	units, exp, rest, err := parseMoney(d.text)
+	units, exp, rest, err := parseMoney(d.text())
 	switch {
 	case err != nil:
 		d.fail(err)

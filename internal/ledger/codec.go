@@ -150,69 +150,69 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 	for d.next() {
 		switch d.field {
 		case fID | fBytes:
-			r.ID = d.text
+			r.ID = d.text()
 		case fClientID | fBytes:
-			r.ClientID = d.text
+			r.ClientID = d.text()
 		case fTime:
 			r.Time = d.time()
 		case fKeyID | fBytes:
-			r.KeyID = d.text
+			r.KeyID = d.text()
 		case fKeyName | fBytes:
-			r.KeyName = d.text
+			r.KeyName = d.text()
 		case fWorkload | fBytes:
-			r.Workload = d.text
+			r.Workload = d.text()
 		case fAsked | fBytes:
-			r.Asked = d.text
+			r.Asked = d.text()
 		case fModel | fBytes:
-			r.Model = d.text
+			r.Model = d.text()
 		case fDeployment | fBytes:
-			r.Deployment = d.text
+			r.Deployment = d.text()
 		case fProvider | fBytes:
-			r.Provider = d.text
+			r.Provider = d.text()
 		case fProviderModel | fBytes:
-			r.ProviderModel = d.text
+			r.ProviderModel = d.text()
 		case fDialect | fBytes:
-			r.Dialect = d.text
+			r.Dialect = d.text()
 		case fOperation | fBytes:
-			r.Operation = d.text
+			r.Operation = d.text()
 		case fStream:
 			r.Stream = d.int != 0
 		case fStatus:
 			r.Status = int(d.int)
 		case fOutcome | fBytes:
-			r.Outcome = Outcome(d.text)
+			r.Outcome = Outcome(d.text())
 		case fErrorCode | fBytes:
-			r.ErrorCode = d.text
+			r.ErrorCode = d.text()
 		case fPriceSource | fBytes:
-			r.PriceSource = d.text
+			r.PriceSource = d.text()
 		case fPriceDate | fBytes:
-			r.PriceDate = d.text
+			r.PriceDate = d.text()
 		case fFirstToken:
 			r.FirstToken = d.duration()
 		case fTotal:
 			r.Total = d.duration()
 		case fRoute | fBytes:
-			r.Route = d.text
+			r.Route = d.text()
 		case fDataClass | fBytes:
-			r.DataClasses = append(r.DataClasses, d.text)
+			r.DataClasses = append(r.DataClasses, d.text())
 		case fSeam | fBytes:
 			r.Seams = append(r.Seams, d.seam())
 		case fFeature | fBytes:
-			r.Features = append(r.Features, d.text)
+			r.Features = append(r.Features, d.text())
 		case fDropped | fBytes:
-			r.Dropped = append(r.Dropped, d.text)
+			r.Dropped = append(r.Dropped, d.text())
 		case fConversation | fBytes:
-			r.Conversation = d.text
+			r.Conversation = d.text()
 		case fBytesIn:
 			r.BytesIn = d.int
 		case fBytesOut:
 			r.BytesOut = d.int
 		case fConfigVersion | fBytes:
-			r.ConfigVersion = d.text
+			r.ConfigVersion = d.text()
 		case fTag | fBytes:
-			r.Tags = append(r.Tags, d.text)
+			r.Tags = append(r.Tags, d.text())
 		case fPlan | fBytes:
-			r.Plan = d.text
+			r.Plan = d.text()
 		case fAttempt | fBytes:
 			r.Attempts = append(r.Attempts, d.attempt())
 		case fCost | fBytes:
@@ -254,19 +254,19 @@ func (e *encoder) attempt(a *Attempt) {
 }
 
 func (d *decoder) attempt() (a Attempt) {
-	in := decoder{s: d.text}
+	in := decoder{s: d.text()}
 	for in.next() {
 		switch in.field {
 		case faN:
 			a.N = int(in.int)
 		case fDeployment | fBytes:
-			a.Deployment = in.text
+			a.Deployment = in.text()
 		case fProvider | fBytes:
-			a.Provider = in.text
+			a.Provider = in.text()
 		case fProviderModel | fBytes:
-			a.ProviderModel = in.text
+			a.ProviderModel = in.text()
 		case faCause | fBytes:
-			a.Cause = in.text
+			a.Cause = in.text()
 		case fTime:
 			a.Start = in.time()
 		case fFirstToken:
@@ -274,25 +274,25 @@ func (d *decoder) attempt() (a Attempt) {
 		case fTotal:
 			a.Total = in.duration()
 		case fOutcome | fBytes:
-			a.Outcome = Outcome(in.text)
+			a.Outcome = Outcome(in.text())
 		case faFault | fBytes:
-			a.Fault = in.text
+			a.Fault = in.text()
 		case fStatus:
 			a.Status = int(in.int)
 		case faRequestID | fBytes:
-			a.RequestID = in.text
+			a.RequestID = in.text()
 		case faEstimateIn:
 			a.Estimate.TokensIn = in.int
 		case faEstimateOut:
 			a.Estimate.TokensOut = in.int
 		case faEstimatePriceIn | fBytes:
-			a.Estimate.PriceIn = in.text
+			a.Estimate.PriceIn = in.text()
 		case faEstimatePriceOut | fBytes:
-			a.Estimate.PriceOut = in.text
+			a.Estimate.PriceOut = in.text()
 		case faEstimateSource | fBytes:
-			a.Estimate.Source = in.text
+			a.Estimate.Source = in.text()
 		case faEstimateDate | fBytes:
-			a.Estimate.Date = in.text
+			a.Estimate.Date = in.text()
 		case fCost | fBytes:
 			a.Cost = in.decimal()
 		default:
@@ -304,19 +304,19 @@ func (d *decoder) attempt() (a Attempt) {
 }
 
 func (d *decoder) seam() (s Seam) {
-	in := decoder{s: d.text}
+	in := decoder{s: d.text()}
 	for in.next() {
 		switch in.field {
 		case fsOffset:
 			s.Offset = in.int
 		case fsFrom | fBytes:
-			s.From = in.text
+			s.From = in.text()
 		case fsTo | fBytes:
-			s.To = in.text
+			s.To = in.text()
 		case fsMethod | fBytes:
-			s.Method = in.text
+			s.Method = in.text()
 		case fsCause | fBytes:
-			s.Cause = in.text
+			s.Cause = in.text()
 		}
 	}
 	d.fail(in.err)
@@ -377,6 +377,14 @@ func (e *encoder) texts(field byte, list []string) {
 }
 
 func (e *encoder) always(field byte, s string) {
+	if n := len(s); n < 0x80 && cap(e.b)-len(e.b) >= n+2 {
+		// The usual case: one length byte, and there is room.
+		b := e.b[len(e.b):][:n+2]
+		b[0], b[1] = field|fBytes, byte(n)
+		copy(b[2:], s)
+		e.b = e.b[:len(e.b)+n+2]
+		return
+	}
 	s = cut(s)
 	e.b = binary.AppendUvarint(append(e.b, field|fBytes), uint64(len(s)))
 	e.b = append(e.b, s...)
@@ -434,8 +442,9 @@ func (e *encoder) close(at int) {
 type decoder struct {
 	s     string
 	field byte
-	int   int64
-	text  string
+	int   int64 // of a field of numbers
+	from  int   // where the bytes of a field begin in s
+	end   int   // where the field ends
 	err   error
 }
 
@@ -443,27 +452,31 @@ var errTruncated = errors.New("the encoding is truncated")
 
 // next reads the next field and reports whether there was one.
 func (d *decoder) next() bool {
-	if d.err != nil || d.s == "" {
+	if d.err != nil || d.end == len(d.s) {
 		return false
 	}
-	d.field, d.s = d.s[0], d.s[1:]
-	u, n := uvarint(d.s)
+	d.field = d.s[d.end]
+	u, n := uvarint(d.s[d.end+1:])
+	d.from = d.end + 1 + n
 	if n == 0 {
 		d.err = errTruncated
 		return false
 	}
-	d.s = d.s[n:]
 	if d.field&fBytes == 0 {
 		d.int = int64(u>>1) ^ -int64(u&1)
+		d.end = d.from
 		return true
 	}
-	if u > uint64(len(d.s)) {
+	if u > uint64(len(d.s)-d.from) {
 		d.err = errTruncated
 		return false
 	}
-	d.text, d.s = d.s[:u], d.s[u:]
+	d.end = d.from + int(u)
 	return true
 }
+
+// text returns the bytes of a field of bytes.
+func (d *decoder) text() string { return d.s[d.from:d.end] }
 
 func (d *decoder) fail(err error) {
 	if d.err == nil {
@@ -477,6 +490,9 @@ func (d *decoder) duration() time.Duration { return time.Duration(d.int) * time.
 // uvarint is [binary.Uvarint] for strings; n is 0 where s holds no whole number
 // of 64 bits.
 func uvarint(s string) (u uint64, n int) {
+	if len(s) > 0 && s[0] < 0x80 {
+		return uint64(s[0]), 1
+	}
 	for i := range min(len(s), binary.MaxVarintLen64) {
 		u |= uint64(s[i]&0x7f) << (7 * i)
 		if s[i] < 0x80 {

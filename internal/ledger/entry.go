@@ -49,19 +49,19 @@ func NewEntry(record []byte) (Entry, error) {
 	for d.next() {
 		switch d.field {
 		case fID | fBytes:
-			e.ID = d.text
+			e.ID = d.text()
 		case fTime:
 			e.Time = d.time()
 		case fKeyID | fBytes:
-			e.Key.KeyID = d.text
+			e.Key.KeyID = d.text()
 		case fWorkload | fBytes:
-			e.Key.Workload = d.text
+			e.Key.Workload = d.text()
 		case fModel | fBytes:
-			e.Key.Model = d.text
+			e.Key.Model = d.text()
 		case fProvider | fBytes:
-			e.Key.Provider = d.text
+			e.Key.Provider = d.text()
 		case fOutcome | fBytes:
-			e.Key.Outcome = Outcome(d.text)
+			e.Key.Outcome = Outcome(d.text())
 		case fStream:
 			a.stream = d.int != 0
 		case fAttempt | fBytes:
@@ -69,7 +69,7 @@ func NewEntry(record []byte) (Entry, error) {
 		case fSeam | fBytes:
 			a.seams++
 		case fFeature | fBytes:
-			a.features = append(a.features, d.text)
+			a.features = append(a.features, d.text())
 		case fBytesIn:
 			a.bytesIn = d.int
 		case fBytesOut:

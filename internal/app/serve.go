@@ -23,7 +23,6 @@ import (
 	"freehold/internal/gateway"
 	"freehold/internal/health"
 	"freehold/internal/history"
-	"freehold/internal/ledger"
 	"freehold/internal/meter"
 	"freehold/internal/server"
 )
@@ -38,7 +37,8 @@ type Ready struct {
 type Hooks struct {
 	// Admin makes the handler of /admin/v1/ for an open App.
 	Admin func(*App) http.Handler
-	// Observe makes the observer of all requests and the handler of /metrics.
+	// Observe takes the place of metrics and traces as the configuration has
+	// them: the observer of all requests and the handler of /metrics.
 	Observe func(context.Context, *App) (Observer, error)
 	// Ready is called once requests can be served.
 	Ready func(Ready)
@@ -71,11 +71,13 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	}
 	a.Engines.Commit(true)
 
-	var observer Observer = nothing{}
-	if h.Observe != nil {
-		if observer, err = h.Observe(ctx, a); err != nil {
-			return err
-		}
+	observe := h.Observe
+	if observe == nil {
+		observe = func(ctx context.Context, a *App) (Observer, error) { return a.observe(ctx, cfg) }
+	}
+	observer, err := observe(ctx, a)
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, observer.Close(closing)) }()
 
@@ -244,13 +246,6 @@ func SocketPath(cfg *config.Config) (string, error) {
 	sum := sha256.Sum256([]byte(path))
 	return filepath.Join(os.TempDir(), "freehold-"+hex.EncodeToString(sum[:8])+".sock"), nil
 }
-
-// nothing observes nothing.
-type nothing struct{}
-
-func (nothing) Done(*ledger.Row, http.Header) {}
-func (nothing) Metrics() http.Handler         { return nil }
-func (nothing) Close(context.Context) error   { return nil }
 
 // whoServes is on record for reloads that nobody asked for by name.
 var whoServes = history.Who{Via: "server", Name: "file watch"}

@@ -1,0 +1,41 @@
+package app
+
+import (
+	"context"
+
+	"freehold/internal/auth"
+	"freehold/internal/config"
+	"freehold/internal/telemetry"
+)
+
+// observe makes the metrics and traces of a served configuration.
+func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error) {
+	return telemetry.New(ctx, telemetry.Options{Log: a.Log, OTel: otel(cfg.Server.Telemetry), State: telemetry.State{
+		Health: a.Health.Snapshot, Ledger: a.Ledger.Stats, Engines: a.Engines.Status, Version: Version,
+		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
+		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
+	}})
+}
+
+func byName(counts map[auth.Code]int64) map[string]int64 {
+	out := make(map[string]int64, len(counts))
+	for code, n := range counts {
+		out[string(code)] = n
+	}
+	return out
+}
+
+// otel is what is exported, nil where nothing is.
+func otel(t config.Telemetry) *telemetry.OTelOptions {
+	if t.OTLP == "" {
+		return nil
+	}
+	headers := make(map[string]string, len(t.Headers))
+	for name, v := range t.Headers {
+		headers[name] = v.Reveal()
+	}
+	return &telemetry.OTelOptions{
+		Endpoint: t.OTLP, Headers: headers, Traces: t.Traces, Metrics: t.Metrics, Sample: t.Sample,
+		Service: t.ServiceName, Version: Version,
+	}
+}

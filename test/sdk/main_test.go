@@ -1,0 +1,118 @@
+// Package sdk drives freehold with the official SDKs of OpenAI and Anthropic, in
+// Go and in Python, as applications do. Each check of the tables (checks_*_test.go)
+// runs for both languages against freehold, started as in production, in front
+// of a strict mock of each provider dialect; a few run against the real engine.
+//
+// A check asks through a caller (one for each language), which answers with an
+// outcome: what the SDK made of it. What must hold is said once, for both.
+package sdk
+
+import (
+	"encoding/json"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// object is a JSON object.
+type object = map[string]any
+
+type list = []any
+
+// step is one call of an SDK.
+type step struct {
+	// Op is chat, chat_stream, completion, completion_stream, embedding,
+	// messages, messages_stream, count_tokens, models, model or post.
+	Op string `json:"op"`
+	// Params are the request's members; for model {"id": ...}, for post
+	// {"path": ..., "body": ...}.
+	Params object `json:"params"`
+	// Extra members are sent as fields that the SDK does not know.
+	Extra   object            `json:"extra,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+	// Key replaces the right key.
+	Key     string `json:"key,omitempty"`
+	Retries int    `json:"retries"`
+	// TimeoutMS makes the client leave when nothing came for so long.
+	TimeoutMS int `json:"timeout_ms,omitempty"`
+	// LeaveAfter closes a stream after so many events.
+	LeaveAfter int `json:"leave_after,omitempty"`
+}
+
+// outcome is what an SDK made of an answer, in one form for all.
+type outcome struct {
+	Choices []choice `json:"choices"` // of an OpenAI answer
+	Blocks  []block  `json:"blocks"`  // of an Anthropic answer
+	// Stop is Anthropic's stop_reason, StopSequence what matched.
+	Stop         string `json:"stop"`
+	StopSequence string `json:"stop_sequence"`
+	Usage        *usage `json:"usage"`
+	Model        string `json:"model"`
+	// Events are the types of Anthropic's events; for OpenAI "chunk", and
+	// "usage" for one without choices that has usage.
+	Events []string `json:"events"`
+	// Odd are chunks that are not as the SDK documents them.
+	Odd     []string        `json:"odd"`
+	Vectors [][]float64     `json:"vectors"`
+	Tokens  int             `json:"tokens"` // of count_tokens
+	Models  []string        `json:"models"`
+	Raw     json.RawMessage `json:"raw"` // the parsed answer, with members the SDK does not know
+	Headers headers         `json:"headers"`
+	Error   *failure        `json:"error"`
+	Left    bool            `json:"left"` // the client left as it was told
+}
+
+type headers map[string]string // names in lower case
+
+type choice struct {
+	Index     int    `json:"index"`
+	Text      string `json:"text"`
+	Refusal   string `json:"refusal"`
+	Reasoning string `json:"reasoning"`
+	Finish    string `json:"finish"`
+	Calls     []call `json:"calls"`
+	Logprobs  int    `json:"logprobs"` // tokens that have one
+}
+
+type call struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+type block struct {
+	Type      string          `json:"type"`
+	Text      string          `json:"text"` // of text and thinking
+	Signature string          `json:"signature"`
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Input     json.RawMessage `json:"input"`
+}
+
+type usage struct {
+	In         int `json:"in"`
+	Out        int `json:"out"`
+	Total      int `json:"total"`
+	Cached     int `json:"cached"`
+	CacheWrite int `json:"cache_write"`
+	Reasoning  int `json:"reasoning"`
+}
+
+// failure is the exception that an SDK raised.
+type failure struct {
+	Class      string          `json:"class"` // the exception's name; empty for Go
+	Status     int             `json:"status"`
+	Type       string          `json:"type"`
+	Code       string          `json:"code"`
+	Param      string          `json:"param"`
+	Message    string          `json:"message"`
+	RetryAfter string          `json:"retry_after"`
+	Body       json.RawMessage `json:"body"`
+}
+
+// caller calls an SDK.
+type caller interface {
+	do(t *testing.T, s step) outcome
+}

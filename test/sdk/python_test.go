@@ -1,0 +1,106 @@
+package sdk
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"freehold/internal/engine/enginetest"
+)
+
+// python calls through a Python SDK: one process serves all steps of a cell.
+type python struct {
+	client string
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr *bytes.Buffer
+}
+
+// startPython starts python/driver.py with the packages of `make test`.
+func startPython(t *testing.T, client string, w *world) *python {
+	t.Helper()
+	home := pythonHome(t)
+	cmd := exec.CommandContext(t.Context(), home.Interpreter, "-s", "-B", "-u", "python/driver.py")
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+home.Site, "NO_PROXY=*", "OPENAI_LOG=", "ANTHROPIC_LOG=")
+	cmd.WaitDelay = 5 * time.Second
+	p := &python{client: client, stderr: &bytes.Buffer{}}
+	cmd.Stderr = p.stderr
+	var err error
+	if p.in, err = cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.out = bufio.NewReaderSize(stdout, 1<<20)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.in.Close() // that is how it is told to end
+		if err := cmd.Wait(); err != nil && t.Context().Err() == nil {
+			t.Errorf("python: %v\n%s", err, p.stderr)
+		}
+	})
+	p.send(t, object{"url": w.url, "key": w.key})
+	return p
+}
+
+// home is where scripts/parts has put the interpreter and the packages.
+type home struct{ Interpreter, Site string }
+
+func pythonHome(t *testing.T) home {
+	t.Helper()
+	var h home
+	data, err := os.ReadFile(filepath.Join(enginetest.CacheDir(t), "python.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &h)
+	}
+	switch {
+	case err == nil:
+		return h
+	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
+		t.Skip("the official Python SDKs are not installed: run `make test`, or `go run ./scripts/parts python`")
+	default:
+		t.Fatalf("the official Python SDKs are not installed: %v", err)
+	}
+	return h
+}
+
+func (p *python) send(t *testing.T, v any) {
+	t.Helper()
+	if _, err := p.in.Write(append(mustJSON(t, v), '\n')); err != nil {
+		t.Fatalf("python: %v\n%s", err, p.stderr)
+	}
+}
+
+func (p *python) do(t *testing.T, s step) outcome {
+	t.Helper()
+	p.send(t, struct {
+		step
+		Client string `json:"client"`
+	}{s, p.client})
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("python: %v\n%s", err, p.stderr)
+	}
+	var o struct {
+		outcome
+		Broken string `json:"broken"`
+	}
+	if err := json.Unmarshal(line, &o); err != nil {
+		t.Fatalf("python said %s: %v", line, err)
+	}
+	if o.Broken != "" {
+		t.Fatalf("python/%s_calls.py: %s", p.client, o.Broken)
+	}
+	return o.outcome
+}

@@ -38,14 +38,13 @@ func (o *openai) refuse(p *problem, requestID string) (int, []byte) {
 		status = p.status
 	}
 	message := p.message
-	article := func(s string) string { return strings.Replace(s, "null", "null", 1) }
 	switch p.kind {
 	case unknownMember:
 		code, message = "unknown_parameter", fmt.Sprintf("Unknown parameter: '%s'.", param)
 	case missingMember:
 		code, message = "missing_required_parameter", fmt.Sprintf("Missing required parameter: '%s'.", param)
 	case wrongType:
-		code, message = "invalid_type", fmt.Sprintf("Invalid type for '%s': expected %s, but got %s instead.", param, p.want, article(p.got))
+		code, message = "invalid_type", fmt.Sprintf("Invalid type for '%s': expected %s, but got %s instead.", param, p.want, p.got)
 	case notAllowed:
 		code, message = "invalid_value", fmt.Sprintf("Invalid value: '%s'. Supported values are: '%s'.", p.got, strings.Join(p.allowed, "', '"))
 	case belowMinimum:
@@ -131,14 +130,11 @@ func (o *openai) tally(q *request, d directives, as []answer) map[string]any {
 }
 
 // finishReason is the dialect's word.
-func (o *openai) finishReason(a answer, legacyFunctions bool) string {
+func (o *openai) finishReason(a answer) string {
 	switch a.finish {
 	case overlong:
 		return "length"
 	case calling:
-		if legacyFunctions {
-			return "function_call"
-		}
 		return "tool_calls"
 	case filtered:
 		return "content_filter"

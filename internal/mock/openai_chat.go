@@ -48,7 +48,7 @@ func (o *openai) chat(q *request, d directives, as []answer, f frame, emptyChoic
 			}
 			m["tool_calls"] = list
 		}
-		c := map[string]any{"index": i, "message": m, "finish_reason": o.finishReason(a, false), "logprobs": nil}
+		c := map[string]any{"index": i, "message": m, "finish_reason": o.finishReason(a), "logprobs": nil}
 		if q.logprobs {
 			c["logprobs"] = logprobs(a.text, a.key, q.alternatives)
 		}
@@ -156,7 +156,7 @@ func (o *openai) deltas(q *request, a answer) []delta {
 			out = append(out, delta{kind: content, members: call(map[string]any{"index": j, "function": map[string]any{"arguments": t}})})
 		}
 	}
-	return append(out, delta{kind: closingStep, members: map[string]any{}, finish: o.finishReason(a, false)})
+	return append(out, delta{kind: closingStep, members: map[string]any{}, finish: o.finishReason(a)})
 }
 
 // arguments cuts tool arguments, which have few spaces, every few characters.
@@ -251,7 +251,7 @@ func (o *openai) completion(tree map[string]any, f frame, emptyChoices bool) (*s
 	if !b.Stream {
 		body, choices := f.object("text_completion"), []any{}
 		for i, a := range as {
-			choices = append(choices, choice(i, a.text, o.finishReason(a, false), a.key))
+			choices = append(choices, choice(i, a.text, o.finishReason(a), a.key))
 		}
 		body["choices"], body["usage"] = choices, usage
 		return plain(http.StatusOK, nil, []byte(compact(body))), nil
@@ -270,7 +270,7 @@ func (o *openai) completion(tree map[string]any, f frame, emptyChoices bool) (*s
 		for _, t := range o.chunks.cut(a.text, a.key) {
 			emit(content, []any{choice(i, t, nil, a.key)}, nil)
 		}
-		emit(closingStep, []any{choice(i, "", o.finishReason(a, false), a.key)}, nil)
+		emit(closingStep, []any{choice(i, "", o.finishReason(a), a.key)}, nil)
 	}
 	if wanted {
 		emit(closingStep, []any{}, usage)
@@ -287,10 +287,9 @@ func legacyLogprobs(text string, key uint64, alternatives int) map[string]any {
 		ts, ps, offsets = append(ts, t), append(ps, p["logprob"]), append(offsets, at)
 		at += len([]rune(t))
 		m := map[string]any{}
-		for j, a := range p["top_logprobs"].([]any) {
+		for _, a := range p["top_logprobs"].([]any) {
 			e := a.(map[string]any)
 			m[fmt.Sprint(e["token"])] = e["logprob"]
-			_ = j
 		}
 		top = append(top, m)
 	}

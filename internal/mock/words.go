@@ -132,15 +132,15 @@ func (p prose) after(prefix string, length int) string {
 }
 
 // chain is the text of legacy completions, which have a prompt and no
-// beginning of an answer: the next word depends on the two words before it, so
+// beginning of an answer: the next word depends on the three words before it, so
 // that a prompt that ends with a part of the answer is continued alike. The
 // word "finis." ends it.
 type chain uint64
 
 const finis = "finis."
 
-func (c chain) next(before, last string) string {
-	h := hash(uint64(c), before, last)
+func (c chain) next(before []string) string {
+	h := hash(uint64(c), before[max(len(before)-3, 0):]...)
 	if h%37 == 0 {
 		return finis
 	}
@@ -150,22 +150,13 @@ func (c chain) next(before, last string) string {
 // after continues prompt by at most limit words.
 func (c chain) after(prompt string, limit int) string {
 	f := strings.Fields(prompt)
-	two := func() (string, string) {
-		switch len(f) {
-		case 0:
-			return "", ""
-		case 1:
-			return "", f[0]
-		}
-		return f[len(f)-2], f[len(f)-1]
-	}
 	var b strings.Builder
 	r, _ := utf8.DecodeLastRuneInString(prompt)
 	space := prompt == "" || unicode.IsSpace(r)
 	if !space { // perhaps the last word is only the beginning of one
 		part := f[len(f)-1]
 		f = f[:len(f)-1]
-		if rest, ok := strings.CutPrefix(c.next(two()), part); ok && rest != "" {
+		if rest, ok := strings.CutPrefix(c.next(f), part); ok && rest != "" {
 			b.WriteString(rest)
 			limit--
 			part += rest
@@ -173,11 +164,10 @@ func (c chain) after(prompt string, limit int) string {
 		f = append(f, part)
 	}
 	for ; limit > 0; limit-- {
-		before, last := two()
-		if last == finis {
+		if len(f) > 0 && f[len(f)-1] == finis {
 			break
 		}
-		w := c.next(before, last)
+		w := c.next(f)
 		f = append(f, w)
 		if !space {
 			b.WriteByte(' ')

@@ -4,6 +4,7 @@ package ledger_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -28,11 +29,21 @@ func cpu(b *testing.B) time.Duration {
 // processor time on its path and behind it (journal, store and rollups), and
 // bytes of the state file.
 func BenchmarkRequest(b *testing.B) {
+	for _, workloads := range []int{1, 20} {
+		b.Run(fmt.Sprintf("%d-workloads", workloads), func(b *testing.B) { benchmarkRequest(b, workloads) })
+	}
+}
+
+func benchmarkRequest(b *testing.B, workloads int) {
 	const batch = 250 // 500 requests/s
 	path := filepath.Join(b.TempDir(), "freehold.db")
 	db, err := sqlite.Open(b.Context(), path)
 	must(b, err)
 	l := open(b, b.TempDir(), sqlite.NewLedger(db), ledger.Options{})
+	names := make([]string, workloads)
+	for i := range names {
+		names[i] = fmt.Sprint("workload-", i)
+	}
 	start, end := begun(1), plain(1)
 	at := storetest.Row(0).Time
 	var front, behind time.Duration
@@ -44,9 +55,11 @@ func BenchmarkRequest(b *testing.B) {
 			ids[i] = uuid.Must(uuid.NewV7()).String()
 		}
 		began := cpu(b)
-		for _, id := range ids {
+		for i, id := range ids {
 			at = at.Add(2 * time.Millisecond)
 			start.ID, end.ID, start.Time, end.Time = id, id, at, at
+			end.Workload = names[i%workloads]
+			end.Total = time.Duration(1+i%97) * 31 * time.Millisecond
 			if err := errors.Join(l.Begin(start), l.End(end)); err != nil {
 				b.Fatal(err)
 			}

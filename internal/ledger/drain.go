@@ -16,6 +16,8 @@ const (
 	// batchBytes after how many bytes of them no more are added.
 	batchRows  = 512
 	batchBytes = 1 << 20
+	// freeFrames is how many frames are kept to be used again.
+	freeFrames = 128
 	// carryAfter is how many segments a finished one is kept for the requests
 	// that are still open in it. After that they are copied forward, so that
 	// an answer of ten minutes does not keep the journal of ten minutes.
@@ -38,6 +40,7 @@ type drainer struct {
 
 	// open has the requests that were begun and not ended.
 	open map[string]begun
+	free [][]byte // frames of requests that ended, to hold others
 	// finished are the segments that are read to their end and still exist;
 	// damaged has those of them in which something was not readable.
 	finished []uint64
@@ -189,17 +192,36 @@ func (d *drainer) take(frame []byte) {
 				return
 			}
 		}
-		d.open[string(id)] = begun{d.at.Segment, slices.Clone(frame)}
+		d.begin(string(id), frame)
 		return
 	case kind == kindEnd:
 		if d.from.Before(d.at) && d.add(record) != nil {
 			break
 		}
-		delete(d.open, string(id))
+		d.end(id)
 		return
 	}
 	d.report("the ledger's journal has a record that is not understood",
 		damage{Offset: d.at.Offset - int64(len(frame)), Length: int64(len(frame))})
+}
+
+// begin notes the newest begin record of a request.
+func (d *drainer) begin(id string, frame []byte) {
+	b := d.open[id]
+	if n := len(d.free); b.frame == nil && n > 0 {
+		b.frame, d.free = d.free[n-1], d.free[:n-1]
+	}
+	d.open[id] = begun{d.at.Segment, append(b.frame[:0], frame...)}
+}
+
+// end forgets the begin record of a request.
+func (d *drainer) end(id []byte) {
+	if b, ok := d.open[string(id)]; ok {
+		delete(d.open, string(id))
+		if len(d.free) < freeFrames {
+			d.free = append(d.free, b.frame)
+		}
+	}
 }
 
 // add adds a row to the batch.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (h *Histogram) add(i int, n int64) {
 
 // Merge adds the counts of o.
 func (h *Histogram) Merge(o *Histogram) {
+	if n := len(o.counts); n > 0 {
+		h.add(n-1, 0) // room for all
+	}
 	for i, n := range o.counts {
 		if n != 0 {
 			h.add(i, n)
@@ -103,8 +107,9 @@ func (h *Histogram) AppendBinary(b []byte) ([]byte, error) {
 
 // UnmarshalBinary sets the histogram to what data encodes.
 func (h *Histogram) UnmarshalBinary(data []byte) error {
+	var counts [maxBucket]int64
 	h.counts = nil
-	i := uint64(0)
+	i, last := uint64(0), -1
 	for len(data) > 0 {
 		step, n := binary.Uvarint(data)
 		if n <= 0 {
@@ -118,7 +123,11 @@ func (h *Histogram) UnmarshalBinary(data []byte) error {
 		if i += step; step >= maxBucket || i >= maxBucket || count > 1<<62 {
 			return errors.New("histogram: out of range")
 		}
-		h.add(int(i), int64(count))
+		counts[i] += int64(count)
+		last = int(i)
+	}
+	if last >= 0 {
+		h.counts = slices.Clone(counts[:last+1])
 	}
 	return nil
 }

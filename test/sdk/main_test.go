@@ -12,9 +12,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"freehold/internal/engine"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test binary is also the supervisor of the engine that it starts.
+func TestMain(m *testing.M) {
+	engine.RunSupervisorIfAsked()
+	goleak.VerifyTestMain(m)
+}
 
 // object is a JSON object.
 type object = map[string]any

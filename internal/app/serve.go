@@ -110,6 +110,9 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if h.Ready != nil {
 		h.Ready(Ready{URL: at, App: a})
 	}
+	if err := trim(); err != nil {
+		a.Log.Debug("the program's pages stay resident", "error", err)
+	}
 	a.Log.Info("serving", "listen", listener.Addr().String(), "config", a.ConfigPath, "version", a.Fleet().Version)
 
 	select {

@@ -16,8 +16,10 @@ const (
 	// batchBytes after how many bytes of them no more are added.
 	batchRows  = 512
 	batchBytes = 1 << 20
-	// freeFrames is how many frames are kept to be used again.
+	// freeFrames is how many frames are kept to be used again, freeFrame the
+	// size of the largest.
 	freeFrames = 128
+	freeFrame  = 4 << 10
 	// carryAfter is how many segments a finished one is kept for the requests
 	// that are still open in it. After that they are copied forward, so that
 	// an answer of ten minutes does not keep the journal of ten minutes.
@@ -218,7 +220,7 @@ func (d *drainer) begin(id string, frame []byte) {
 func (d *drainer) end(id []byte) {
 	if b, ok := d.open[string(id)]; ok {
 		delete(d.open, string(id))
-		if len(d.free) < freeFrames {
+		if len(d.free) < freeFrames && cap(b.frame) <= freeFrame {
 			d.free = append(d.free, b.frame)
 		}
 	}

@@ -78,8 +78,12 @@ func (s *statements) insert(ctx context.Context, tx *sql.Tx, entries []ledger.En
 // requestID returns how the id of a request is stored: a UUID in its usual
 // form as 16 bytes, any other as it is.
 func requestID(id string) any {
+	const usual = len("01890a5d-ac96-774b-bcce-000000000000") // not {...}, urn:uuid:...
+	if len(id) != usual || id != strings.ToLower(id) {
+		return id
+	}
 	u, err := uuid.Parse(id)
-	if err != nil || u.String() != id {
+	if err != nil {
 		return id
 	}
 	return u[:]

@@ -157,21 +157,7 @@ func (l *Ledger) Row(ctx context.Context, id string) (*ledger.Row, error) {
 
 // Rows implements [ledger.Store].
 func (l *Ledger) Rows(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.Row, error] {
-	var c conditions
-	c.between("at", q.Since, q.Until)
-	var of conditions // on the rollups of the rows
-	if of.key(q); len(of.list) > 0 {
-		if !q.Since.IsZero() {
-			q.Since = q.Since.UTC().Truncate(time.Hour)
-		}
-		of.between("hour", q.Since, q.Until)
-		c.add(`rollup IN (SELECT id FROM rollups`+of.where()+`)`, of.args...)
-	}
-	if q.After != "" {
-		c.add(`(at, seq) < (SELECT at, seq FROM requests WHERE id = ?)`, requestID(q.After))
-	}
-	query := `SELECT record FROM requests` + c.where() + ` ORDER BY at DESC, seq DESC LIMIT ?`
-	args := append(c.args, cmp.Or(q.Limit, -1))
+	query, args := rowsQuery(q)
 	return func(yield func(*ledger.Row, error) bool) {
 		for rows, err := range each(ctx, l.db.read, query, args) {
 			r := new(ledger.Row)
@@ -190,6 +176,25 @@ func (l *Ledger) Rows(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.Row
 			}
 		}
 	}
+}
+
+// rowsQuery returns the query for the records that q selects.
+func rowsQuery(q ledger.Query) (query string, args []any) {
+	var c conditions
+	c.between("at", q.Since, q.Until)
+	var of conditions // on the rollups of the rows
+	if of.key(q); len(of.list) > 0 {
+		if !q.Since.IsZero() {
+			q.Since = q.Since.UTC().Truncate(time.Hour)
+		}
+		of.between("hour", q.Since, q.Until)
+		c.add(`rollup IN (SELECT id FROM rollups`+of.where()+`)`, of.args...)
+	}
+	if q.After != "" {
+		c.add(`(at, seq) < (SELECT at, seq FROM requests WHERE id = ?)`, requestID(q.After))
+	}
+	query = `SELECT record FROM requests` + c.where() + ` ORDER BY at DESC, seq DESC LIMIT ?`
+	return query, append(c.args, cmp.Or(q.Limit, -1))
 }
 
 // each yields the result of a query row by row, and an error at most once, as

@@ -3,7 +3,10 @@ package sqlite_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"freehold/internal/ledger"
 	"freehold/internal/store/sqlite"
@@ -26,6 +29,35 @@ func openLedger(t testing.TB) ledger.Store {
 
 func TestLedger(t *testing.T) {
 	storetest.Ledger(t, func(t *testing.T) ledger.Store { return openLedger(t) })
+}
+
+// TestIDsOfAllForms holds that ids which differ in form only are different
+// requests, each found by its own.
+func TestIDsOfAllForms(t *testing.T) {
+	s := openLedger(t)
+	usual := storetest.Row(1).ID
+	u := uuid.MustParse(usual)
+	ids := []string{usual, strings.ToUpper(usual), u.URN(), "{" + usual + "}", strings.ReplaceAll(usual, "-", ""), string(u[:]), "x"}
+	for _, id := range ids {
+		r := storetest.Row(1)
+		r.ID = id
+		// Once more in the same batch, and again in the next.
+		for range 2 {
+			if err := s.Apply(t.Context(), ledger.Batch{Entries: storetest.Entries(t, r, r)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, id := range ids {
+		if r, err := s.Row(t.Context(), id); err != nil || r.ID != id {
+			t.Errorf("row %q: %+v, %v", id, r, err)
+		}
+	}
+	for r, err := range s.Rollups(t.Context(), ledger.Query{}) {
+		if err != nil || r.Requests != int64(len(ids)) {
+			t.Errorf("rollup counts %d requests, want %d; %v", r.Requests, len(ids), err)
+		}
+	}
 }
 
 // BenchmarkApply measures what storing one request costs, in batches as the

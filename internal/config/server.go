@@ -148,14 +148,14 @@ func (t Timeouts) Override(inner Timeouts) Timeouts {
 	}
 }
 
-// Retries at one deployment. A Retry-After of the provider longer than Cap
-// means no retry there.
+// Retries are further rounds over the deployments, once all that may answer
+// have failed. A deployment whose Retry-After is longer than Cap is left out.
 type Retries struct {
-	// Retries at the same deployment after its first try; 0 goes to the next deployment at once.
+	// Rounds after the first, in which whoever failed in a way that may pass is asked again. A request that an SDK repeats by itself gets none.
 	Max int `yaml:"max" jsonschema:"minimum=0,maximum=10,default=1"`
-	// Wait before the first retry; doubles each time, with jitter.
+	// Wait before the first further round; doubles each time, with jitter.
 	Base time.Duration `yaml:"base" jsonschema:"default=200ms"`
-	// Longest wait before a retry.
+	// Longest wait before a round.
 	Cap time.Duration `yaml:"cap" jsonschema:"default=2s"`
 }
 

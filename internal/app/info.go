@@ -30,6 +30,9 @@ func Installer(dir string, log *slog.Logger) (*engine.Installer, error) {
 	return &engine.Installer{Dir: dir, Log: log, HubURL: os.Getenv("HF_ENDPOINT"), HubToken: os.Getenv("HF_TOKEN")}, nil
 }
 
+// Unset is what [Lenient] puts in the place of a secret.
+const Unset = "unset-in-this-environment"
+
 // Lenient reads a configuration at path as env does, but takes secrets that
 // are not there for set: the shell of whoever asks a question seldom has the
 // server's environment. Nothing may be sent with such a configuration.
@@ -39,12 +42,12 @@ func Lenient(env config.Env, path string) config.Env {
 		if v, ok := lookup(name); ok {
 			return v, true
 		}
-		return "unset", true
+		return Unset, true
 	}
 	env.ReadFile = func(file string) ([]byte, error) {
 		text, err := read(file)
 		if err != nil && file != path {
-			return []byte("unset"), nil
+			return []byte(Unset), nil
 		}
 		return text, err
 	}

@@ -23,6 +23,7 @@ type checker struct {
 func (c *checker) run() {
 	c.server()
 	c.state()
+	c.captureKey()
 	c.file(c.pos("catalog"), c.cfg.Catalog.Prices, c.cfg.Catalog.Models)
 	c.clear(c.root, nil)
 	for _, name := range keys(c.cfg.Providers) {
@@ -117,6 +118,16 @@ func (c *checker) state() {
 	scheme, rest, ok := strings.Cut(c.cfg.State, ":")
 	if !ok || scheme != "sqlite" || rest == "" {
 		c.rep.errorf(c.pos("state"), "write sqlite:freehold.db", "state must be sqlite:FILE")
+	}
+}
+
+// minCaptureKey is the least length of capture.key. What encodes 32 bytes is
+// longer; a passphrase that is shorter could be guessed.
+const minCaptureKey = 20
+
+func (c *checker) captureKey() {
+	if key := c.cfg.Capture.Key.Reveal(); key != "" && len(key) < minCaptureKey {
+		c.rep.errorf(c.pos("capture", "key"), "openssl rand -base64 32 makes one", "capture.key has fewer than %d characters", minCaptureKey)
 	}
 }
 
@@ -250,6 +261,10 @@ func (c *checker) workload(w *Workload) {
 	}
 	if h := w.Hedge; h != nil && h.After.Percentile == 0 && h.After.Delay <= 0 {
 		c.rep.errorf(c.pos(at("hedge")...), "write p95 or 800ms", "%s has no time", label(at("hedge", "after")))
+	}
+	if k := w.Capture; k != nil && k.Enabled && !c.has("capture", "key") {
+		c.rep.errorf(c.pos(at("capture", "enabled")...), "add at the top level: capture: {key: ${env:FREEHOLD_CAPTURE_KEY}}",
+			"%s keeps prompts and answers, and there is no capture.key to encrypt them with", label(at()))
 	}
 	c.params(w.Params, at("params"))
 }

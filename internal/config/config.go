@@ -14,7 +14,7 @@ type Config struct {
 	State string `yaml:"state" jsonschema:"default=sqlite:freehold.db"`
 	// Time limits of an attempt; providers, models and workloads may set their own, the innermost wins.
 	Timeouts Timeouts `yaml:"timeouts"`
-	// Retries at the same deployment before the next one is asked.
+	// Further rounds over the deployments when all that may answer have failed.
 	Retries Retries `yaml:"retries"`
 	// When a deployment counts as down, and for how long it is left alone.
 	Breaker Breaker `yaml:"breaker"`
@@ -22,6 +22,8 @@ type Config struct {
 	Durability Durability `yaml:"durability" jsonschema:"default=process"`
 	// How long the ledger keeps what.
 	Retention Retention `yaml:"retention"`
+	// Encryption of the prompts and answers that workloads with capture keep.
+	Capture CaptureKey `yaml:"capture"`
 	// Newer data than this program's own: prices, facts about models, presets of providers.
 	Catalog CatalogFiles `yaml:"catalog"`
 	// Places that serve models, by a name of your own.
@@ -36,6 +38,12 @@ type Config struct {
 	path  string
 	doc   *document
 	files []string
+}
+
+// CaptureKey is what captured texts are encrypted with, in the state.
+type CaptureKey struct {
+	// Key of the encryption, by reference: 32 bytes as base64 or hex, or a passphrase of at least 20 characters. Texts kept under another key stay unreadable without it.
+	Key Secret `yaml:"key"`
 }
 
 // CatalogFiles name data that is newer than the program's own. The files are

@@ -118,12 +118,27 @@ type Workload struct {
 	OnContextLength Reaction `yaml:"on_context_length" jsonschema:"default=fallback"`
 	// Ask a second deployment when the first is slow; the first to begin wins. Absent means off.
 	Hedge *Hedge `yaml:"hedge"`
+	// Keep prompts and answers in the state, encrypted. Absent means that no text is kept.
+	Capture *Capture `yaml:"capture"`
 }
 
 func (w *Workload) defaults() {
 	w.Continue, w.Hold = ContinueAny, HoldTools
 	w.OnContentFilter, w.OnContextLength = ReactReturn, ReactFallback
 }
+
+// Capture is the keeping of prompts and answers of one workload. It needs the
+// top level's capture.key.
+type Capture struct {
+	// Keep the texts of requests from now on.
+	Enabled bool `yaml:"enabled" jsonschema:"default=false"`
+	// How long a text is kept; a shorter time also holds for what is kept already.
+	Retention time.Duration `yaml:"retention" jsonschema:"default=7d"`
+	// Share of requests whose texts are kept, 0 to 1.
+	Share float64 `yaml:"share" jsonschema:"minimum=0,maximum=1,default=1"`
+}
+
+func (c *Capture) defaults() { c.Retention, c.Share = 7*day, 1 }
 
 // Hedge is a second attempt beside a slow one.
 type Hedge struct {

@@ -249,6 +249,16 @@ type StreamDecoder interface {
 	End(dst []llm.Event) ([]llm.Event, error)
 }
 
+// RelayDecoder is a StreamDecoder whose provider's bytes are relayed to a client
+// of the same dialect: it rewrites an event in the reading that decodes it.
+type RelayDecoder interface {
+	StreamDecoder
+	// DecodeRelay does what Decode and Codec.RewriteEvent do: it appends to dst
+	// what ev means and to out what the client is to see of it. On an error out
+	// is as it was.
+	DecodeRelay(dst []llm.Event, out []byte, ev *sse.Event, v View) ([]llm.Event, []byte, error)
+}
+
 // StreamEncoder turns canonical events into a client's stream.
 type StreamEncoder interface {
 	// Encode appends to dst the bytes that show e to the client.

@@ -38,8 +38,7 @@ var messageStart = []byte("message_start")
 // RewriteEvent implements dialect.Codec. Only message_start names the model;
 // usage is part of every stream of this dialect and always shown.
 func (Codec) RewriteEvent(dst []byte, ev *sse.Event, v dialect.View) []byte {
-	if v.Model == "" || ev.Comment || len(ev.Name) > 0 && !bytes.Equal(ev.Name, messageStart) ||
-		!bytes.Contains(ev.Data, messageStart) {
+	if v.Model == "" || ev.Comment || len(ev.Name) > 0 && !bytes.Equal(ev.Name, messageStart) || !bytes.Contains(ev.Data, messageStart) {
 		return append(dst, ev.Raw...)
 	}
 	d, err := jsondoor.ParseLax(ev.Data, eventSchema)
@@ -47,10 +46,21 @@ func (Codec) RewriteEvent(dst []byte, ev *sse.Event, v dialect.View) []byte {
 		return append(dst, ev.Raw...) // the decoder has judged it already
 	}
 	defer d.Release()
-	if !d.Root().Get("type").Is("message_start") {
+	if !namesModel(ev, d.Root(), v.Model) {
 		return append(dst, ev.Raw...)
 	}
-	data := withModel(d, d.Root().Get("message"), v.Model)
+	return rewriteStart(dst, ev, d, v.Model)
+}
+
+// namesModel reports whether an event names a model that is to be replaced.
+func namesModel(ev *sse.Event, root jsondoor.Value, model string) bool {
+	return model != "" && (len(ev.Name) == 0 || bytes.Equal(ev.Name, messageStart)) &&
+		root.Get("type").Is("message_start") && bytes.Contains(ev.Data, messageStart)
+}
+
+// rewriteStart appends the event whose data is d with the model's name replaced.
+func rewriteStart(dst []byte, ev *sse.Event, d *jsondoor.Doc, model string) []byte {
+	data := withModel(d, d.Root().Get("message"), model)
 	if i := bytes.Index(ev.Raw, ev.Data); i >= 0 {
 		dst = append(append(dst, ev.Raw[:i]...), data...)
 		return append(dst, ev.Raw[i+len(ev.Data):]...)

@@ -19,6 +19,8 @@ type decoder struct {
 	started, finished, ended bool
 	tokens                   tokens
 	blocks                   []block
+	pieces                   dialect.Pieces
+	scratch                  []byte
 }
 
 type block struct {
@@ -30,19 +32,49 @@ type block struct {
 	stopped bool
 }
 
+var _ dialect.RelayDecoder = (*decoder)(nil)
+
 // Decode implements dialect.StreamDecoder.
 func (s *decoder) Decode(dst []llm.Event, ev *sse.Event) ([]llm.Event, error) {
+	dst, _, err := s.decode(dst, nil, ev, nil)
+	return dst, err
+}
+
+// DecodeRelay implements dialect.RelayDecoder.
+func (s *decoder) DecodeRelay(dst []llm.Event, out []byte, ev *sse.Event, v dialect.View) ([]llm.Event, []byte, error) {
+	return s.decode(dst, out, ev, &v)
+}
+
+// decode reads any event; with a view its bytes are relayed to out.
+func (s *decoder) decode(dst []llm.Event, out []byte, ev *sse.Event, v *dialect.View) ([]llm.Event, []byte, error) {
+	relayed := out
+	if v != nil {
+		relayed = append(out, ev.Raw...)
+	}
 	if ev.Comment || s.ended || len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
-		return dst, nil
+		return dst, relayed, nil
+	}
+	if e, ok := s.glance(ev.Data); ok {
+		return append(dst, e), relayed, nil
 	}
 	d, err := jsondoor.ParseLax(ev.Data, eventSchema)
 	if err != nil {
 		f := malformed(err.Error())
 		f.Cause = err
-		return dst, f
+		return dst, out, f
 	}
 	defer d.Release()
-	root := d.Root()
+	if dst, err = s.event(dst, d.Root(), ev); err != nil {
+		return dst, out, err
+	}
+	if v != nil && namesModel(ev, d.Root(), v.Model) {
+		relayed = rewriteStart(relayed[:len(out)], ev, d, v.Model)
+	}
+	return dst, relayed, nil
+}
+
+// event reads what glance leaves.
+func (s *decoder) event(dst []llm.Event, root jsondoor.Value, ev *sse.Event) ([]llm.Event, error) {
 	if root.Kind() != jsondoor.Object {
 		return dst, malformed("an event is not an object")
 	}
@@ -108,6 +140,11 @@ func (s *decoder) find(root jsondoor.Value) *block {
 	if !ok {
 		return nil
 	}
+	return s.open(n)
+}
+
+// open returns the open block with an index, nil for none.
+func (s *decoder) open(n int64) *block {
 	for i := len(s.blocks) - 1; i >= 0; i-- {
 		if b := &s.blocks[i]; b.index == n && !b.stopped {
 			return b

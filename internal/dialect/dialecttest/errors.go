@@ -153,6 +153,7 @@ func fuzzAnswer(t *testing.T, c dialect.Codec, op llm.Operation, in []byte) {
 		}
 	}
 	_, _ = c.RewriteReply(op, in, dialect.View{Model: "m"})
+	atOnce(t, c, op, in)
 	events, _ := decodeStream(c, op, bytes.NewReader(in))
 	enc := c.NewStreamEncoder(op, dialect.View{IncludeUsage: true}, nil)
 	var out []byte

@@ -65,6 +65,7 @@ func streams(t *testing.T, c dialect.Codec, f Fixtures) {
 			resume(t, c, f, s, events)
 			relay(t, c, s, events)
 			assemble(t, c, f, s, events)
+			atOnce(t, c, s.Op, s.Data)
 		})
 	}
 	for _, junk := range []string{"data: <html>\n\n", "data: {\n\n", "data: []\n\n", "data: \"x\"\n\n"} {
@@ -282,4 +283,39 @@ func plain(r *llm.Response) *llm.Response {
 		out.Choices = append(out.Choices, joined)
 	}
 	return &out
+}
+
+// atOnce: a decoder that rewrites what it decodes does both as they are done
+// apart.
+func atOnce(t *testing.T, c dialect.Codec, op llm.Operation, data []byte) {
+	t.Helper()
+	for _, v := range []dialect.View{{}, {Model: "ours"}, {Model: "a \"b\"", IncludeUsage: true}, {IncludeUsage: true}} {
+		both, ok := c.NewStreamDecoder(op).(dialect.RelayDecoder)
+		if !ok {
+			return
+		}
+		apart := c.NewStreamDecoder(op)
+		reader := sse.NewReader(bytes.NewReader(data), 0)
+		for {
+			ev, err := reader.Next()
+			if err != nil {
+				break
+			}
+			want, wantErr := apart.Decode(nil, ev)
+			before := []byte("before")
+			got, out, gotErr := both.DecodeRelay(nil, before, ev, v)
+			if diff := same(want, got); diff != "" || (wantErr == nil) != (gotErr == nil) {
+				t.Fatalf("%s: errors %v and %v, events (-apart +at once):\n%s", clip(string(ev.Raw)), wantErr, gotErr, diff)
+			}
+			if wantErr != nil {
+				if string(out) != "before" {
+					t.Fatalf("%s: %v, but relayed %q", clip(string(ev.Raw)), wantErr, out)
+				}
+				break
+			}
+			if want := c.RewriteEvent(before, ev, v); !bytes.Equal(want, out) {
+				t.Fatalf("%s shown as %+v:\napart   %s\nat once %s", clip(string(ev.Raw)), v, want, out)
+			}
+		}
+	}
 }

@@ -34,15 +34,21 @@ func (Codec) RewriteReply(_ llm.Operation, body []byte, v dialect.View) ([]byte,
 // RewriteEvent implements dialect.Codec. What is not a JSON chunk, the end
 // mark for one, goes on as it is.
 func (Codec) RewriteEvent(dst []byte, ev *sse.Event, v dialect.View) []byte {
-	data := ev.Data
+	data := bytes.TrimLeft(ev.Data, " \t\r\n")
 	if len(data) == 0 || data[0] != '{' || v.Model == "" && (v.IncludeUsage || !bytes.Contains(data, []byte(`"usage"`))) {
 		return append(dst, ev.Raw...)
 	}
-	d, err := jsondoor.ParseLax(data, outline)
+	d, err := jsondoor.ParseLax(ev.Data, outline)
 	if err != nil {
 		return append(dst, ev.Raw...)
 	}
 	defer d.Release()
+	return rewriteChunk(dst, ev, d, v)
+}
+
+// rewriteChunk appends what the client is to see of the chunk d, which is the
+// data of ev.
+func rewriteChunk(dst []byte, ev *sse.Event, d *jsondoor.Doc, v dialect.View) []byte {
 	r := d.Root()
 	if !v.IncludeUsage && r.Get("usage").Kind() == jsondoor.Object {
 		if c := r.Get("choices"); c.Kind() == jsondoor.Array && !c.First().Exists() {
@@ -55,7 +61,7 @@ func (Codec) RewriteEvent(dst []byte, ev *sse.Event, v dialect.View) []byte {
 	}
 	at := ev.DataAt
 	if at == 0 {
-		if at = bytes.Index(ev.Raw, data); at < 0 {
+		if at = bytes.Index(ev.Raw, ev.Data); at < 0 {
 			p := d.Patch() // the data stands in several lines
 			p.Replace(m, jsondoor.Quote(v.Model))
 			return sse.Append(dst, string(ev.Name), p.Bytes())

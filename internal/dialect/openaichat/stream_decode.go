@@ -2,7 +2,6 @@ package openaichat
 
 import (
 	"bytes"
-	"strings"
 
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
@@ -19,6 +18,8 @@ type streamDecoder struct {
 	calls   int  // tool calls without an id so far
 	failed  bool // the provider reported an error
 	done    bool // the end mark was seen
+	pieces  dialect.Pieces
+	scratch []byte
 }
 
 // choiceState is one alternative under way.
@@ -26,7 +27,6 @@ type choiceState struct {
 	parts    []partState
 	open     int // the open part, -1 for none
 	finished bool
-	seen     bool
 	called   bool // has tool calls
 }
 
@@ -39,61 +39,58 @@ type partState struct {
 	done  bool
 }
 
-// nesting follows JSON text just far enough to know whether it is closed.
-type nesting struct {
-	depth           int
-	quoted, escaped bool
-}
-
-func (j *nesting) add(s string) {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case j.escaped:
-			j.escaped = false
-		case j.quoted && c == '\\':
-			j.escaped = true
-		case c == '"':
-			j.quoted = !j.quoted
-		case j.quoted:
-		case c == '{', c == '[':
-			j.depth++
-		case c == '}', c == ']':
-			j.depth--
-		}
-	}
-}
-
-func (j *nesting) closed() bool { return j.depth == 0 && !j.quoted }
-
 // NewStreamDecoder implements dialect.Codec.
 func (Codec) NewStreamDecoder(op llm.Operation) dialect.StreamDecoder {
 	return &streamDecoder{}
 }
 
+var _ dialect.RelayDecoder = (*streamDecoder)(nil)
+
 // Decode implements dialect.StreamDecoder.
 func (s *streamDecoder) Decode(dst []llm.Event, ev *sse.Event) ([]llm.Event, error) {
+	if g, ok := s.glance(ev); ok {
+		return s.running(dst, &g), nil
+	}
+	dst, _, err := s.decode(dst, nil, ev, nil)
+	return dst, err
+}
+
+// DecodeRelay implements dialect.RelayDecoder.
+func (s *streamDecoder) DecodeRelay(dst []llm.Event, out []byte, ev *sse.Event, v dialect.View) ([]llm.Event, []byte, error) {
+	if g, ok := s.glance(ev); ok && ev.DataAt > 0 {
+		return s.running(dst, &g), g.rewrite(out, ev, v.Model), nil
+	}
+	return s.decode(dst, out, ev, &v)
+}
+
+// decode reads any event; with a view its bytes are relayed to out.
+func (s *streamDecoder) decode(dst []llm.Event, out []byte, ev *sse.Event, v *dialect.View) ([]llm.Event, []byte, error) {
+	relayed := out
+	if v != nil {
+		relayed = append(out, ev.Raw...)
+	}
 	data := ev.Data
 	switch {
 	case ev.Comment:
-		return append(dst, llm.Event{Kind: llm.EventPing}), nil
+		return append(dst, llm.Event{Kind: llm.EventPing}), relayed, nil
 	case len(bytes.TrimSpace(data)) == 0:
-		return dst, nil
+		return dst, relayed, nil
 	case string(bytes.TrimSpace(data)) == "[DONE]":
 		// An end mark does not make an unfinished answer whole.
 		if s.complete() && !s.done {
 			s.done = true
 			dst = append(dst, llm.Event{Kind: llm.EventEnd})
 		}
-		return dst, nil
+		return dst, relayed, nil
 	}
 	d, err := jsondoor.ParseLax(data, answer)
 	if err != nil {
-		return dst, malformed(err)
+		return dst, out, malformed(err)
 	}
 	defer d.Release()
 	r := d.Root()
 	if r.Kind() != jsondoor.Object {
-		return dst, fault.New(fault.Malformed, "a chunk of the provider's stream is %s", r.Kind())
+		return dst, out, fault.New(fault.Malformed, "a chunk of the provider's stream is %s", r.Kind())
 	}
 	if complains(r.Get("error")) || string(ev.Name) == "error" || r.Get("object").Is("error") {
 		s.failed = true
@@ -101,9 +98,14 @@ func (s *streamDecoder) Decode(dst []llm.Event, ev *sse.Event) ([]llm.Event, err
 		if f == nil {
 			f = fault.New(fault.StreamError, "the provider reported an error inside the stream")
 		}
-		return append(dst, llm.Event{Kind: llm.EventError, Err: f}), nil
+		dst = append(dst, llm.Event{Kind: llm.EventError, Err: f})
+	} else if dst, err = s.chunk(dst, r); err != nil {
+		return dst, out, err
 	}
-	return s.chunk(dst, r)
+	if v != nil {
+		relayed = rewriteChunk(relayed[:len(out)], ev, d, *v)
+	}
+	return dst, relayed, nil
 }
 
 func (s *streamDecoder) chunk(dst []llm.Event, r jsondoor.Value) ([]llm.Event, error) {
@@ -133,8 +135,6 @@ func (s *streamDecoder) choice(dst []llm.Event, n int, c jsondoor.Value) []llm.E
 	for len(s.choices) <= n {
 		s.choices = append(s.choices, choiceState{open: -1})
 	}
-	st := &s.choices[n]
-	st.seen = true
 	logprobs := c.Get("logprobs")
 	delta := c.Get("delta")
 	if delta.Kind() != jsondoor.Object { // some servers send the last chunk as a whole message
@@ -227,7 +227,7 @@ func (s *streamDecoder) text(dst []llm.Event, n int, kind llm.PartKind, v, logpr
 		return dst
 	}
 	dst = s.ensure(dst, n, kind)
-	e := llm.Event{Kind: llm.EventDelta, Choice: n, Part: s.choices[n].open, Text: v.Text()}
+	e := llm.Event{Kind: llm.EventDelta, Choice: n, Part: s.choices[n].open, Text: s.pieces.String(v.Bytes())}
 	if logprobs.Present() {
 		e.Logprobs = clone(logprobs)
 	}
@@ -274,76 +274,6 @@ func (s *streamDecoder) stop(dst []llm.Event, n, at int, whole bool) []llm.Event
 	}
 	p.done = true
 	return append(dst, llm.Event{Kind: llm.EventPartStop, Choice: n, Part: at})
-}
-
-func (s *streamDecoder) call(dst []llm.Event, n int, t jsondoor.Value) []llm.Event {
-	fn, id := t.Get("function"), t.Get("id").Text()
-	index, ok := t.Get("index").Int()
-	if !ok {
-		index = s.guess(n, id, fn)
-	}
-	return s.function(dst, n, fn, index, id)
-}
-
-// guess numbers a tool call of a server that does not: one with an id, or with
-// a name while the call before has its arguments, is another call.
-func (s *streamDecoder) guess(n int, id string, fn jsondoor.Value) int64 {
-	st := &s.choices[n]
-	last := int64(-1)
-	for i := range st.parts {
-		if p := &st.parts[i]; p.kind == llm.PartToolCall {
-			if id != "" && p.id == id {
-				return p.index
-			}
-			last = max(last, p.index)
-		}
-	}
-	if id != "" || last < 0 || fn.Get("name").Size() > 0 {
-		return last + 1
-	}
-	return last
-}
-
-// function reads a piece of a tool call. The same number with another id and a
-// name is another call: some servers number all of them 0.
-func (s *streamDecoder) function(dst []llm.Event, n int, fn jsondoor.Value, index int64, id string) []llm.Event {
-	st := &s.choices[n]
-	at := -1
-	for i := len(st.parts) - 1; i >= 0; i-- {
-		if p := &st.parts[i]; p.kind == llm.PartToolCall && p.index == index {
-			if other := id != "" && p.id != id && fn.Get("name").Size() > 0; !other {
-				at = i
-			}
-			break
-		}
-	}
-	if at < 0 {
-		dst = s.close(dst, n)
-		if id == "" {
-			id = callID(s.id, s.calls)
-			s.calls++
-		}
-		at = len(st.parts)
-		st.called = true
-		dst = s.start(dst, n, partState{kind: llm.PartToolCall, index: index, id: id}, llm.Event{ID: id, Name: fn.Get("name").Text()})
-	}
-	args := fn.Get("arguments")
-	text := args.Text()
-	if args.Kind() == jsondoor.Object {
-		text = string(args.Raw())
-	}
-	p := &st.parts[at]
-	if text == "" || p.args == 0 && strings.TrimSpace(text) == "" {
-		return dst
-	}
-	if p.done {
-		s.failed = true
-		return append(dst, llm.Event{Kind: llm.EventError, Choice: n,
-			Err: fault.New(fault.Malformed, "the provider's stream goes on with a tool call that was whole")})
-	}
-	p.args += len(text)
-	p.json.add(text)
-	return append(dst, llm.Event{Kind: llm.EventDelta, Choice: n, Part: at, Text: text})
 }
 
 // complete reports whether every alternative has a finish reason.

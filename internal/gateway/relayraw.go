@@ -82,9 +82,10 @@ func relayPermit(c *Call, p *fleet.Provider) (policy.Permit, error) {
 	return permit, nil
 }
 
-// answer passes the provider's answer on, the last part after it is on record.
+// answer passes the provider's answer on, the last piece after it is on record.
 func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) error {
-	h := x.out.w.Header()
+	w := x.out.w
+	h := w.Header()
 	h["X-Request-Id"] = []string{x.call.ID}
 	h["X-Freehold-Provider"] = []string{a.Provider}
 	h["X-Freehold-Attempts"] = []string{"1"}
@@ -96,73 +97,74 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 		}
 	}
 	a.Status, a.FirstByte = reply.Status, r.Gateway.Clock().Sub(a.Start)
-	x.row.Status, x.row.Outcome = reply.Status, ledger.OK
-	if reply.Status >= 500 {
-		x.row.Outcome = ledger.Failed
-	} else if reply.Status >= 400 {
-		x.row.Outcome = ledger.ClientError
-	}
-	out := &rawAnswer{x: x, status: reply.Status}
-	err := copyHoldingLast(out, reply.Body)
-	a.Total, a.Outcome = r.Gateway.Clock().Sub(a.Start), x.row.Outcome
-	if err != nil {
-		l := &leg{x: x, d: &fleet.Deployment{Provider: &fleet.Provider{Name: a.Provider}}, status: reply.Status}
-		f := x.faultOf(l.failure(err))
-		a.Outcome, a.Fault = ledger.Partial, string(f.Kind)
-		if out.begun {
-			x.row.Outcome, x.row.ErrorCode = ledger.Partial, f.StableCode()
-			if jerr := x.settle(); jerr != nil {
-				r.Gateway.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
+	x.row.Status, x.row.Outcome = reply.Status, relayOutcome(reply.Status)
+
+	buf := make([]byte, 32<<10)
+	var held []byte
+	begun := false
+	for {
+		n, err := reply.Body.Read(buf)
+		if n > 0 {
+			if len(held) > 0 {
+				if !begun {
+					begun = true
+					w.WriteHeader(reply.Status)
+				}
+				if err := x.pass(held); err != nil {
+					return err
+				}
 			}
-			// A raw body has no place for an error: the connection is cut, so
-			// that the client does not take the part for the whole.
-			panic(http.ErrAbortHandler)
+			held = append(held[:0], buf[:n]...)
 		}
-		return f
-	}
-	if err := x.settle(); err != nil {
-		return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
-	}
-	return out.last()
-}
-
-// rawAnswer writes a body and keeps its latest piece back until last.
-type rawAnswer struct {
-	x      *exchange
-	status int
-	begun  bool
-	held   []byte
-}
-
-func (o *rawAnswer) Write(b []byte) (int, error) {
-	if err := o.last(); err != nil {
-		return 0, err
-	}
-	o.held = append(o.held[:0], b...)
-	return len(b), nil
-}
-
-func (o *rawAnswer) last() error {
-	if !o.begun {
-		if o.held == nil {
-			o.held = []byte{} // the next call writes
-			return nil
+		if err == nil {
+			continue
 		}
-		o.begun = true
-		o.x.out.w.WriteHeader(o.status)
+		a.Total, a.Outcome = r.Gateway.Clock().Sub(a.Start), x.row.Outcome
+		if err != io.EOF {
+			return r.cut(x, a, err, begun)
+		}
+		if err := x.settle(); err != nil {
+			return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
+		}
+		if !begun {
+			w.WriteHeader(reply.Status)
+		}
+		return x.pass(held)
 	}
-	n, err := o.x.out.w.Write(o.held)
-	o.x.out.sent += int64(n)
+}
+
+func (x *exchange) pass(b []byte) error {
+	n, err := x.out.w.Write(b)
+	x.out.sent += int64(n)
 	if err != nil {
 		return errClientGone
 	}
 	return nil
 }
 
-func copyHoldingLast(o *rawAnswer, body io.Reader) error {
-	_, err := io.Copy(o, body)
-	if o.held == nil {
-		o.held = []byte{}
+// cut ends an answer that the provider did not finish. A raw body has no place
+// for an error: once it has begun the connection is cut, so that the client
+// does not take the part for the whole.
+func (r *Relay) cut(x *exchange, a *ledger.Attempt, err error, begun bool) error {
+	l := &leg{x: x, d: &fleet.Deployment{Provider: &fleet.Provider{Name: a.Provider}}, status: a.Status}
+	f := x.faultOf(l.failure(err))
+	a.Outcome, a.Fault = ledger.Partial, string(f.Kind)
+	if !begun {
+		return f
 	}
-	return err
+	x.row.Outcome, x.row.ErrorCode = ledger.Partial, f.StableCode()
+	if jerr := x.settle(); jerr != nil {
+		r.Gateway.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+func relayOutcome(status int) ledger.Outcome {
+	switch {
+	case status >= 500:
+		return ledger.Failed
+	case status >= 400:
+		return ledger.ClientError
+	}
+	return ledger.OK
 }

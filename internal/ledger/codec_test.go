@@ -198,6 +198,9 @@ func FuzzUnmarshal(f *testing.F) {
 		if first.UnmarshalBinary(data) != nil {
 			return
 		}
+		if e, err := NewEntry(data); err != nil || e.ID != first.ID || e.Key != first.Key() {
+			t.Fatalf("entry %+v, %v of row %+v", e, err, first)
+		}
 		again, err := first.AppendBinary(nil)
 		if err != nil {
 			t.Fatal(err)

@@ -15,62 +15,97 @@ import (
 	"freehold/internal/gateway"
 	"freehold/internal/health"
 	"freehold/internal/ledger"
+	"freehold/internal/llm"
 )
 
 // model serves a request that a model is to answer.
 func (s *Server) model(w http.ResponseWriter, r *http.Request, e endpoint) {
-	settings := s.settings.Load()
 	codec := s.OpenAI
 	if e.claude {
 		codec = s.Claude
 	}
-	c := &gateway.Call{
-		ID: s.NewID(), ClientID: clientID(r.Header), Received: s.Clock(), Op: e.op, Codec: codec,
-		Header: r.Header, Fleet: s.Fleet(),
-	}
+	c := s.call(r, codec, e.op)
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")
 		s.refuse(w, codec, c.ID, fault.New(fault.Method, "%s takes POST, not %s", r.URL.Path, r.Method))
 		return
 	}
+	if leave := s.admit(w, r, c, nil); leave != nil {
+		defer leave()
+		s.Gateway.Serve(r.Context(), w, c)
+	}
+}
+
+func (s *Server) call(r *http.Request, codec dialect.Codec, op llm.Operation) *gateway.Call {
+	return &gateway.Call{
+		ID: s.NewID(), ClientID: clientID(r.Header), Received: s.Clock(), Op: op, Codec: codec,
+		Header: r.Header, Fleet: s.Fleet(),
+	}
+}
+
+// admit lets a request in: its key is good and allowed (may refuses further,
+// nil does not), there is room, its limits hold, and its body is read into
+// c.Raw. Otherwise the request is answered and admit returns nil. leave gives
+// everything back.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, c *gateway.Call, may func(*auth.Key) error) (leave func()) {
+	settings := s.settings.Load()
 	key, f := s.authenticate(settings, r)
 	if f != nil {
-		s.refuse(w, codec, c.ID, f)
-		return
+		s.refuse(w, c.Codec, c.ID, f)
+		return nil
 	}
-	if f := s.describe(c, key, r.Header); f != nil {
+	if f = s.describe(c, key, r.Header); f == nil && key != nil && may != nil {
+		if err := may(key); err != nil {
+			f = denied(err)
+		}
+	}
+	if f == nil && s.Draining() {
+		f = &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second}
+	}
+	if f != nil {
 		s.Gateway.Refuse(w, c, f)
-		return
+		return nil
 	}
-	if s.Draining() {
-		s.Gateway.Refuse(w, c, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second})
-		return
-	}
-	leave, err := s.Room.Acquire(r.Context())
+	room, err := s.Room.Acquire(r.Context())
 	if err != nil {
 		s.Gateway.Refuse(w, c, crowded(err))
-		return
+		return nil
 	}
-	defer leave()
+	in := &admitted{room: room, body: bodies.Get().(*[]byte)}
 	if key != nil {
 		lease, facts, err := s.Limiter.Admit(r.Context(), key, 0)
 		facts.SetHeaders(w.Header())
 		if err != nil {
+			in.leave()
 			s.Gateway.Refuse(w, c, denied(err))
-			return
+			return nil
 		}
-		var used int64
-		c.Settled = func(row *ledger.Row) { used = row.Tokens.In + row.Tokens.Out }
-		defer func() { lease.Done(used) }()
+		in.lease = lease
+		c.Settled = func(row *ledger.Row) { in.used = row.Tokens.In + row.Tokens.Out }
 	}
-	buf := bodies.Get().(*[]byte)
-	defer putBody(buf)
-	if f := s.read(w, r, settings, buf); f != nil {
+	if f := s.read(w, r, settings, in.body); f != nil {
 		s.Gateway.Refuse(w, c, f)
-		return
+		in.leave()
+		return nil
 	}
-	c.Raw = *buf
-	s.Gateway.Serve(r.Context(), w, c)
+	c.Raw = *in.body
+	return in.leave
+}
+
+// admitted is what a request holds while it is served.
+type admitted struct {
+	room  func()
+	body  *[]byte
+	lease auth.Lease // nil without a key
+	used  int64      // tokens
+}
+
+func (a *admitted) leave() {
+	if a.lease != nil {
+		a.lease.Done(a.used)
+	}
+	putBody(a.body)
+	a.room()
 }
 
 // authenticate finds the caller's key; nil where none is needed.

@@ -3,39 +3,18 @@ package server
 import (
 	"net/http"
 
-	"freehold/internal/gateway"
+	"freehold/internal/auth"
 	"freehold/internal/llm"
 )
 
 // relay passes a raw OpenAI path (files, batches, ...) to the one provider that
-// takes it, under the same keys, limits and perimeter.
+// takes it, under the same keys, limits and perimeter. A key must be allowed to
+// call models directly.
 func (s *Server) relay(w http.ResponseWriter, r *http.Request) {
-	settings := s.settings.Load()
-	c := &gateway.Call{
-		ID: s.NewID(), ClientID: clientID(r.Header), Received: s.Clock(), Op: llm.Operation(family(r.URL.Path)),
-		Codec: s.OpenAI, Header: r.Header, Fleet: s.Fleet(),
+	what := family(r.URL.Path)
+	c := s.call(r, s.OpenAI, llm.Operation(what))
+	if leave := s.admit(w, r, c, func(k *auth.Key) error { return k.AllowModel(what) }); leave != nil {
+		defer leave()
+		s.Relay.Serve(r.Context(), w, r, c)
 	}
-	key, f := s.authenticate(settings, r)
-	if f != nil {
-		s.refuse(w, s.OpenAI, c.ID, f)
-		return
-	}
-	if f := s.describe(c, key, r.Header); f != nil {
-		s.Gateway.Refuse(w, c, f)
-		return
-	}
-	if key != nil {
-		if err := key.AllowModel(family(r.URL.Path)); err != nil {
-			s.Gateway.Refuse(w, c, denied(err))
-			return
-		}
-	}
-	buf := bodies.Get().(*[]byte)
-	defer putBody(buf)
-	if f := s.read(w, r, settings, buf); f != nil {
-		s.Gateway.Refuse(w, c, f)
-		return
-	}
-	c.Raw = *buf
-	s.Relay.Serve(r.Context(), w, r, c)
 }

@@ -84,7 +84,7 @@ func (s *Service) caller(r *http.Request) Caller {
 		}
 		return Caller{Who: who, Local: true}
 	}
-	who := history.Who{Via: "http", Name: "this machine"} // let in without a key: from loopback
+	who := history.Who{Via: "http", Name: "loopback"} // let in without a key
 	if presented, err := auth.KeyFromHeader(r.Header); err == nil {
 		who = history.Who{Via: "key", Name: "server.admin_key"}
 		if id, err := auth.ParseKey(presented); err == nil {

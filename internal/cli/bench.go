@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -116,7 +115,7 @@ func (p *program) bench(ctx context.Context, f benchFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.stop()) }()
+	defer finish(&err, g.stop)
 	g.widen(f.concurrency)
 	out := benched{Workload: f.workload, URL: g.url, Streaming: !f.plain, MaxTokens: f.maxTokens, Started: p.clock().UTC()}
 	q := question{Model: f.workload, Messages: []message{{"user", f.prompt}}, MaxTokens: f.maxTokens, Stream: !f.plain}

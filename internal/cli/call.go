@@ -21,8 +21,15 @@ func call[In, Out any](ctx context.Context, p *program, op admin.Op[In, Out], in
 	if err != nil {
 		return out, err
 	}
-	defer func() { err = errors.Join(err, done()) }()
+	defer finish(&err, done)
 	return op.Call(ctx, r, in)
+}
+
+// finish ends what a command has opened; an error of that is added to err.
+func finish(err *error, end func() error) {
+	if e := end(); e != nil {
+		*err = errors.Join(*err, e)
+	}
 }
 
 // runner is the running server, or the state opened here. done releases it.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,8 +39,8 @@ func (p *program) chatCommand() *cobra.Command {
 		Short: "Ask one question through the gateway",
 		Long: `chat sends one question through the gateway, as an application would, shows the
 answer as it comes, and says on standard error which model answered and why.
-Without a WORKLOAD it takes the only one there is, or the one named chat; without
-a PROMPT it reads standard input.`,
+Without a WORKLOAD it takes the only one there is, or the one named chat;
+without a PROMPT it reads standard input.`,
 		Example: `  freehold chat "What is a freehold?"
   freehold chat support-chat "Where is my parcel?"
   git diff | freehold chat --system "Review this."`,
@@ -122,7 +121,7 @@ func usual(cfg *config.Config) string {
 	if cfg == nil {
 		return ""
 	}
-	if cfg.Workloads["chat"] != nil {
+	if named(cfg, "chat") {
 		return "chat"
 	}
 	if len(cfg.Workloads) == 1 {
@@ -138,7 +137,7 @@ func (p *program) chat(ctx context.Context, at gatewayFlags, q question, h http.
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.stop()) }()
+	defer finish(&err, g.stop)
 	show := func(text string) error {
 		if p.json {
 			return nil

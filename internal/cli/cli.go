@@ -81,6 +81,7 @@ Anthropic point their base URL at it, and config.yaml decides who answers.`,
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.PersistentFlags().StringVar(&p.configFlag, "config", "", "configuration `FILE` (default $FREEHOLD_CONFIG, else ./config.yaml)")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see %s --help", err, c.CommandPath())
 	})
@@ -171,13 +172,14 @@ func exitCode(err error) int {
 func (p *program) report(err error) {
 	var bad *app.ConfigError
 	var refused *admin.Error
+	errors.As(err, &refused)
 	switch {
 	case errors.Is(err, errNo):
 	case errors.As(err, &bad):
 		fmt.Fprintln(p.err, bad.Error())
-	case errors.As(err, &refused) && refused.Code == admin.CodeConfig:
+	case refused != nil && refused.Code == admin.CodeConfig:
 		fmt.Fprintln(p.err, refused.Message)
-	case errors.As(err, &refused):
+	case refused != nil && err == error(refused):
 		fmt.Fprintln(p.err, "freehold:", refused.Message)
 		if refused.Hint != "" {
 			fmt.Fprintln(p.err, "  hint:", refused.Hint)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -67,7 +66,7 @@ func (p *program) printEngines(e admin.EnginesOut) {
 	if len(e.Weights) > 0 {
 		t := table{columns: []column{{head: "WEIGHTS"}, {head: "SIZE", right: true, keep: true}, {head: "CONTEXT", right: true, keep: true}, {head: "LICENCE"}}}
 		for _, w := range e.Weights {
-			t.row(w.Source, bytes(w.Bytes), count(int64(w.Context)), orNone(w.License))
+			t.row(w.Source, size(w.Bytes), count(int64(w.Context)), orNone(w.License))
 		}
 		p.print(&t)
 	}
@@ -132,7 +131,7 @@ func (p *program) install(ctx context.Context, in *engine.Installer, s engine.Sp
 	}
 	g.close()
 	g.bars = nil
-	fmt.Fprintf(p.err, "engine  %s\nweights %s (%s)\n", runtime, weights.Path, bytes(weights.Size))
+	fmt.Fprintf(p.err, "engine  %s\nweights %s (%s)\n", runtime, weights.Path, size(weights.Size))
 	return nil
 }
 
@@ -168,7 +167,7 @@ func (p *program) runEngine(ctx context.Context, s engine.Spec) (err error) {
 		return err
 	}
 	m := engine.NewManager(engine.Options{Installer: in, Log: log})
-	defer func() { err = errors.Join(err, m.Close(context.WithoutCancel(ctx))) }()
+	defer finish(&err, func() error { return m.Close(context.WithoutCancel(ctx)) })
 	proc, err := m.Acquire(s)
 	if err != nil {
 		return err

@@ -43,6 +43,8 @@ func millis(ms float64) string {
 	switch {
 	case ms <= 0:
 		return none
+	case ms < 0.1:
+		return strconv.FormatFloat(ms*1000, 'f', 0, 64) + " µs"
 	case ms < 10:
 		return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
 	case ms < 1000:
@@ -74,8 +76,8 @@ func price(p *admin.Price) string {
 	return one(p.Input) + "/" + one(p.Output) + " " + p.Currency
 }
 
-// bytes shows a size.
-func bytes(n int64) string {
+// size shows a size.
+func size(n int64) string {
 	const k = 1024
 	switch {
 	case n < k:

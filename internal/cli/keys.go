@@ -26,8 +26,8 @@ func (p *program) keysCreateCommand() *cobra.Command {
 		Long: `create issues a virtual key and prints it: that text exists nowhere else and
 cannot be shown again. Without --workload the key may call all workloads (an
 --admin key: none).`,
-		Example: `  freehold keys create shop --workload support-chat --expires 90d --reason "new shop"
-  freehold keys create ops --admin
+		Example: `  freehold keys create shop --workload support-chat --reason "new shop"
+  freehold keys create ops --admin --expires 90d
   freehold keys create ci --json`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, a []string) (err error) {

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	stdbytes "bytes"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,7 +69,7 @@ func (g *gateway) ask(ctx context.Context, q question, h http.Header, now func()
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/v1/chat/completions", stdbytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+"/v1/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (g *progress) report(r engine.Progress) {
 		if s.bar != nil {
 			s.bar.SetTotal(max(r.Total, r.Done, 1), true)
 		} else if g.bars == nil && s.shown > 0 {
-			fmt.Fprintf(g.p.err, "%s: done, %s\n", r.What, bytes(r.Done))
+			fmt.Fprintf(g.p.err, "%s: done, %s\n", r.What, size(r.Done))
 		}
 	case s.bar != nil:
 		s.bar.SetTotal(r.Total, false)
@@ -65,7 +65,7 @@ func (g *progress) report(r engine.Progress) {
 	case r.Total > 0:
 		if quarter := 4 * r.Done / r.Total; quarter > s.shown && quarter < 4 {
 			s.shown = quarter
-			fmt.Fprintf(g.p.err, "%s: %d%% of %s\n", r.What, 25*quarter, bytes(r.Total))
+			fmt.Fprintf(g.p.err, "%s: %d%% of %s\n", r.What, 25*quarter, size(r.Total))
 		}
 	}
 }

@@ -28,7 +28,7 @@ type table struct {
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
 // minColumn is how narrow a column can become.
-const minColumn = 6
+const minColumn = 4
 
 // widths fits the columns into total.
 func (t *table) widths(total int) []int {

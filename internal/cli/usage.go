@@ -124,7 +124,7 @@ func (p *program) printUsage(out admin.UsageOut, by []string) {
 		column{head: "COST", right: true, keep: true}, column{head: "P95", right: true, keep: true})
 	add := func(names []string, g *admin.Group) {
 		cost := money(g.Cost, g.Currency)
-		if g.CostUnknown == g.Requests {
+		if g.CostUnknown > 0 && g.Cost.IsZero() {
 			cost = unknown
 		} else if g.CostUnknown > 0 {
 			cost += "+?"

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/shopspring/decimal"
+	"pgregory.net/rapid"
+)
+
+func TestMoney(t *testing.T) {
+	for in, want := range map[string]string{
+		"0": "0 USD", "0.0000001": "<0.000001 USD", "0.000123456": "0.000123 USD", "0.5": "0.5 USD", "12.345": "12.35 USD", "1234": "1234 USD",
+	} {
+		if got := money(decimal.RequireFromString(in), "USD"); got != want {
+			t.Errorf("money(%s) = %q, want %q", in, got, want)
+		}
+	}
+	if got := costOf(decimal.NullDecimal{}, "USD"); got != "?" {
+		t.Errorf("an unknown cost is shown as %q", got)
+	}
+}
+
+func TestHumanUnits(t *testing.T) {
+	for ms, want := range map[float64]string{0: "-", 0.004: "4 µs", 0.4: "0.4 ms", 9.96: "10.0 ms", 123.4: "123 ms", 1234: "1.23 s", 125_000: "2m5s"} {
+		if got := millis(ms); got != want {
+			t.Errorf("millis(%v) = %q, want %q", ms, got, want)
+		}
+	}
+	for n, want := range map[int64]string{5: "5 B", 2048: "2.0 KiB", 98_400_000: "93.8 MiB", 5 << 30: "5.0 GiB"} {
+		if got := size(n); got != want {
+			t.Errorf("bytes(%d) = %q, want %q", n, got, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := count(n); got != want {
+			t.Errorf("count(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestWhen(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]string{
+		"24h": "2026-11-22T12:00:00Z", "7d": "2026-11-16T12:00:00Z", "2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31T15:04:05Z": "2026-01-31T15:04:05Z",
+	} {
+		got, err := when("since", in, now)
+		if err != nil || got.Format(time.RFC3339) != want {
+			t.Errorf("when(%s) = %v %v, want %s", in, got, err, want)
+		}
+	}
+	for in, want := range map[string]string{"30d": "2026-12-23T12:00:00Z", "24h": "2026-11-24T12:00:00Z", "2027-01-01": "2027-01-01T00:00:00Z"} {
+		got, err := ahead("expires", in, now)
+		if err != nil || got.Format(time.RFC3339) != want {
+			t.Errorf("ahead(%s) = %v %v, want %s", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"yesterday", "d", "-3d", "2026-13-01"} {
+		if got, err := when("since", in, now); err == nil {
+			t.Errorf("when(%s) = %v", in, got)
+		}
+	}
+	if _, err := ahead("expires", "2026-01-01", now); err == nil {
+		t.Error("an end in the past is accepted")
+	}
+}
+
+// TestTableFits draws tables of any content: no line is wider than 80 columns
+// while the columns can be cut at all, and every row has a line.
+func TestTableFits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, out := tester()
+		var tab table
+		n := rapid.IntRange(1, 12).Draw(t, "columns")
+		for range n {
+			tab.columns = append(tab.columns, column{head: rapid.StringMatching(`[A-Z]{1,4}`).Draw(t, "head"), right: rapid.Bool().Draw(t, "right"), keep: rapid.Bool().Draw(t, "keep")})
+		}
+		rows := rapid.IntRange(0, 5).Draw(t, "rows")
+		for range rows {
+			var cells []string
+			for range n {
+				cells = append(cells, rapid.StringMatching(`[a-zé…-]{0,60}`).Draw(t, "cell"))
+			}
+			tab.row(cells...)
+		}
+		p.print(&tab)
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		if len(lines) != rows+1 {
+			t.Fatalf("%d lines for %d rows", len(lines), rows)
+		}
+		for _, l := range lines {
+			if w := utf8.RuneCountInString(l); w > 80 {
+				t.Fatalf("%d columns: %s", w, l)
+			}
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package cli_test
+
+import (
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite"
+
+	"freehold/internal/cli"
+	"freehold/internal/engine"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"freehold": func() {
+			engine.RunSupervisorIfAsked()
+			os.Exit(cli.Main())
+		},
+	})
+}
+
+// TestScript drives the real commands by the scripts in testdata/script. Beside
+// testscript's own commands they have:
+//
+//	freeport VAR...        sets variables to free loopback ports
+//	await URL              waits until a server answers there
+//	post URL FILE [KEY]    posts a file as JSON; the answer is its output,
+//	                       with the status in the first line
+//	capture VAR REGEXP     sets a variable to the first group, in the last output
+//	columns N              fails if a line of the last output is wider
+//	tamper DB              alters one byte of the history's last record
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", ContinueOnError: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("FREEHOLD_CACHE", e.WorkDir+"/cache")
+			e.Setenv("USER", "tester")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"freeport": freeport, "await": await, "post": post, "capture": capture, "columns": columns, "tamper": tamper,
+		},
+	})
+}
+
+func freeport(ts *testscript.TestScript, _ bool, names []string) {
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close() // all of them stay taken until each has its own
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
+}
+
+func await(ts *testscript.TestScript, _ bool, a []string) {
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		resp, err := http.Get(a[0])
+		if err == nil {
+			ts.Check(resp.Body.Close())
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("nothing answers at %s: %v", a[0], err)
+		}
+		time.Sleep(5 * time.Millisecond) // another process: there is nothing to wait on
+	}
+}
+
+func post(ts *testscript.TestScript, _ bool, a []string) {
+	r, err := http.NewRequest(http.MethodPost, a[0], strings.NewReader(ts.ReadFile(a[1])))
+	ts.Check(err)
+	r.Header.Set("Content-Type", "application/json")
+	if len(a) > 2 {
+		r.Header.Set("Authorization", "Bearer "+a[2])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Check(resp.Body.Close())
+	_, err = fmt.Fprintf(ts.Stdout(), "status %d request %s\n%s\n", resp.StatusCode, resp.Header.Get("X-Request-Id"), body)
+	ts.Check(err)
+}
+
+func capture(ts *testscript.TestScript, _ bool, a []string) {
+	re, err := regexp.Compile("(?m)" + a[1])
+	ts.Check(err)
+	found := re.FindStringSubmatch(ts.ReadFile("stdout"))
+	if found == nil {
+		ts.Fatalf("no match for %s", a[1])
+	}
+	ts.Setenv(a[0], found[1])
+}
+
+func columns(ts *testscript.TestScript, _ bool, a []string) {
+	var limit int
+	_, err := fmt.Sscan(a[0], &limit)
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > limit {
+			ts.Fatalf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func tamper(ts *testscript.TestScript, _ bool, a []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(a[0]))
+	ts.Check(err)
+	defer db.Close()
+	r, err := db.Exec(`UPDATE history SET record = CAST(replace(record, 'first', 'f1rst') AS BLOB) WHERE seq = (SELECT max(seq) FROM history)`)
+	ts.Check(err)
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		ts.Fatalf("%d records changed: %v", n, err)
+	}
+}

@@ -126,12 +126,16 @@ workloads:
   chat:                        # what applications send as "model"
     model: local-small         # the one line to edit to switch models
 `)
+	var others []string
 	for _, f := range found {
 		m := ""
 		if len(f.models) > 0 {
 			m = f.models[0]
 		}
-		fmt.Fprintf(&b, "    # fallbacks: [%s]   # asked when the model fails\n", example(f, m))
+		others = append(others, example(f, m))
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(&b, "    # fallbacks: [%s]   # models asked in this order when it fails\n", strings.Join(others, ", "))
 	}
 	return b.String()
 }

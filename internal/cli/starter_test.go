@@ -60,11 +60,7 @@ func TestStarter(t *testing.T) {
 			if len(cfg.Providers) != 1+len(found) || cfg.Workloads["chat"].Model != "local-small" {
 				t.Errorf("%d providers for %d finds", len(cfg.Providers), len(found))
 			}
-			for _, line := range strings.Split(text, "\n") {
-				if strings.HasPrefix(strings.TrimSpace(line), "# fallbacks") {
-					checkFallback(t, text, line, env)
-				}
-			}
+			uncommented(t, text, env)
 			if name == "few" {
 				golden(t, "testdata/starter.golden.yaml", []byte(text))
 			}
@@ -72,15 +68,19 @@ func TestStarter(t *testing.T) {
 	}
 }
 
-// checkFallback takes the comment marks from an example of a fallback and the
-// model that it names: the file must stay valid.
-func checkFallback(t *testing.T, text, line string, env config.Env) {
+// uncommented takes the comment marks from the examples of models and of the
+// fallbacks: the file must stay valid.
+func uncommented(t *testing.T, text string, env config.Env) {
 	t.Helper()
-	name, _, _ := strings.Cut(strings.SplitN(line, "[", 2)[1], "]")
-	out := strings.Replace(text, line, strings.Replace(line, "# ", "", 1), 1)
-	out = strings.Replace(out, "  # "+name+":", "  "+name+":", 1)
-	if cfg, ds := config.Parse("config.yaml", []byte(out), env); cfg == nil {
-		t.Errorf("with the example of %s:\n%s", name, ds)
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "{provider:") || strings.Contains(line, "fallbacks:") {
+			line = strings.Replace(line, "# ", "", 1)
+		}
+		b.WriteString(line)
+	}
+	if cfg, ds := config.Parse("config.yaml", []byte(b.String()), env); cfg == nil {
+		t.Errorf("with the examples:\n%s\n%s", ds, b.String())
 	}
 }
 

@@ -39,15 +39,15 @@ var parts = []part{
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "parts:", err)
-		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, names []string) error {
+func run(ctx context.Context, names []string) (err error) {
 	dir, err := partsDir()
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func run(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Unlock()
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	for _, name := range names {
 		p, err := find(name)
 		if err != nil {

@@ -67,11 +67,11 @@ func (g goAnthropic) do(t *testing.T, s step) (out outcome) {
 			out.Models = []string{m.ID}
 		}
 	case "post":
-		err = c.Post(ctx, s.Params["path"].(string), json.RawMessage(mustJSON(t, s.Params["body"])), &out.Raw, opts...)
+		err = c.Post(ctx, s.Params["path"].(string), mustJSON(t, s.Params["body"]), &out.Raw, opts...)
 	default:
 		t.Fatalf("no op %q", s.Op)
 	}
-	finish(&out, err, ctx, response, func(f *failure) bool {
+	finish(ctx, &out, err, response, func(f *failure) bool {
 		var e *anthropic.Error
 		if !errors.As(err, &e) {
 			return false

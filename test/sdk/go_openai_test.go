@@ -79,11 +79,11 @@ func (g goOpenAI) do(t *testing.T, s step) (out outcome) {
 			out.Models = []string{m.ID}
 		}
 	case "post":
-		err = c.Post(ctx, s.Params["path"].(string), json.RawMessage(mustJSON(t, s.Params["body"])), &out.Raw, opts...)
+		err = c.Post(ctx, s.Params["path"].(string), mustJSON(t, s.Params["body"]), &out.Raw, opts...)
 	default:
 		t.Fatalf("no op %q", s.Op)
 	}
-	finish(&out, err, ctx, response, func(f *failure) bool {
+	finish(ctx, &out, err, response, func(f *failure) bool {
 		var e *openai.Error
 		if !errors.As(err, &e) {
 			return false
@@ -231,7 +231,7 @@ func (g goOpenAI) embed(ctx context.Context, c openai.Client, s step, params jso
 }
 
 // finish fills in what all calls have.
-func finish(out *outcome, err error, ctx context.Context, r *http.Response, read func(*failure) bool) {
+func finish(ctx context.Context, out *outcome, err error, r *http.Response, read func(*failure) bool) {
 	if r != nil {
 		out.Headers = headers{}
 		for k := range r.Header {

@@ -342,6 +342,9 @@ func (b *builder) route(name string, w *config.Workload) *Route {
 	if h := w.Hedge; h != nil {
 		r.Hedge = Hedge{After: h.After.Delay, Percentile: h.After.Percentile, MaxShare: h.MaxShare}
 	}
+	if c := w.Capture; c != nil {
+		r.Capture = Capture{On: c.Enabled, Share: c.Share, Retention: c.Retention}
+	}
 	return r
 }
 

@@ -140,9 +140,18 @@ type Route struct {
 	Own      Timeouts // the workload's own only: they win over a deployment's
 	Params   dialect.Params
 	Hedge    Hedge
+	Capture  Capture
 
 	FallbackOnFilter  bool
 	FallbackOnContext bool
+}
+
+// Capture says whether texts of a workload's requests are kept, of which share
+// of them (0 to 1), and for how long.
+type Capture struct {
+	On        bool
+	Share     float64
+	Retention time.Duration
 }
 
 // Settings are the configuration's facts that hold for every request.

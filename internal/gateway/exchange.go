@@ -48,6 +48,7 @@ type exchange struct {
 	began    *fleet.Deployment     // who began the answer
 	last     *fleet.Deployment     // who answers now
 	usage    llm.Usage             // of this answer's earlier legs
+	plain    []byte                // a whole answer that is about to be sent
 	promptIn int64                 // estimated prompt tokens
 	settled  bool                  // the row is on record
 }

@@ -36,7 +36,7 @@ type Observer interface {
 	Done(row *ledger.Row, header http.Header)
 }
 
-// Gateway serves requests. All fields are required.
+// Gateway serves requests. All fields but Capture are required.
 type Gateway struct {
 	Journal  Journal
 	Observer Observer
@@ -51,6 +51,8 @@ type Gateway struct {
 	MaxEvent  int
 	// WriteTimeout is how long a client may take to accept one write.
 	WriteTimeout time.Duration
+	// Capture keeps texts; nil keeps none.
+	Capture Capture
 
 	hedgeable, hedged atomic.Int64
 }

@@ -75,7 +75,7 @@ func (x *exchange) relayWhole(l *leg) error {
 	l.end(nil)
 	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
 	x.headers(l)
-	x.row.BytesOut = int64(len(body))
+	x.row.BytesOut, x.plain = int64(len(body)), body
 	if err := x.settle(); err != nil {
 		return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
 	}

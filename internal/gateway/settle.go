@@ -40,6 +40,9 @@ func (x *exchange) settle() error {
 		r.Dropped = slices.Compact(r.Dropped)
 	}
 	err := x.g.Journal.End(r)
+	if err == nil {
+		x.capture()
+	}
 	x.g.Observer.Done(r, x.call.Header)
 	if x.call.Settled != nil {
 		x.call.Settled(r)

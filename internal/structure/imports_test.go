@@ -33,6 +33,7 @@ var may = table(`
 	auth/authtest       : auth
 	history             :
 	history/historytest : history
+	capture             : history
 	engine              :
 	engine/enginetest   : engine
 	meter               : llm
@@ -44,11 +45,11 @@ var may = table(`
 	ledger/filelock     : std
 	store               :
 	store/storetest     : ledger
-	store/sqlite        : auth history ledger ledger/filelock
+	store/sqlite        : auth capture history ledger ledger/filelock
 
 	fleet               : catalog config dialect health llm meter policy upstream
 	routing             : fleet llm
-	gateway             : dialect fault fleet health ledger llm meter policy routing sse upstream
+	gateway             : capture dialect fault fleet health ledger llm meter policy routing sse upstream
 	server              : auth dialect fault fleet gateway health ledger llm
 	telemetry           : engine health ledger
 

@@ -1,0 +1,162 @@
+package capture
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"freehold/internal/history"
+)
+
+// By is who looks at captured texts, or erases them, and why.
+type By struct {
+	Who history.Who
+	Why string
+}
+
+// Read returns the texts of one request, after the history has it that they are
+// read.
+func (v *Vault) Read(ctx context.Context, id string, by By) (Record, error) {
+	key, err := v.currentKey(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	if err := v.flush(ctx); err != nil {
+		return Record{}, err
+	}
+	s, err := v.Store.Capture(ctx, id, v.Clock())
+	if err != nil {
+		return Record{}, err
+	}
+	c, err := key.open(s)
+	if err != nil {
+		return Record{}, err
+	}
+	if err := v.note(ctx, KindRead, id, by, map[string]string{"workload": s.Workload, "key": s.KeyID}); err != nil {
+		return Record{}, err
+	}
+	return Record{Entry: s.Entry, User: c.User, Request: c.Request, Answer: c.Answer}, nil
+}
+
+// List returns which requests have texts, newest first, after the history has
+// it that they are listed. It needs no key.
+func (v *Vault) List(ctx context.Context, f Filter, by By) ([]Entry, error) {
+	q, details, err := v.query(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.flush(ctx); err != nil {
+		return nil, err
+	}
+	q.AliveAt = v.Clock()
+	entries, err := v.Store.Captures(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	details["found"] = strconv.Itoa(len(entries))
+	return entries, v.note(ctx, KindList, subject(f, q), by, details)
+}
+
+// Erase deletes the texts that f selects (its Limit does not count), those that
+// still wait to be stored among them, and returns of how many requests. That it
+// is asked for is in the history first. It needs no key.
+func (v *Vault) Erase(ctx context.Context, f Filter, by By) (int, error) {
+	if f.ID == "" && f.KeyID == "" && f.User == "" && f.Workload == "" {
+		return 0, ErrNothing
+	}
+	q, details, err := v.query(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	if err := v.flush(ctx); err != nil {
+		return 0, err
+	}
+	if err := v.note(ctx, KindErase, subject(f, q), by, details); err != nil {
+		return 0, err
+	}
+	q.Limit = eraseBatch
+	return inBatches(func() (int, error) { return v.Store.EraseCaptures(ctx, q) })
+}
+
+// flush waits until what was queued before is stored.
+func (v *Vault) flush(ctx context.Context) error {
+	v.gate.RLock()
+	if v.ended == nil || v.closed {
+		v.gate.RUnlock()
+		return nil
+	}
+	reached := make(chan struct{})
+	var err error
+	select {
+	case v.queue <- job{reached: reached}:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	v.gate.RUnlock()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-reached:
+		return nil
+	case <-v.ended: // closed meanwhile, which stored it too
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// query puts a filter into the store's words and into the history's.
+func (v *Vault) query(ctx context.Context, f Filter) (Query, map[string]string, error) {
+	q := Query{ID: f.ID, Workload: f.Workload, KeyID: f.KeyID, Since: f.Since, Until: f.Until, Limit: f.Limit}
+	details := map[string]string{}
+	add := func(name, value string) {
+		if value != "" {
+			details[name] = value
+		}
+	}
+	if f.User != "" {
+		salt, err := v.theSalt(ctx)
+		if err != nil {
+			return Query{}, nil, err
+		}
+		q.UserMark = mark(salt, f.User)
+		// The history cannot forget: it gets the mark, not the name.
+		add("user", markText(q))
+	}
+	add("request", f.ID)
+	add("workload", f.Workload)
+	add("key", f.KeyID)
+	if !f.Since.IsZero() {
+		add("since", f.Since.UTC().Format(time.RFC3339))
+	}
+	if !f.Until.IsZero() {
+		add("until", f.Until.UTC().Format(time.RFC3339))
+	}
+	return q, details, nil
+}
+
+func markText(q Query) string { return "mark " + hex.EncodeToString(q.UserMark) }
+
+// subject is the narrowest thing that a filter names.
+func subject(f Filter, q Query) string {
+	switch {
+	case f.ID != "":
+		return f.ID
+	case f.User != "":
+		return "user " + markText(q)
+	case f.KeyID != "":
+		return f.KeyID
+	}
+	return f.Workload
+}
+
+func (v *Vault) note(ctx context.Context, kind history.Kind, subject string, by By, details map[string]string) error {
+	_, err := v.History.Append(ctx, history.Change{Kind: kind, Subject: subject, Who: by.Who, Why: by.Why, Details: details})
+	if err != nil {
+		return fmt.Errorf("capture: what is not on record is not done: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"freehold/internal/capture"
+	"freehold/internal/dialect"
+	"freehold/internal/llm"
+)
+
+// Capture keeps the texts of requests whose workload asks for that.
+type Capture interface {
+	// Keep takes an exchange over and does not wait.
+	Keep(e *capture.Exchange)
+}
+
+// shareSteps is how finely a share of requests is drawn.
+const shareSteps = 1 << 20
+
+// capture hands the texts of a request that is on record to Capture, if its
+// workload asks for it and a provider was asked. The texts are copied here; all
+// other work on them is Capture's, later.
+func (x *exchange) capture() {
+	if x.g.Capture == nil || x.route == nil || !x.route.Capture.On || len(x.row.Attempts) == 0 || x.call.Op == llm.CountTokens {
+		return
+	}
+	keep := x.route.Capture
+	if keep.Share < 1 && float64(x.g.Pick(shareSteps)) >= keep.Share*shareSteps {
+		return
+	}
+	r := &x.row
+	e := &capture.Exchange{
+		Facts: capture.Facts{
+			ID: r.ID, Time: r.Time, Workload: r.Workload, KeyID: r.KeyID, Classes: r.DataClasses,
+			Dialect: r.Dialect, Operation: r.Operation, Outcome: string(r.Outcome),
+		},
+		Retention: keep.Retention,
+		Request:   bytes.Clone(x.call.Raw),
+	}
+	codec, op, raw := x.call.Codec, x.call.Op, e.Request
+	e.User = func() string { return userOf(codec, op, raw) }
+	switch {
+	case x.plain != nil:
+		answer := capture.Cut(x.plain)
+		answer.Body = bytes.Clone(answer.Body)
+		e.Answer, e.AnswerSize = func() (capture.Text, error) { return answer, nil }, len(answer.Body)
+	case x.shown() != nil:
+		answer, view := x.sent.Response(), x.view()
+		e.Answer, e.AnswerSize = func() (capture.Text, error) {
+			body, err := codec.EncodeReply(answer, op, view)
+			return capture.Cut(body), err
+		}, int(r.BytesOut)
+	default: // nothing was shown: the ledger says why
+		e.Answer = func() (capture.Text, error) { return capture.Text{}, nil }
+	}
+	x.g.Capture.Keep(e)
+}
+
+// userOf is the end user that a body names, "" for none. The body was read
+// before, so that it can be read again.
+func userOf(codec dialect.Codec, op llm.Operation, raw []byte) string {
+	b, err := codec.Read(op, raw)
+	if err != nil {
+		return ""
+	}
+	defer b.Release()
+	r, err := codec.Decode(b)
+	if err != nil {
+		return ""
+	}
+	for i := range r.Extra {
+		// OpenAI's newer name for the same thing.
+		if f := &r.Extra[i]; r.User == "" && f.Name == "safety_identifier" {
+			_ = json.Unmarshal(f.Raw, &r.User) // not a text: no name
+		}
+	}
+	return r.User
+}

@@ -164,7 +164,7 @@ func writeHunk(out *strings.Builder, a, b []string, hunk []edit) {
 	}
 	fmt.Fprintf(out, "@@ -%s +%s @@\n", span(hunk[0].a, removed), span(hunk[0].b, added))
 	for _, e := range hunk {
-		line := ""
+		var line string
 		if e.op == '+' {
 			line = b[e.b]
 		} else {

@@ -24,7 +24,7 @@ type Git struct {
 func GitState(ctx context.Context, file string) (*Git, error) {
 	command, err := exec.LookPath("git")
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // no git here is an answer, not a failure
 	}
 	dir, name := filepath.Split(file)
 	if dir == "" {

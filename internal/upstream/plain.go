@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -87,7 +88,7 @@ func (p *plain) without(call *Call) []h1.Field {
 
 // cause is what an h1 error stands for, without that package's prefix.
 func cause(err error) error {
-	if e, ok := err.(*h1.Error); ok {
+	if e := (*h1.Error)(nil); errors.As(err, &e) {
 		return e.Err
 	}
 	return err

@@ -287,8 +287,8 @@ func socks(r *bufio.Reader, w io.Writer) string {
 	read(int(read(2)[1]))
 	read(int(read(1)[0]))
 	w.Write([]byte{1, 0})
-	ip := read(4) // version, command, reserved, address type 1
-	ip = read(4)
+	read(4) // version, command, reserved, address type 1
+	ip := read(4)
 	port := read(2)
 	w.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
 	return fmt.Sprintf("%s:%d", net.IP(ip), int(port[0])<<8|int(port[1]))

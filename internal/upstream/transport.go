@@ -220,10 +220,10 @@ func (ex *exchange) failure(ctx context.Context, err error) *Error {
 	if k := contextKind(ex.parent); k != 0 {
 		return ex.ep.error(k, sent, context.Cause(ex.parent))
 	}
-	switch c := context.Cause(ctx); c {
-	case errConnectTimeout:
+	switch c := context.Cause(ctx); {
+	case errors.Is(c, errConnectTimeout):
 		return ex.ep.error(ConnectTimeout, false, c)
-	case errHeadTimeout:
+	case errors.Is(c, errHeadTimeout):
 		return ex.ep.error(HeaderTimeout, sent, c)
 	}
 	if !sent {
@@ -300,7 +300,7 @@ func (ex *exchange) bodyFailure(err error) error {
 	if ex.shut.Load() {
 		return ex.ep.error(Canceled, true, h1.ErrBodyClosed)
 	}
-	if c := context.Cause(ex.ctx); c == errIdle {
+	if c := context.Cause(ex.ctx); errors.Is(c, errIdle) {
 		return ex.ep.error(IdleTimeout, true, c)
 	}
 	return ex.ep.error(Cut, true, unquoted(err))

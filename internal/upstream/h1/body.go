@@ -53,7 +53,7 @@ type Body struct {
 func (b *Body) begin(resp *Response, idle time.Duration) {
 	b.idle = idle
 	if b.mode == modeNone {
-		b.end(len(b.cn.buffered()) == 0)
+		_ = b.end(len(b.cn.buffered()) == 0) // io.EOF, which the first Read says
 		return
 	}
 	if idle <= 0 {
@@ -228,7 +228,7 @@ func (b *Body) Close() error {
 	}
 	defer b.mu.Unlock()
 	if b.mode == modeChunked && b.ended() {
-		b.end(true)
+		_ = b.end(true) // io.EOF, which nobody waits for any more
 		return nil
 	}
 	if b.state.CompareAndSwap(bodyOpen, bodyClosed) {

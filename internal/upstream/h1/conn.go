@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -108,7 +109,7 @@ func (c *conn) limitRead(now func() time.Time, limit time.Duration) error {
 // that may end with its connection turns it back.
 func (c *conn) read(p []byte) (int, error) {
 	n, err := c.nc.Read(p)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"freehold/internal/auth"
+	"freehold/internal/capture"
 	"freehold/internal/catalog"
 	"freehold/internal/config"
 	"freehold/internal/dialect"
@@ -54,6 +55,8 @@ type App struct {
 	History *history.Log
 	Health  *health.Registry
 	Engines *Engines
+	// Captures are the texts that workloads keep.
+	Captures *capture.Vault
 
 	embedded *catalog.Catalog // this program's own data
 	catalog  atomic.Pointer[catalog.Catalog]
@@ -125,6 +128,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 	a.config.Store(cfg)
 	a.catalog.Store(cat)
 	a.fleet.Store(f)
+	a.useCapture(cfg)
 	return a, nil
 }
 
@@ -215,7 +219,13 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 	a.History, err = history.Open(ctx, sqlite.NewHistory(a.DB), history.Options{
 		KeyFile: path + ".key", Outside: outside, Clock: a.Clock, Random: rand.Reader, Logger: a.Log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.Captures = capture.New(capture.Options{
+		Store: sqlite.NewCaptures(a.DB), History: a.History, Clock: a.Clock, Random: rand.Reader, Log: a.Log,
+	})
+	return nil
 }
 
 // Close closes what Open opened. Engines are stopped first.
@@ -229,6 +239,9 @@ func (a *App) Close(ctx context.Context) error {
 	}
 	if a.Ledger != nil {
 		errs = append(errs, a.Ledger.Close())
+	}
+	if a.Captures != nil {
+		errs = append(errs, a.Captures.Close(ctx))
 	}
 	if a.History != nil {
 		errs = append(errs, a.History.Close(ctx))

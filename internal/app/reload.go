@@ -85,6 +85,7 @@ func (a *App) swap(cfg *config.Config, cat *catalog.Catalog, f *fleet.Fleet) {
 	a.fleet.Store(f)
 	a.Engines.Commit(true)
 	a.Ledger.SetKeep(cfg.Retention.Requests)
+	a.useCapture(cfg)
 	for _, do := range a.onSwap {
 		do(cfg, f)
 	}
@@ -121,9 +122,9 @@ const (
 	metaVersion = "config_version"
 )
 
-// record puts an accepted configuration into the history, unless it is the one
-// accepted last.
-func (a *App) record(ctx context.Context, cfg *config.Config, who history.Who, why string) error {
+// recordConfig puts an accepted configuration into the history, unless it is the
+// one accepted last.
+func (a *App) recordConfig(ctx context.Context, cfg *config.Config, who history.Who, why string) error {
 	hash := history.ConfigHash(cfg.Source())
 	last, err := a.DB.Meta(ctx, metaHash)
 	if err != nil {

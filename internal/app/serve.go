@@ -79,6 +79,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if err := a.record(ctx, cfg, a.Who, ""); err != nil {
 		return fmt.Errorf("the configuration cannot be put into the history: %w", err)
 	}
+	a.Captures.Start()
 	a.Engines.Commit(true)
 
 	observe := h.Observe
@@ -146,7 +147,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server.Server {
 	g := &gateway.Gateway{
 		Journal: a.Ledger, Observer: observer, Log: a.Log, Clock: a.Clock, Pick: fleet.Pick,
-		Estimator: &meter.Estimator{},
+		Estimator: &meter.Estimator{}, Capture: a.Captures,
 		MaxAnswer: 256 << 20, MaxEvent: 16 << 20, WriteTimeout: a.Config().Server.Limits.WriteTimeout,
 	}
 	l := a.Config().Server.Limits

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"freehold/internal/config"
 	"freehold/internal/engine"
@@ -28,10 +30,16 @@ type Engines struct {
 	held    []*engine.Process // by the configuration in use
 	next    []*engine.Process // by the one that is being built
 	senders map[*engine.Process]*engineSender
+
+	leaving sync.WaitGroup  // goroutines of letGo
+	closing context.Context // ends with close
+	close   context.CancelFunc
 }
 
 func newEngines(log *slog.Logger, dir string, resolve func(string) string, start bool) *Engines {
-	return &Engines{log: log, dir: dir, resolve: resolve, start: start, senders: map[*engine.Process]*engineSender{}}
+	e := &Engines{log: log, dir: dir, resolve: resolve, start: start, senders: map[*engine.Process]*engineSender{}}
+	e.closing, e.close = context.WithCancel(context.Background())
+	return e
 }
 
 // manager makes the Manager when the first engine is wanted: most
@@ -97,28 +105,65 @@ func (e *Engines) Sender(p *config.Provider, m *config.Model, d *config.Deployme
 }
 
 // Commit makes the engines of the fleet just built those in use, and lets the
-// others go: they are drained in the background. With ok false the fleet was
-// given up, and its hold on engines with it.
-func (e *Engines) Commit(ok bool) {
+// others go in the background, each once busy says that no request of the
+// previous fleet is under way there: a reload changes no stream. It waits for
+// that at most for limit.
+func (e *Engines) Commit(limit time.Duration, busy func(*engine.Process) bool) {
 	e.mu.Lock()
-	gone := e.next
-	if ok {
-		gone, e.held = e.held, e.next
-	}
-	e.next = nil
-	mgr := e.Manager
+	gone, kept := e.held, e.next
+	e.held, e.next = kept, nil
 	e.mu.Unlock()
 	for _, p := range gone {
-		go func() {
-			if err := mgr.Release(context.Background(), p); err != nil {
-				e.log.Error("engine did not stop", "engine", p.Spec().Name, "error", err)
+		e.letGo(p, limit, func() bool { return !slices.Contains(kept, p) && busy(p) })
+	}
+}
+
+// Discard lets the engines go that a fleet took hold of which is given up.
+func (e *Engines) Discard() {
+	e.mu.Lock()
+	gone := e.next
+	e.next = nil
+	e.mu.Unlock()
+	for _, p := range gone {
+		e.letGo(p, 0, func() bool { return false })
+	}
+}
+
+// letGo gives up a hold on p in the background.
+func (e *Engines) letGo(p *engine.Process, limit time.Duration, busy func() bool) {
+	e.leaving.Go(func() {
+		ctx, cancel := context.WithTimeout(e.closing, limit)
+		defer cancel()
+		for busy() && ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(busyPoll):
 			}
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			if p.Status().State.Final() {
-				delete(e.senders, p)
+		}
+		// An engine ends within its grace, so Close may wait for this.
+		if err := e.Manager.Release(context.WithoutCancel(ctx), p); err != nil {
+			e.log.Error("engine did not stop", "engine", p.Spec().Name, "error", err)
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if p.Status().State.Final() {
+			delete(e.senders, p)
+		}
+	})
+}
+
+// busyPoll is how often an engine that is to go is looked at.
+const busyPoll = 50 * time.Millisecond
+
+// busyIn reports whether requests of a fleet are under way at an engine.
+func busyIn(f *fleet.Fleet, now func() time.Time) func(*engine.Process) bool {
+	return func(p *engine.Process) bool {
+		for _, d := range f.Deployments() {
+			if s, ok := d.Sender.(*engineSender); ok && s.proc == p && d.Health.Status(now()).InFlight > 0 {
+				return true
 			}
-		}()
+		}
+		return false
 	}
 }
 
@@ -142,6 +187,8 @@ func (e *Engines) Close(ctx context.Context) error {
 	e.mu.Lock()
 	mgr := e.Manager
 	e.mu.Unlock()
+	e.close()
+	e.leaving.Wait()
 	if mgr == nil {
 		return nil
 	}

@@ -64,11 +64,11 @@ func (a *App) reloadLocked(ctx context.Context, who history.Who, why string) (Re
 	out.Restart = fixed(old, cfg)
 	f, err := a.build(cfg, cat, a.fleet.Load(), true)
 	if err != nil {
-		a.Engines.Commit(false)
+		a.Engines.Discard()
 		return out, err
 	}
 	if err := a.record(ctx, cfg, who, why); err != nil {
-		a.Engines.Commit(false)
+		a.Engines.Discard()
 		return out, fmt.Errorf("the change cannot be put into the history, so it is not taken into use: %w", err)
 	}
 	out.Changed = out.Version != f.Version
@@ -83,7 +83,7 @@ func (a *App) swap(cfg *config.Config, cat *catalog.Catalog, f *fleet.Fleet) {
 	a.config.Store(cfg)
 	a.catalog.Store(cat)
 	a.fleet.Store(f)
-	a.Engines.Commit(true)
+	a.Engines.Commit(previous.Settings.Timeouts.Total, busyIn(previous, a.Clock))
 	a.Ledger.SetKeep(cfg.Retention.Requests)
 	a.useCapture(cfg)
 	for _, do := range a.onSwap {

@@ -80,7 +80,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 		return fmt.Errorf("the configuration cannot be put into the history: %w", err)
 	}
 	a.Captures.Start()
-	a.Engines.Commit(true)
+	a.Engines.Commit(0, nil)
 
 	observe := h.Observe
 	if observe == nil {

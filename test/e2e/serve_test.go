@@ -15,6 +15,8 @@ import (
 
 	"freehold/internal/admin"
 	"freehold/internal/app"
+	"freehold/internal/engine"
+	"freehold/internal/engine/enginetest"
 	"freehold/internal/ledger"
 	"freehold/test/client"
 )
@@ -81,6 +83,28 @@ func serveFile(t testing.TB, path, cache string) *server {
 	}
 	t.Cleanup(func() { s.halt(t) })
 	return s
+}
+
+// engineInstalled gets the engine and its default weights, or skips the test
+// where that cannot be and CI is not true. It returns their cache.
+func engineInstalled(t testing.TB) string {
+	t.Helper()
+	in := &engine.Installer{Dir: enginetest.CacheDir(t)}
+	_, err := in.Engine(t.Context(), enginetest.Spec(), nil)
+	enginetest.Check(t, err)
+	_, err = in.Weights(t.Context(), engine.DefaultSource, nil)
+	enginetest.Check(t, err)
+	return in.Dir
+}
+
+// engineReady waits for the server's engines.
+func (s *server) engineReady(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	for _, p := range s.Engines.Manager.Processes() {
+		enginetest.Check(t, p.WaitReady(ctx))
+	}
 }
 
 // halt ends the server, and fails the test when it does not end well.

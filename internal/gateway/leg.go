@@ -43,6 +43,8 @@ type leg struct {
 
 	rd     *sse.Reader // a stream
 	dec    dialect.StreamDecoder
+	relay  dialect.RelayDecoder // dec, where the provider's own bytes are relayed
+	view   dialect.View         // for relay
 	events []llm.Event
 	gate   gate
 	splice *splice // continues what was sent before
@@ -84,22 +86,31 @@ func (l *leg) step() error {
 	if ev.Comment {
 		return nil
 	}
-	l.events, err = l.dec.Decode(l.events[:0], ev)
+	raw := len(l.gate.raw)
+	if l.relay != nil {
+		l.events, l.gate.raw, err = l.relay.DecodeRelay(l.events[:0], l.gate.raw, ev, l.view)
+	} else {
+		l.events, err = l.dec.Decode(l.events[:0], ev)
+	}
 	if err != nil {
 		return err
 	}
-	return l.take(ev)
+	last, err := l.take()
+	if err != nil || !last {
+		return err
+	}
+	l.tail, l.gate.raw = append(l.tail, l.gate.raw[raw:]...), l.gate.raw[:raw]
+	return l.complete()
 }
 
-// take looks at decoded events and puts them, with the provider's own bytes of
-// ev where these are relayed, into the gate.
-func (l *leg) take(ev *sse.Event) error {
-	last := false
+// take looks at decoded events and puts them into the gate. last is true when
+// the end mark is among them.
+func (l *leg) take() (last bool, err error) {
 	for i := range l.events {
 		e := &l.events[i]
 		switch e.Kind {
 		case llm.EventError:
-			return l.streamFault(e.Err)
+			return false, l.streamFault(e.Err)
 		case llm.EventStart, llm.EventUsage:
 			if e.Usage.Reported {
 				l.usage = e.Usage
@@ -115,22 +126,20 @@ func (l *leg) take(ev *sse.Event) error {
 	if l.splice != nil {
 		l.events = l.splice.apply(l.events)
 	}
-	for i := range l.events {
-		if err := l.gate.push(&l.events[i]); err != nil {
-			return l.fault(fault.Malformed, err.Error())
-		}
+	if err := l.push(l.events); err != nil {
+		return false, err
 	}
 	if l.first == 0 && l.gate.output {
 		l.first = l.x.g.Clock().Sub(l.start)
 	}
-	if last {
-		if l.same && ev != nil {
-			l.tail = l.x.call.Codec.RewriteEvent(l.tail, ev, l.x.view())
+	return last, nil
+}
+
+func (l *leg) push(events []llm.Event) error {
+	for i := range events {
+		if err := l.gate.push(&events[i]); err != nil {
+			return l.fault(fault.Malformed, err.Error())
 		}
-		return l.complete()
-	}
-	if l.same && ev != nil {
-		l.gate.raw = l.x.call.Codec.RewriteEvent(l.gate.raw, ev, l.x.view())
 	}
 	return nil
 }
@@ -141,23 +150,14 @@ func (l *leg) complete() error {
 	if err != nil {
 		return err
 	}
-	if len(events) > 0 {
-		l.events = events
-		if l.splice != nil {
-			l.events = l.splice.apply(l.events)
-		}
-		for i := range l.events {
-			if err := l.gate.push(&l.events[i]); err != nil {
-				return l.fault(fault.Malformed, err.Error())
-			}
-		}
-	}
 	if l.splice != nil {
-		for _, e := range l.splice.flush() {
-			if err := l.gate.push(&e); err != nil {
-				return l.fault(fault.Malformed, err.Error())
-			}
+		if err := l.push(l.splice.apply(events)); err != nil {
+			return err
 		}
+		events = l.splice.flush()
+	}
+	if err := l.push(events); err != nil {
+		return err
 	}
 	if err := l.judge(l.finish, true, l.gate.output || l.text > 0); err != nil {
 		return err

@@ -199,6 +199,10 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 		if l.out.Tool != "" {
 			l.dec = dialect.UnwrapTool(l.dec, l.out.Tool)
 		}
+		if l.same {
+			l.relay, l.same = l.dec.(dialect.RelayDecoder)
+			l.view = x.view()
+		}
 		l.gate.init(x)
 		return l.prime(t)
 	}

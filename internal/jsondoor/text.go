@@ -25,23 +25,18 @@ func special(x uint64) uint64 {
 // none. To wide it adds the bits of the bytes before that: a highest bit among
 // them says that some are not ASCII.
 func plain[T string | []byte](b T, i int, wide uint64) (int, uint64) {
-	for i+32 <= len(b) {
-		x0, x1, x2, x3 := load(b, i), load(b, i+8), load(b, i+16), load(b, i+24)
-		s0, s1, s2, s3 := special(x0), special(x1), special(x2), special(x3)
-		if s0|s1|s2|s3 == 0 {
-			wide |= x0 | x1 | x2 | x3
-			i += 32
-			continue
-		}
-		switch {
-		case s0 != 0:
-			return before(i, s0, x0, wide)
-		case s1 != 0:
+	// Two words at a time: text has an escape every few dozen bytes.
+	for i+16 <= len(b) {
+		x0, x1 := load(b, i), load(b, i+8)
+		s0, s1 := special(x0), special(x1)
+		if s0|s1 != 0 {
+			if s0 != 0 {
+				return before(i, s0, x0, wide)
+			}
 			return before(i+8, s1, x1, wide|x0)
-		case s2 != 0:
-			return before(i+16, s2, x2, wide|x0|x1)
 		}
-		return before(i+24, s3, x3, wide|x0|x1|x2)
+		wide |= x0 | x1
+		i += 16
 	}
 	for i+8 <= len(b) {
 		x := load(b, i)

@@ -1,6 +1,8 @@
 package openaichat
 
 import (
+	"strconv"
+
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/jsondoor"
@@ -91,7 +93,13 @@ func (s *streamEncoder) Encode(dst []byte, e *llm.Event) ([]byte, error) {
 		}
 		dst = s.role(dst, e.Choice)
 		c.finished = true
-		return s.chunk(dst, e.Choice, nil, finishWord(e.Finish), nil), nil
+		w := s.open(dst, e.Choice)
+		if s.op == llm.Completion {
+			w.String("")
+		} else {
+			w.Object().EndObject()
+		}
+		return s.shut(w, finishWord(e.Finish), nil), nil
 	case llm.EventUsage:
 		s.usage = e.Usage
 	case llm.EventPing:
@@ -147,7 +155,9 @@ func (s *streamEncoder) role(dst []byte, choice int) []byte {
 	if s.op == llm.Completion {
 		return dst
 	}
-	return s.chunk(dst, choice, []byte(`{"role":"assistant","content":""}`), "", nil)
+	w := s.open(dst, choice)
+	w.Raw([]byte(`{"role":"assistant","content":""}`))
+	return s.shut(w, "", nil)
 }
 
 func (s *streamEncoder) part(dst []byte, e *llm.Event) []byte {
@@ -157,19 +167,20 @@ func (s *streamEncoder) part(dst []byte, e *llm.Event) []byte {
 		c.add(0) // parts of a kind that is not shown
 	}
 	p := c.add(e.PartKind)
-	var w jsondoor.Writer
 	switch e.PartKind {
 	case llm.PartToolCall:
+		w := s.open(dst, e.Choice)
 		w.Object().Key("tool_calls").Array().Object().Key("index").Int(int64(p.tool)).Key("id").String(e.ID).
 			Key("type").String("function").Key("function").Object().Key("name").String(e.Name).Key("arguments").String("").
 			EndObject().EndObject().EndArray().EndObject()
+		return s.shut(w, "", nil)
 	case llm.PartRedactedThinking:
+		w := s.open(dst, e.Choice)
 		w.Object().Key("thinking_blocks").Array().Object().Key("type").String("redacted_thinking").Key("data").Raw(e.Raw).
 			EndObject().EndArray().EndObject()
-	default:
-		return dst
+		return s.shut(w, "", nil)
 	}
-	return s.chunk(dst, e.Choice, w.Buf, "", nil)
+	return dst
 }
 
 func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
@@ -180,10 +191,17 @@ func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
 	if e.Text == "" {
 		return dst, nil
 	}
-	var w jsondoor.Writer
-	w.Buf = make([]byte, 0, len(e.Text)+64)
+	p := &c.parts[e.Part]
+	if e.Kind != llm.EventSignature && !shownKind(p.kind) {
+		return dst, nil
+	}
+	w := s.open(dst, e.Choice)
+	if p.kind == llm.PartText && s.op == llm.Completion && e.Kind == llm.EventDelta {
+		w.String(e.Text)
+		return s.shut(w, "", e.Logprobs), nil
+	}
 	w.Object()
-	switch p := &c.parts[e.Part]; {
+	switch {
 	case e.Kind == llm.EventSignature:
 		w.Key("thinking_blocks").Array().Object().Key("type").String("thinking").Key("thinking").String("").
 			Key("signature").String(e.Text).EndObject().EndArray()
@@ -194,42 +212,50 @@ func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
 		w.Key("reasoning_content").String(e.Text)
 	case p.kind == llm.PartRefusal:
 		w.Key("refusal").String(e.Text)
-	case p.kind == llm.PartText && s.op == llm.Completion:
-		return s.chunk(dst, e.Choice, jsondoor.Quote(e.Text), "", e.Logprobs), nil
-	case p.kind == llm.PartText:
-		w.Key("content").String(e.Text)
 	default:
-		return dst, nil
+		w.Key("content").String(e.Text)
 	}
-	return s.chunk(dst, e.Choice, w.EndObject().Buf, "", e.Logprobs), nil
+	w.EndObject()
+	return s.shut(w, "", e.Logprobs), nil
 }
 
-// chunk writes one chunk of one choice: its delta (of completions, its text) or
-// its finish reason.
-func (s *streamEncoder) chunk(dst []byte, choice int, delta []byte, finish string, logprobs []byte) []byte {
+// shownKind reports whether an OpenAI client is shown the deltas of a part.
+func shownKind(k llm.PartKind) bool {
+	switch k {
+	case llm.PartText, llm.PartRefusal, llm.PartThinking, llm.PartToolCall:
+		return true
+	}
+	return false
+}
+
+// open begins a chunk of one choice, up to its delta or, of completions, its
+// text, which is to be written next; shut ends it.
+func (s *streamEncoder) open(dst []byte, choice int) jsondoor.Writer {
 	dst = append(dst, "data: "...)
 	dst = append(dst, s.begin()...)
 	dst = append(dst, `,"choices":[{"index":`...)
-	w := jsondoor.Writer{Buf: dst}
-	w.Int(int64(choice))
+	dst = strconv.AppendInt(dst, int64(choice), 10)
 	if s.op == llm.Completion {
-		if delta == nil {
-			delta = []byte(`""`)
-		}
-		w.Key("text").Raw(delta)
+		return jsondoor.Writer{Buf: append(dst, `,"text":`...)}
+	}
+	return jsondoor.Writer{Buf: append(dst, `,"delta":`...)}
+}
+
+func (s *streamEncoder) shut(w jsondoor.Writer, finish string, logprobs []byte) []byte {
+	dst := append(w.Buf, `,"logprobs":`...)
+	if len(logprobs) == 0 {
+		dst = append(dst, "null"...)
+	}
+	dst = append(append(dst, logprobs...), `,"finish_reason":`...)
+	if finish == "" {
+		dst = append(dst, "null}]"...)
 	} else {
-		if delta == nil {
-			delta = []byte(`{}`)
-		}
-		w.Key("delta").Raw(delta)
+		dst = append(jsondoor.AppendString(dst, finish), "}]"...)
 	}
-	w.Key("logprobs").Raw(logprobs).Key("finish_reason")
-	nullable(&w, finish)
-	w.EndObject().EndArray()
 	if s.view.IncludeUsage {
-		w.Key("usage").Null()
+		dst = append(dst, `,"usage":null`...)
 	}
-	return append(w.EndObject().Buf, "\n\n"...)
+	return append(dst, "}\n\n"...)
 }
 
 // End implements dialect.StreamEncoder: the usage chunk, where it was asked

@@ -221,9 +221,25 @@ func BenchmarkStreamChunk(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	running := func(b *testing.B) (dialect.RelayDecoder, []llm.Event) {
+		dec := codec.NewStreamDecoder(llm.Chat).(dialect.RelayDecoder)
+		events, err := dec.Decode(nil, ev)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return dec, events
+	}
+	b.Run("relay", func(b *testing.B) { // decode and rewrite at once
+		dec, dst := running(b)
+		var out []byte
+		bench(b, func() {
+			if dst, out, err = dec.DecodeRelay(dst[:0], out[:0], ev, dialect.View{Model: "support-chat"}); err != nil || len(dst) != 1 {
+				b.Fatal(err)
+			}
+		})
+	})
 	b.Run("decode", func(b *testing.B) {
-		dec := codec.NewStreamDecoder(llm.Chat)
-		var dst []llm.Event
+		dec, dst := running(b)
 		bench(b, func() {
 			if dst, err = dec.Decode(dst[:0], ev); err != nil {
 				b.Fatal(err)

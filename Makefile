@@ -28,11 +28,11 @@ lint: ## golangci-lint, builds without cgo for each system, known vulnerabilitie
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
-bench: ## the benchmarks of every package
-	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+bench: ## the figures of docs/benchmarks.md, beside a tuned reverse proxy
+	go run ./test/bench -write
 
 soak: ## five minutes of load with faults; memory must stay flat
-	FREEHOLD_SOAK=5m go test -run '^TestSoak$$' -count 1 -timeout 10m -v ./test/...
+	FREEHOLD_SOAK=5m go test -run '^TestSoak$$' -count 1 -timeout 10m -v ./test/soak
 
 clean: ## remove what was built; .parts/ (downloads) stays
 	rm -rf bin dist coverage.out

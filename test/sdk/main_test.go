@@ -9,6 +9,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -116,6 +117,11 @@ type failure struct {
 	Message    string          `json:"message"`
 	RetryAfter string          `json:"retry_after"`
 	Body       json.RawMessage `json:"body"`
+}
+
+// String shows a failure for people, with its body as text.
+func (f failure) String() string {
+	return fmt.Sprintf("%d %s type=%q code=%q param=%q retry-after=%q: %s; body %s", f.Status, f.Class, f.Type, f.Code, f.Param, f.RetryAfter, f.Message, f.Body)
 }
 
 // caller calls an SDK.

@@ -17,7 +17,7 @@ build: ## the one static binary
 
 test: ## install what the tests need and run all of them
 	go run ./scripts/parts cc python engine
-	$(GOTEST) $$(scripts/race) -p 2 -timeout 20m $(PACKAGES)
+	$(GOTEST) -- $$(scripts/race) -p 2 -timeout 20m $(PACKAGES)
 
 lint: ## golangci-lint, builds without cgo for each system, known vulnerabilities
 	go run ./scripts/parts lint vuln

@@ -1,7 +1,7 @@
 // Command gotest runs `go test` with the arguments given to it, shows what go
 // test would show, and closes with what was skipped and why:
 //
-//	go run ./scripts/gotest [-allow FILE] -race ./...
+//	go run ./scripts/gotest [-allow FILE] -- -race ./...
 //
 // In CI (CI=true) a test that skips without being in FILE fails the run, so
 // that nothing is left out unseen.

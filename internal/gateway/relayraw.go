@@ -134,6 +134,7 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 }
 
 func (x *exchange) pass(b []byte) error {
+	x.out.deadline()
 	n, err := x.out.w.Write(b)
 	x.out.sent += int64(n)
 	if err != nil {

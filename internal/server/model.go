@@ -222,7 +222,6 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 	if settings.BodyTimeout > 0 {
 		// A writer without deadlines (tests) does without.
 		_ = ctl.SetReadDeadline(time.Now().Add(settings.BodyTimeout))
-		defer func() { _ = ctl.SetReadDeadline(time.Time{}) }()
 	}
 	b := (*buf)[:0]
 	if need := int(r.ContentLength) + 1; r.ContentLength > 0 && cap(b) < need {
@@ -240,10 +239,15 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 		}
 		if err == io.EOF {
 			*buf = b
+			if settings.BodyTimeout > 0 {
+				_ = ctl.SetReadDeadline(time.Time{})
+			}
 			return nil
 		}
 		if err != nil {
 			*buf = b
+			// The rest is not waited for, neither now nor before the next request.
+			w.Header().Set("Connection", "close")
 			return &fault.Error{Kind: fault.BadRequest, Code: "incomplete_body", Message: "the request's body did not arrive whole", Cause: err}
 		}
 	}
@@ -255,6 +259,14 @@ func tooLarge(limit int64) *fault.Error {
 		Hint:    "server.limits.body sets the bound"}
 }
 
+// deadline gives the client time to take an answer of ours. An earlier request
+// on the same connection may have left a deadline that has passed.
+func (s *Server) deadline(w http.ResponseWriter) {
+	if d := s.Gateway.WriteTimeout; d > 0 {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // tests' writers have none
+	}
+}
+
 // refuse answers without a ledger row: nobody is known to have asked.
 func (s *Server) refuse(w http.ResponseWriter, codec dialect.Codec, id string, f *fault.Error) {
 	h := w.Header()
@@ -263,5 +275,6 @@ func (s *Server) refuse(w http.ResponseWriter, codec dialect.Codec, id string, f
 		h["Request-Id"] = h["X-Request-Id"]
 	}
 	status, body := codec.EncodeError(f, id)
+	s.deadline(w)
 	gateway.WriteError(w, status, body, f)
 }

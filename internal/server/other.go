@@ -19,6 +19,7 @@ import (
 // lists and raw relays.
 func (s *Server) other(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
+	s.deadline(w)
 	switch {
 	case path == "/health/live":
 		plain(w, http.StatusOK, `{"status":"ok"}`)

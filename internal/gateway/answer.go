@@ -19,11 +19,13 @@ type answer struct {
 	ctl     *http.ResponseController
 	codec   dialect.Codec
 	timeout time.Duration
+	shared  bool // HTTP/2: see idle
 
 	mu      sync.Mutex // keep-alives are written from a timer
 	started bool       // the status line is out
 	dirty   bool       // written but not flushed
 	sent    int64
+	armed   time.Time // when the write deadline was last set
 	scratch []byte
 
 	timer *time.Timer
@@ -33,7 +35,8 @@ type answer struct {
 }
 
 func newAnswer(w http.ResponseWriter, c dialect.Codec, timeout time.Duration) *answer {
-	return &answer{w: w, ctl: http.NewResponseController(w), codec: c, timeout: timeout}
+	_, shared := w.(http.Pusher)
+	return &answer{w: w, ctl: http.NewResponseController(w), codec: c, timeout: timeout, shared: shared}
 }
 
 func (a *answer) begun() bool {
@@ -121,11 +124,28 @@ var (
 	jsonType    = []string{"application/json"}
 )
 
-// deadline gives the client time for the next write. Writers that cannot have
-// deadlines (tests) do without.
+// deadline gives the client time for the next write: timeout, or an eighth more,
+// so that a steady stream moves its timer now and then and not with every write.
+// Writers that cannot have deadlines (tests) do without.
 func (a *answer) deadline() {
-	if a.timeout > 0 {
-		_ = a.ctl.SetWriteDeadline(time.Now().Add(a.timeout))
+	if a.timeout <= 0 {
+		return
+	}
+	now, slack := time.Now(), a.timeout/8
+	if !a.armed.IsZero() && now.Sub(a.armed) <= slack {
+		return
+	}
+	a.armed = now
+	_ = a.ctl.SetWriteDeadline(now.Add(a.timeout + slack))
+}
+
+// idle takes the deadline away while nothing is being written. On HTTP/1 one
+// that passes in a pause does no harm and is moved before the next write; on
+// HTTP/2 it would reset the stream.
+func (a *answer) idle() {
+	if a.shared && !a.armed.IsZero() {
+		a.armed = time.Time{}
+		_ = a.ctl.SetWriteDeadline(time.Time{})
 	}
 }
 
@@ -140,9 +160,11 @@ func (a *answer) flushLocked() error {
 		return nil
 	}
 	a.dirty = false
+	a.deadline()
 	if err := a.ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return errClientGone
 	}
+	a.idle()
 	return nil
 }
 
@@ -174,10 +196,11 @@ func (a *answer) whole(body []byte) error {
 // plainError writes an error answer. Whether a retry makes sense is said in
 // the headers that the official SDKs obey.
 func (a *answer) plainError(status int, body []byte, f *fault.Error) {
-	WriteError(a.w, status, body, f)
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.started = true
-	a.mu.Unlock()
+	a.deadline()
+	WriteError(a.w, status, body, f)
 }
 
 // WriteError writes an error answer with its retry headers.

@@ -20,13 +20,21 @@ type gate struct {
 	output bool   // real content came
 	open   bool   // the answer ended whole: nothing is held any more
 
+	// free and freeRaw are how much of events and raw may be shown: a stream that
+	// comes in bursts is shown in bursts, not event by event.
+	free, freeRaw int
+
 	tools, structured bool // what is held
 	holding           bool // from here on until the end
 	size              int
 }
 
-// maxHeld bounds what is held back of one answer, in bytes.
-const maxHeld = 16 << 20
+const (
+	// maxHeld bounds what is held back of one answer, in bytes.
+	maxHeld = 32 << 20
+	// eventSize is about what an event takes beside its text: deltas are short.
+	eventSize = 320
+)
 
 var (
 	errHeld = errors.New("the part of the answer that must be held back until it is whole is too large")
@@ -52,7 +60,8 @@ func (g *gate) push(e *llm.Event) error {
 		g.holding = true
 	}
 	g.events = append(g.events, *e)
-	if g.size += len(e.Text) + len(e.Raw); g.holding && g.size > maxHeld {
+	g.size += eventSize + len(e.Text) + len(e.Raw)
+	if g.size+len(g.raw) > maxHeld && !g.ready() {
 		return errHeld
 	}
 	if e.Kind == llm.EventFinish && g.holding && e.Finish != llm.FinishLength && e.Finish != llm.FinishContext {
@@ -99,8 +108,30 @@ func (g *gate) kind(choice, part int) llm.PartKind {
 // ready reports whether what is held may be shown now.
 func (g *gate) ready() bool { return g.open || g.output && !g.holding }
 
+// release frees what is there to be shown, unless it is held. It comes after an
+// event was taken whole.
+func (g *gate) release() {
+	if g.ready() {
+		g.free, g.freeRaw = len(g.events), len(g.raw)
+	}
+}
+
+// maxFree is how many events wait at most to be shown together.
+const maxFree = 16
+
+// waiting reports whether there is something to show, full whether it must not
+// wait for more.
+func (g *gate) waiting() bool { return g.free+g.freeRaw > 0 }
+func (g *gate) full() bool    { return g.free >= maxFree || g.freeRaw >= 8<<10 }
+
 // clear forgets what was shown.
 func (g *gate) clear() {
-	clear(g.events)
-	g.events, g.raw, g.size = g.events[:0], g.raw[:0], 0
+	n := copy(g.events, g.events[g.free:])
+	clear(g.events[n:])
+	g.events = g.events[:n]
+	g.raw = g.raw[:copy(g.raw, g.raw[g.freeRaw:])]
+	g.free, g.freeRaw = 0, 0
+	if n == 0 {
+		g.size = 0
+	}
 }

@@ -113,7 +113,9 @@ func (x *exchange) relayStream(ctx context.Context, l *leg) error {
 		x.encoder = x.call.Codec.NewStreamEncoder(x.call.Op, x.view(), x.shown())
 	}
 	for {
-		if l.gate.ready() {
+		l.gate.release()
+		more := !l.ended && l.rd.Buffered()
+		if l.gate.waiting() && (!more || l.gate.full()) {
 			if err := x.show(l); err != nil {
 				return err
 			}
@@ -121,7 +123,7 @@ func (x *exchange) relayStream(ctx context.Context, l *leg) error {
 		if l.ended {
 			return x.finish(l)
 		}
-		if !l.rd.Buffered() {
+		if !more {
 			if err := x.out.flush(); err != nil {
 				return err
 			}
@@ -130,9 +132,24 @@ func (x *exchange) relayStream(ctx context.Context, l *leg) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return err
+			return x.showRest(l, err)
 		}
 	}
+}
+
+// showRest shows what came whole before err ended the leg: it belongs to the
+// answer that is continued elsewhere.
+func (x *exchange) showRest(l *leg, err error) error {
+	if !l.gate.waiting() {
+		return err
+	}
+	if serr := x.show(l); serr != nil {
+		return serr
+	}
+	if serr := x.out.flush(); serr != nil {
+		return serr
+	}
+	return err
 }
 
 // shown is the answer so far for an encoder that takes over in the middle, or
@@ -149,11 +166,11 @@ func (x *exchange) show(l *leg) error {
 	if x.row.FirstToken == 0 && l.gate.output {
 		x.row.FirstToken = x.g.Clock().Sub(x.row.Time)
 	}
-	buf := l.gate.raw
+	buf := l.gate.raw[:l.gate.freeRaw]
 	if !l.same {
 		buf = x.out.scratch[:0]
 	}
-	for i := range l.gate.events {
+	for i := range l.gate.free {
 		e := &l.gate.events[i]
 		if e.Kind == llm.EventUsage || e.Kind == llm.EventStart {
 			x.addUsage(e)

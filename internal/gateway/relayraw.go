@@ -136,6 +136,7 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 func (x *exchange) pass(b []byte) error {
 	x.out.deadline()
 	n, err := x.out.w.Write(b)
+	x.out.idle()
 	x.out.sent += int64(n)
 	if err != nil {
 		return errClientGone

@@ -29,7 +29,7 @@ func perEvent(t turn) float64   { return t.PerEvent }
 
 const (
 	burst = "latency=0&chunks=50&chunk-delay=0"
-	paced = "latency=0&chunks=50&chunk-delay=10ms"
+	paced = "latency=0&chunks=50&chunk-delay=5ms"
 )
 
 // scenarios are the loads; the goals are those that the project set itself.
@@ -37,8 +37,8 @@ func scenarios(d time.Duration) []scenario {
 	warm := max(d/4, 300*time.Millisecond)
 	plain := func(conns, body int) load { return load{conns: conns, body: body, time: d, warmup: warm} }
 	stream := func(conns int) load { return load{conns: conns, body: 1000, stream: true, time: d, warmup: warm} }
-	long := max(d, 3*time.Second) // single events cost little: more of them
-	slow := load{conns: 100, body: 1000, stream: true, time: long, warmup: time.Second}
+	long := max(2*d, 3*time.Second) // streams cut off at both ends weigh less
+	slow := load{conns: 40, body: 1000, stream: true, time: long, warmup: time.Second}
 	steady := load{conns: 64, body: 1000, rate: 500, time: max(d, 2*time.Second), warmup: warm}
 	return []scenario{
 		{sameGroup, "plain, 1 KB", 1.3, 1.0, "mock-model", burst, plain(16, 1000), perRequest, "us/request", false},

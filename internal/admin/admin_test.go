@@ -21,13 +21,14 @@ server: {listen: 127.0.0.1:0}
 providers:
   a: {dialect: openai, base_url: "URL/v1", jurisdiction: EU, api_key: "${env:ADMIN_TEST_KEY}"}
   b: {dialect: openai, base_url: "URL/v1", hosting: self, inside: true}
+capture: {key: "${env:ADMIN_TEST_KEY}"}
 data_classes:
   eu: {jurisdictions: [EU]}
 models:
   m: {provider: a, id: x, price: {input: "1", output: "2"}}
   llama: {provider: b, id: llama-3.1-70b, openness: open}
 workloads:
-  chat: {model: m, fallbacks: [llama], aliases: [gpt-4o-mini]}
+  chat: {model: m, fallbacks: [llama], aliases: [gpt-4o-mini], capture: {enabled: true, retention: 3d}}
   private: {model: llama, fallbacks: [m], data: eu}
 `
 

@@ -146,8 +146,8 @@ func TestAnswersFitDocument(t *testing.T) {
 	call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "k", Workloads: []string{"chat"}})
 	_, raw := openAPI(t)
 	for _, op := range admin.Operations() {
-		if op.Method != http.MethodGet {
-			continue
+		if op.Method != http.MethodGet || strings.HasPrefix(op.Name, "capture.") {
+			continue // texts are not for callers without a key: see TestCaptures
 		}
 		path := strings.NewReplacer("{request_id}", id, "{seq}", "1").Replace(op.Path)
 		if op.Name == "usage" {

@@ -7,6 +7,7 @@ import (
 
 	"freehold/internal/app"
 	"freehold/internal/auth"
+	"freehold/internal/capture"
 	"freehold/internal/config"
 	"freehold/internal/fault"
 	"freehold/internal/history"
@@ -63,6 +64,13 @@ func errorOf(err error) error {
 	case errors.As(err, &tampered):
 		return &Error{Status: http.StatusConflict, Code: CodeTampered, Message: err.Error(),
 			Hint: "freehold history verify shows what was altered"}
+	case errors.Is(err, capture.ErrNotFound):
+		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error(),
+			Hint: "its workload has no capture, its time was up, or it was erased"}
+	case errors.Is(err, capture.ErrNoKey), errors.Is(err, capture.ErrWrongKey), errors.Is(err, capture.ErrDamaged):
+		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
+	case errors.Is(err, capture.ErrNothing):
+		return invalid(err.Error(), "")
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey):
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}
 	case errors.Is(err, config.ErrChanged), errors.Is(err, auth.ErrConflict):

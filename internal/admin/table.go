@@ -39,6 +39,13 @@ var (
 	HistoryVerify = define("history.verify", "GET", "/admin/v1/history/verify",
 		"Recomputes every hash and signature of the history.", (*Service).historyVerify)
 
+	CaptureList = define("capture.list", "GET", "/admin/v1/captures",
+		"Requests whose prompts and answers are kept. That they are listed is in the history.", (*Service).captureList)
+	CaptureShow = define("capture.show", "GET", "/admin/v1/captures/{request_id}",
+		"Prompt and answer of a request. That they are read is in the history.", (*Service).captureShow)
+	CaptureErase = define("capture.erase", "POST", "/admin/v1/captures/erase",
+		"Erases kept prompts and answers by request, workload, key or end user.", (*Service).captureErase)
+
 	ConfigShow = define("config.show", "GET", "/admin/v1/config",
 		"The configuration in use, secrets taken out.", (*Service).configShow)
 	ConfigDrift = define("config.drift", "GET", "/admin/v1/config/drift",
@@ -57,6 +64,7 @@ func Operations() []*Operation {
 		Requests.Operation, Why.Operation, Usage.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
+		CaptureList.Operation, CaptureShow.Operation, CaptureErase.Operation,
 		ConfigShow.Operation, ConfigDrift.Operation, ConfigSet.Operation, ConfigUnset.Operation,
 	}
 }

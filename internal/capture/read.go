@@ -56,7 +56,10 @@ func (v *Vault) List(ctx context.Context, f Filter, by By) ([]Entry, error) {
 		return nil, err
 	}
 	details["found"] = strconv.Itoa(len(entries))
-	return entries, v.note(ctx, KindList, subject(f, q), by, details)
+	if err := v.note(ctx, KindList, subject(f, q), by, details); err != nil {
+		return nil, err
+	}
+	return entries, nil
 }
 
 // Erase deletes the texts that f selects (its Limit does not count), those that

@@ -112,12 +112,12 @@ func TestFlags(t *testing.T) {
 		}
 	})
 	for _, path := range []string{"check", "chat", "models", "workloads", "explain", "why", "usage", "engine list", "keys create",
-		"keys list", "keys revoke", "keys rotate", "history list", "history show", "history verify", "bench", "version"} {
+		"keys list", "keys revoke", "keys rotate", "history list", "history show", "history verify", "capture list", "capture show", "capture erase", "bench", "version"} {
 		if !json[path] {
 			t.Errorf("%s has no --json", path)
 		}
 	}
-	for _, path := range []string{"keys create", "keys revoke", "keys rotate"} {
+	for _, path := range []string{"keys create", "keys revoke", "keys rotate", "capture list", "capture show", "capture erase"} {
 		if !reason[path] {
 			t.Errorf("%s has no --reason", path)
 		}

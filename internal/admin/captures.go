@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"freehold/internal/capture"
+)
+
+// Capture is a request whose texts are kept, without them.
+type Capture struct {
+	ID          string    `json:"request_id"`
+	Time        time.Time `json:"time"`
+	Expires     time.Time `json:"expires" doc:"when the texts are deleted, at the latest"`
+	Workload    string    `json:"workload"`
+	KeyID       string    `json:"key_id,omitempty"`
+	DataClasses []string  `json:"data_classes"`
+	Dialect     string    `json:"dialect" doc:"of both texts"`
+	Operation   string    `json:"operation"`
+	Outcome     string    `json:"outcome"`
+	Size        int64     `json:"size_bytes" doc:"sealed"`
+	SealKey     string    `json:"seal_key" doc:"id of the capture.key that seals the texts"`
+}
+
+func captureOf(e *capture.Entry) Capture {
+	return Capture{
+		ID: e.ID, Time: e.Time, Expires: e.Expires, Workload: e.Workload, KeyID: e.KeyID, DataClasses: orEmpty(e.Classes),
+		Dialect: e.Dialect, Operation: e.Operation, Outcome: e.Outcome, Size: e.Size, SealKey: e.SealKey,
+	}
+}
+
+// CaptureFilter selects captured requests.
+type CaptureFilter struct {
+	Workload string    `json:"workload,omitempty"`
+	Key      string    `json:"key,omitempty" doc:"id or name of a virtual key"`
+	User     string    `json:"user,omitempty" doc:"end user, as requests name it: user or safety_identifier, metadata.user_id"`
+	Since    time.Time `json:"since,omitzero" doc:"inclusive"`
+	Until    time.Time `json:"until,omitzero" doc:"exclusive"`
+}
+
+func (s *Service) captures(f CaptureFilter) (capture.Filter, error) {
+	out := capture.Filter{Workload: f.Workload, User: f.User, Since: f.Since, Until: f.Until}
+	if f.Key != "" {
+		k, err := s.findKey(f.Key)
+		if err != nil {
+			return out, err
+		}
+		out.KeyID = k.ID
+	}
+	return out, nil
+}
+
+// CapturesIn asks which requests have texts.
+type CapturesIn struct {
+	CaptureFilter
+	Limit  int    `json:"limit,omitempty" doc:"at most so many; 100 if absent"`
+	Reason string `json:"reason,omitempty" doc:"for the history"`
+}
+
+// CapturesOut lists them, newest first.
+type CapturesOut struct {
+	Captures []Capture `json:"captures"`
+}
+
+// CaptureIn names a request.
+type CaptureIn struct {
+	ID     string `json:"request_id"`
+	Reason string `json:"reason,omitempty" doc:"for the history"`
+}
+
+// CaptureText is a body of a request or an answer.
+type CaptureText struct {
+	Text string `json:"text" doc:"in the client's dialect; of a stream, the answer that it amounts to"`
+	Size int64  `json:"size_bytes" doc:"of the whole"`
+	Cut  bool   `json:"cut" doc:"text is only the beginning"`
+}
+
+func textOf(t capture.Text) CaptureText {
+	return CaptureText{Text: strings.ToValidUTF8(string(t.Body), ""), Size: t.Size, Cut: t.IsCut()}
+}
+
+// CaptureOut is a request with its texts.
+type CaptureOut struct {
+	Capture
+	User    string      `json:"user,omitempty" doc:"end user, as the request names it"`
+	Request CaptureText `json:"request"`
+	Answer  CaptureText `json:"answer"`
+}
+
+// CaptureEraseIn says what is to be erased: at least a request, a workload, a
+// key or a user. What is given narrows it down together.
+type CaptureEraseIn struct {
+	ID string `json:"request_id,omitempty"`
+	CaptureFilter
+	Reason string `json:"reason,omitempty" doc:"for the history"`
+}
+
+// CaptureEraseOut says what was erased.
+type CaptureEraseOut struct {
+	Erased int `json:"erased" doc:"requests whose texts are gone"`
+}
+
+func (s *Service) captureList(ctx context.Context, c Caller, in CapturesIn) (CapturesOut, error) {
+	by, err := captureBy(c, in.Reason)
+	if err != nil {
+		return CapturesOut{}, err
+	}
+	f, err := s.captures(in.CaptureFilter)
+	if err != nil {
+		return CapturesOut{}, err
+	}
+	if f.Limit = in.Limit; f.Limit <= 0 {
+		f.Limit = 100
+	}
+	entries, err := s.app.Captures.List(ctx, f, by)
+	if err != nil {
+		return CapturesOut{}, err
+	}
+	out := CapturesOut{Captures: []Capture{}}
+	for i := range entries {
+		out.Captures = append(out.Captures, captureOf(&entries[i]))
+	}
+	return out, nil
+}
+
+func (s *Service) captureShow(ctx context.Context, c Caller, in CaptureIn) (CaptureOut, error) {
+	by, err := captureBy(c, in.Reason)
+	if err != nil {
+		return CaptureOut{}, err
+	}
+	r, err := s.app.Captures.Read(ctx, in.ID, by)
+	if err != nil {
+		return CaptureOut{}, err
+	}
+	return CaptureOut{Capture: captureOf(&r.Entry), User: r.User, Request: textOf(r.Request), Answer: textOf(r.Answer)}, nil
+}
+
+func (s *Service) captureErase(ctx context.Context, c Caller, in CaptureEraseIn) (CaptureEraseOut, error) {
+	by, err := captureBy(c, in.Reason)
+	if err != nil {
+		return CaptureEraseOut{}, err
+	}
+	f, err := s.captures(in.CaptureFilter)
+	if err != nil {
+		return CaptureEraseOut{}, err
+	}
+	f.ID = in.ID
+	n, err := s.app.Captures.Erase(ctx, f, by)
+	return CaptureEraseOut{Erased: n}, err
+}
+
+// captureBy is who asks, who must be somebody: without authentication, anyone
+// who reaches the listener may administer, but not read what others wrote.
+func captureBy(c Caller, why string) (capture.By, error) {
+	if !c.Local && c.Who.Via != "key" {
+		return capture.By{}, &Error{Status: http.StatusForbidden, Code: CodeDenied, Message: "captured texts are for callers who are known",
+			Hint: "use the command freehold capture on this machine, or set server.admin_key"}
+	}
+	return capture.By{Who: c.Who, Why: why}, nil
+}

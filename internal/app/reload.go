@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -96,19 +97,25 @@ func (a *App) swap(cfg *config.Config, cat *catalog.Catalog, f *fleet.Fleet) {
 
 // fixed lists what differs and cannot change while freehold runs.
 func fixed(old, now *config.Config) []string {
+	was, is := old.Server, now.Server
+	for _, l := range []*config.Limits{&was.Limits, &is.Limits} {
+		l.Body, l.BodyTimeout = 0, 0 // these follow a reload
+	}
 	var out []string
 	for _, c := range []struct {
-		name string
-		same bool
+		name     string
+		old, now any
 	}{
-		{"server.listen", old.Server.Listen == now.Server.Listen},
-		{"server.tls", (old.Server.TLS == nil) == (now.Server.TLS == nil)},
-		{"state", old.State == now.State},
-		{"durability", old.Durability == now.Durability},
-		{"server.history.checkpoint_copy", old.Server.History == now.Server.History},
-		{"server.telemetry.otlp", old.Server.Telemetry.OTLP == now.Server.Telemetry.OTLP},
+		{"server.listen", was.Listen, is.Listen},
+		{"server.tls", was.TLS, is.TLS},
+		{"server.limits (all but body and body_timeout)", was.Limits, is.Limits},
+		{"server.log", was.Log, is.Log},
+		{"server.telemetry", was.Telemetry, is.Telemetry},
+		{"server.history", was.History, is.History},
+		{"state", old.State, now.State},
+		{"durability", old.Durability, now.Durability},
 	} {
-		if !c.same {
+		if !reflect.DeepEqual(c.old, c.now) {
 			out = append(out, c.name)
 		}
 	}

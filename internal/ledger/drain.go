@@ -396,7 +396,7 @@ func (d *drainer) carry(b begun) (begun, error) {
 	if err := endFrame(frame); err != nil {
 		return b, err
 	}
-	pos, err := d.l.journal.append(frame, true)
+	pos, _, err := d.l.journal.append(frame, true)
 	if err == nil {
 		err = d.l.journal.sync.wait(d.l.journal, pos)
 	}

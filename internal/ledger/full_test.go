@@ -120,7 +120,8 @@ func TestEndsFitWhereNothingBegins(t *testing.T) {
 	s := storetest.NewMemory()
 	l := open(t, t.TempDir(), s, ledger.Options{SegmentBytes: 32 << 10})
 	must(t, l.Begin(begun(0)))
-	l.WrapSegments(func(f ledger.SegmentFile) ledger.SegmentFile { return smallFile{f, &smallDisk{}} })
+	disk := &smallDisk{}
+	l.WrapSegments(func(f ledger.SegmentFile) ledger.SegmentFile { return smallFile{f, disk} })
 	var open []int
 	for n := 1; ; n++ {
 		if l.Begin(begun(n)) != nil {
@@ -133,7 +134,20 @@ func TestEndsFitWhereNothingBegins(t *testing.T) {
 	}
 	for _, n := range open[:4] {
 		must(t, l.End(storetest.Row(n)))
+		if !l.Stats().Failing {
+			t.Error("nothing can be begun, and the ledger does not say so")
+		}
 	}
+	if err := l.Check(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("check without room: %v", err)
+	}
+	disk.mu.Lock()
+	disk.room = 1 << 20
+	disk.mu.Unlock()
+	if err := l.Check(); err != nil || l.Stats().Failing {
+		t.Errorf("check with room again: %v, %+v", err, l.Stats())
+	}
+	must(t, l.Begin(begun(1000)))
 	must(t, l.Sync(context.Background()))
 	if n := len(stored(t, s)); n != 4 {
 		t.Errorf("%d rows, want 4", n)

@@ -69,16 +69,17 @@ type journal struct {
 const endReserve = 8
 
 // append writes one frame and returns the position behind it. essential frames
-// may use the reserve.
-func (j *journal) append(frame []byte, essential bool) (Position, error) {
+// may use the reserve; tight says that this one had to.
+func (j *journal) append(frame []byte, essential bool) (at Position, tight bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
-		return Position{}, ErrClosed
+		return Position{}, false, ErrClosed
 	}
 	if j.f == nil || j.pos.Offset+int64(len(frame)) > j.limit-j.limit/endReserve {
-		if err := j.rotate(); err != nil && (j.f == nil || !essential) {
-			return Position{}, fmt.Errorf("journal: begin a segment: %w", err)
+		err := j.rotate()
+		if tight = err != nil; tight && (j.f == nil || !essential) {
+			return Position{}, tight, fmt.Errorf("journal: begin a segment: %w", err)
 		}
 	}
 	if _, err := j.f.WriteAt(frame, j.pos.Offset); err != nil {
@@ -87,10 +88,20 @@ func (j *journal) append(frame []byte, essential bool) (Position, error) {
 			// The next record must not stand behind half a frame.
 			err = errors.Join(err, terr, j.giveUp())
 		}
-		return Position{}, err
+		return Position{}, tight, err
 	}
 	j.pos.Offset += int64(len(frame))
-	return j.pos, nil
+	return j.pos, tight, nil
+}
+
+// probe tries whether a segment can be begun.
+func (j *journal) probe() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	return j.rotate()
 }
 
 // rotate begins the next segment. On an error the current one remains.

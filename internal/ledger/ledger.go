@@ -222,8 +222,9 @@ func (l *Ledger) record(kind byte, r *Row) error {
 		err = endFrame(frame)
 	}
 	var pos Position
+	tight := false
 	if err == nil {
-		pos, err = l.journal.append(frame, kind == kindEnd)
+		pos, tight, err = l.journal.append(frame, kind == kindEnd)
 	}
 	if cap(frame) <= maxPooled {
 		*buf = frame
@@ -232,7 +233,7 @@ func (l *Ledger) record(kind byte, r *Row) error {
 	if err == nil {
 		err = l.journal.sync.wait(l.journal, pos)
 	}
-	l.stats.journaled(err)
+	l.stats.journaled(err, tight)
 	if err != nil {
 		return fmt.Errorf("ledger: request %s: %w", r.ID, err)
 	}
@@ -268,6 +269,19 @@ func (l *Ledger) Sync(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("ledger: wait for the store: %w", ctx.Err())
 	}
+}
+
+// Check returns nil where requests can be begun. While the last ones could not
+// be, it tries anew, so that it also answers when nobody asks any more.
+func (l *Ledger) Check() error {
+	if l.journal == nil || !l.stats.failing.Load() {
+		return nil
+	}
+	if err := l.journal.probe(); err != nil {
+		return fmt.Errorf("the journal cannot be written: %w", err)
+	}
+	l.stats.failing.Store(false)
+	return nil
 }
 
 // SetKeep changes for how long rows are kept; 0 is forever.

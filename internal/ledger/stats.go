@@ -8,7 +8,8 @@ import (
 
 // Stats are a ledger's own figures, for metrics and readiness.
 type Stats struct {
-	// Failing says that the last record could not be journaled.
+	// Failing says that requests cannot be begun: the last record could not be
+	// journaled, or only where room is kept for the ends of requests.
 	Failing bool
 	// Backlog is about how many bytes of the journal are not in the store yet,
 	// Lag for how long the oldest request that is not has waited.
@@ -41,14 +42,14 @@ type counters struct {
 	closeErr error // of the drainer; read after it is done
 }
 
-func (c *counters) journaled(err error) {
+func (c *counters) journaled(err error, tight bool) {
 	if err != nil {
 		c.recordErrors.Add(1)
 	} else {
 		c.records.Add(1)
 	}
-	if c.failing.Load() != (err != nil) {
-		c.failing.Store(err != nil)
+	if failing := err != nil || tight; c.failing.Load() != failing {
+		c.failing.Store(failing)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -34,9 +35,21 @@ func (s source) imports() []string {
 	return out
 }
 
-// sources reads every Go file, whatever system it is for.
+// sources are all Go files, whatever system they are for.
 func sources(t *testing.T) []source {
 	t.Helper()
+	all, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 100 {
+		t.Fatalf("only %d Go files found below %s", len(all), root)
+	}
+	return all
+}
+
+// read reads them once for all tests.
+var read = sync.OnceValues(func() ([]source, error) {
 	var out []source
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -74,11 +87,5 @@ func sources(t *testing.T) []source {
 		})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(out) < 100 {
-		t.Fatalf("only %d Go files found below %s", len(out), root)
-	}
-	return out
-}
+	return out, err
+})

@@ -9,7 +9,7 @@ import (
 
 // HistoryIn selects changes.
 type HistoryIn struct {
-	Kind    []string  `json:"kind,omitempty" doc:"config.accept, config.overlay, key.create, key.rotate, key.revoke, ..."`
+	Kind    []string  `json:"kind,omitempty" doc:"config.accept, config.overlay, key.create, key.revoke, capture.switch, capture.read, ..."`
 	Subject string    `json:"subject,omitempty" doc:"what it happened to: a file, a key's id, a workload"`
 	Since   time.Time `json:"since,omitzero"`
 	Until   time.Time `json:"until,omitzero"`

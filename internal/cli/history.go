@@ -53,7 +53,7 @@ func (p *program) historyListCommand() *cobra.Command {
 			return nil
 		},
 	})
-	c.Flags().StringSliceVar(&in.Kind, "kind", nil, "only this `KIND`: config.accept, config.overlay, key.create, key.rotate, key.revoke")
+	c.Flags().StringSliceVar(&in.Kind, "kind", nil, "only this `KIND`: config.accept, config.overlay, key.create, key.rotate, key.revoke, capture.switch, capture.read, capture.list, capture.erase")
 	c.Flags().StringVar(&in.Subject, "subject", "", "only changes of this `SUBJECT`: a file, a key's id, a path")
 	c.Flags().StringVar(&since, "since", "", "from `TIME` on: 24h or 7d ago, 2026-01-31")
 	c.Flags().StringVar(&until, "until", "", "before `TIME`")

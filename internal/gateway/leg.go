@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"freehold/internal/dialect"
@@ -76,6 +77,19 @@ func (l *leg) prime(t fleet.Timeouts) error {
 	l.reply.SetIdle(t.Idle)
 	return nil
 }
+
+// more reports whether another event is there already. A read that brought
+// several events is one of a burst: then it is worth to look whether more have
+// come meanwhile, before what is there is written and flushed.
+func (l *leg) more() bool {
+	if l.gate.free > 1 {
+		return l.rd.Poll()
+	}
+	return l.rd.Buffered()
+}
+
+// readers are the buffers of streams that ended whole.
+var readers = sync.Pool{New: func() any { return new(sse.Reader) }}
 
 // step reads one event of the stream into the gate.
 func (l *leg) step() error {
@@ -295,6 +309,11 @@ func (l *leg) close() {
 		}
 		l.reply.Body.Close()
 		l.reply.Body = nil
+		if l.ended && l.over { // nobody else has this leg
+			l.rd.Reset(nil, 0)
+			readers.Put(l.rd)
+			l.rd = nil
+		}
 	}
 	if l.cancel != nil {
 		l.cancel()

@@ -114,7 +114,7 @@ func (x *exchange) relayStream(ctx context.Context, l *leg) error {
 	}
 	for {
 		l.gate.release()
-		more := !l.ended && l.rd.Buffered()
+		more := !l.ended && l.more()
 		if l.gate.waiting() && (!more || l.gate.full()) {
 			if err := x.show(l); err != nil {
 				return err

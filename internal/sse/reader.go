@@ -11,6 +11,7 @@ const DefaultMax = 16 << 20
 
 const (
 	firstSize = 4 << 10
+	burstSize = 16 << 10 // as far as the buffer grows for reads that fill it
 	keepSize  = 64 << 10 // a larger buffer is not kept by Reset
 )
 
@@ -26,6 +27,7 @@ type Reader struct {
 
 	buf        []byte
 	start, end int  // the bytes not handed on yet
+	short      bool // the last read filled buf: more may have been there
 	begun      bool // the first bytes were looked at for a byte order mark
 
 	// The event under way, offsets from start.
@@ -102,21 +104,56 @@ func (r *Reader) ended() error {
 	return io.EOF
 }
 
-// fill reads once.
-func (r *Reader) fill() {
-	if r.start == r.end || r.start > 0 && len(r.buf)-r.end < len(r.buf)/4 {
-		copy(r.buf, r.buf[r.start:r.end])
-		r.start, r.end = 0, r.end-r.start
+// nowReader is a source that can tell what is there already. ReadNow does not
+// wait: 0 and no error say that nothing is.
+type nowReader interface {
+	ReadNow(p []byte) (int, error)
+}
+
+// Poll is Buffered after a look at the source that does not wait. Where the
+// source has no ReadNow it is Buffered.
+func (r *Reader) Poll() bool {
+	if r.Buffered() {
+		return true
 	}
-	if r.end == len(r.buf) {
+	src, ok := r.src.(nowReader)
+	if !ok || r.err != nil {
+		return false
+	}
+	r.room()
+	n, err := src.ReadNow(r.buf[r.end:])
+	r.got(n)
+	r.err = err
+	return r.Buffered()
+}
+
+// room makes room for a read. What is left of the event under way is moved to
+// the front while that is little to move, so that one read takes a whole burst.
+func (r *Reader) room() {
+	if rest := r.end - r.start; r.start > 0 && (rest <= len(r.buf)/4 || len(r.buf)-r.end < len(r.buf)/4) {
+		copy(r.buf, r.buf[r.start:r.end])
+		r.start, r.end = 0, rest
+	}
+	if r.end == len(r.buf) || r.short {
 		grown := make([]byte, max(firstSize, 2*len(r.buf)))
 		copy(grown, r.buf[:r.end])
-		r.buf = grown
+		r.buf, r.short = grown, false
 	}
+}
+
+// got takes n bytes that were read.
+func (r *Reader) got(n int) {
+	r.end += n
+	r.short = r.end == len(r.buf) && len(r.buf) < burstSize
+}
+
+// fill reads once.
+func (r *Reader) fill() {
+	r.room()
 	// A reader may return nothing without an error; a hundred times is too often.
 	for range 100 {
 		n, err := r.src.Read(r.buf[r.end:])
-		r.end += n
+		r.got(n)
 		if err != nil {
 			r.err = err
 			return

@@ -102,11 +102,21 @@ type plainBody struct {
 
 func (b *plainBody) Read(p []byte) (int, error) {
 	n, err := b.b.Read(p)
-	if err != nil && err != io.EOF {
-		kind, sent := fromH1(b.ctx, err)
-		err = b.ep.error(kind, sent, cause(err))
+	return n, b.error(err)
+}
+
+// ReadNow is Read without waiting, see h1.Body.
+func (b *plainBody) ReadNow(p []byte) (int, error) {
+	n, err := b.b.ReadNow(p)
+	return n, b.error(err)
+}
+
+func (b *plainBody) error(err error) error {
+	if err == nil || err == io.EOF {
+		return err
 	}
-	return n, err
+	kind, sent := fromH1(b.ctx, err)
+	return b.ep.error(kind, sent, cause(err))
 }
 
 func (b *plainBody) Close() error { return b.b.Close() }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -118,6 +119,33 @@ func (b *Body) Read(p []byte) (int, error) {
 		}
 		return 0, b.failed(err)
 	}
+}
+
+// ReadNow reads what is there already and does not wait: 0 and no error say
+// that nothing is, or that only Read can tell. Of a stream in a burst it takes
+// what came while the last piece was looked at.
+func (b *Body) ReadNow(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state.Load() != bodyOpen || b.mode != modeChunked || len(p) == 0 || len(b.cn.buffered()) > 0 {
+		return 0, nil
+	}
+	n, err := b.cn.peek.now(p)
+	if err != nil {
+		// A socket tells an error once. Everything else Read meets again.
+		if errno := syscall.Errno(0); errors.As(err, &errno) && errno != syscall.EAGAIN {
+			return 0, b.failed(err)
+		}
+		return 0, nil
+	}
+	w, r, done, err := b.ch.decode(p[:n])
+	switch {
+	case err != nil:
+		return 0, b.failed(err) // as in readChunked
+	case done:
+		return w, b.end(r == n)
+	}
+	return w, nil
 }
 
 func (b *Body) readLength(p []byte) (int, error) {

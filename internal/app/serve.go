@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -100,7 +101,8 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w: is another freehold running? server.listen sets the address", cfg.Server.Listen, err)
 	}
-	srv := newServer(cfg, handler, o.Log)
+	public := &drainer{Handler: handler, draining: &draining}
+	srv := newServer(cfg, public, o.Log)
 	if srv.TLSConfig, err = a.tls(cfg); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -112,10 +114,14 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	go func() { failed <- run(srv, listener) }()
 	go func() { failed <- local.Serve(socket) }()
 
-	background, stop := context.WithCancel(ctx)
-	defer stop()
-	go a.Keys.Watch(background)
-	go a.watch(background, h.Reloads)
+	watching, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { a.Keys.Watch(watching) })
+	background.Go(func() { a.watch(watching, h.Reloads) })
+	defer func() {
+		stop()
+		background.Wait() // a reload under way must not meet a closed store
+	}()
 	at := url(cfg, listener)
 	a.url.Store(&at)
 	if h.Ready != nil {
@@ -131,10 +137,10 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	case err = <-failed:
 		err = fmt.Errorf("the listener failed: %w", err)
 	}
-	draining.Store(true)
 	a.Log.Info("stopping: requests under way may end", "limit", drainLimit)
 	limit, done := context.WithTimeout(closing, drainLimit)
 	defer done()
+	public.drain(limit)
 	if serr := srv.Shutdown(limit); serr != nil {
 		a.Log.Warn("requests were still under way and are cut", "error", serr)
 		serr = srv.Close()

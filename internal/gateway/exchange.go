@@ -109,31 +109,34 @@ func down(d *fleet.Deployment, now time.Time) string {
 	return v.State.String() + ": " + v.Cause
 }
 
-// nobody says why the plan is empty.
+// nobody says why the plan is empty: the perimeter before all else, then a
+// prompt that is too long, then what the request needs and nobody has.
 func (x *exchange) nobody() error {
-	byPolicy := false
-	f := &fault.Error{Kind: fault.Unsupported, NoRetry: true}
-	for _, e := range x.plan.Excluded {
-		byPolicy = byPolicy || e.Policy
-		if f.Message == "" || e.Policy && f.Kind != fault.PolicyDenied {
-			f.Message = e.Deployment + ": " + e.Reason
-		}
-		if byPolicy {
-			f.Kind = fault.PolicyDenied
+	var policy, context, other *routing.Exclusion
+	for i := range x.plan.Excluded {
+		e := &x.plan.Excluded[i]
+		switch {
+		case e.Policy && policy == nil:
+			policy = e
+		case e.Context:
+			context = e // the last, a fallback, is likely the largest
+		case !e.Policy && other == nil:
+			other = e
 		}
 	}
+	hint := "freehold explain " + x.body.Facts.Model + " shows every candidate"
 	switch {
-	case byPolicy:
-		f.Code = "perimeter"
-		f.Message = "no deployment may answer: " + f.Message
-		f.Hint = "freehold explain " + x.body.Facts.Model + " shows every candidate"
-	case f.Message != "":
-		f.Param = "model"
-		f.Message = "no deployment can answer: " + f.Message
-	default:
-		f.Kind, f.Message = fault.ModelNotFound, "the model has no deployment"
+	case policy != nil:
+		return &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", NoRetry: true, Hint: hint,
+			Message: "no deployment may answer: " + policy.Deployment + ": " + policy.Reason}
+	case context != nil:
+		return &fault.Error{Kind: fault.ContextLength, Code: "context_length_exceeded", Param: "messages", NoRetry: true,
+			Message: context.Deployment + ": " + context.Reason}
+	case other != nil:
+		return &fault.Error{Kind: fault.Unsupported, Param: "model", NoRetry: true, Hint: hint,
+			Message: "no deployment can answer: " + other.Deployment + ": " + other.Reason}
 	}
-	return f
+	return &fault.Error{Kind: fault.ModelNotFound, Param: "model", NoRetry: true, Message: "the model has no deployment"}
 }
 
 // next takes the candidate to ask next.

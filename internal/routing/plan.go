@@ -24,8 +24,9 @@ type Candidate struct {
 type Exclusion struct {
 	Deployment string
 	Reason     string
-	// Policy is true when the perimeter forbids it.
-	Policy bool
+	// Policy is true when the perimeter forbids it, Context when the prompt is
+	// too long for it.
+	Policy, Context bool
 }
 
 // Plan is the ordered answer to "who may answer this?".
@@ -71,6 +72,11 @@ func Make(in *Input) Plan {
 				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Reason: why})
 				continue
 			}
+			if d.Context > 0 && in.PromptTokens > d.Context {
+				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Context: true,
+					Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", in.PromptTokens, d.Context)})
+				continue
+			}
 			if why := in.Down(d); why != "" {
 				c.LastResort = true
 				down = append(down, c)
@@ -103,9 +109,6 @@ func unfit(d *fleet.Deployment, in *Input) string {
 	}
 	if lacks := in.Facts.Features & d.Lacks; lacks != 0 {
 		return "lacks " + strings.Join(lacks.Names(), ", ")
-	}
-	if d.Context > 0 && in.PromptTokens > d.Context {
-		return fmt.Sprintf("context of %d tokens is below the prompt's %d or so", d.Context, in.PromptTokens)
 	}
 	return ""
 }

@@ -47,7 +47,7 @@ func TestMake(t *testing.T) {
 	}{
 		"all":             {want: "m@a > m@b > f@c"},
 		"a feature lacks": {features: llm.FeatureTools, want: "m@a > f@c | not m@b: lacks tools"},
-		"a long prompt":   {prompt: 5000, want: "m@b > f@c | not m@a: context of 1000 tokens is below the prompt's 5000 or so"},
+		"a long prompt":   {prompt: 5000, want: "m@b > f@c | not m@a: the prompt's 5000 tokens or so are over the context of 1000"},
 		"perimeter":       {permit: only("f@c", "data class x: no"), want: "m@a > m@b | not f@c: data class x: no"},
 		"one is down":     {down: only("m@a", "open: cut"), want: "m@b > f@c | not m@a: open: cut"},
 		"all are down":    {down: all("open: cut"), want: "m@a > m@b > f@c"},

@@ -76,8 +76,12 @@ func (s *streamDecoder) decode(dst []llm.Event, out []byte, ev *sse.Event, v *di
 	case len(bytes.TrimSpace(data)) == 0:
 		return dst, relayed, nil
 	case string(bytes.TrimSpace(data)) == "[DONE]":
-		// An end mark does not make an unfinished answer whole.
-		if s.complete() && !s.done {
+		if !s.complete() {
+			// An end mark does not make an unfinished answer whole, and must
+			// not be shown as if it did.
+			return dst, out, unfinished()
+		}
+		if !s.done {
 			s.done = true
 			dst = append(dst, llm.Event{Kind: llm.EventEnd})
 		}
@@ -291,5 +295,9 @@ func (s *streamDecoder) End(dst []llm.Event) ([]llm.Event, error) {
 	if s.complete() {
 		return dst, nil
 	}
-	return dst, fault.New(fault.Cut, "the provider's stream ended without a finish reason")
+	return dst, unfinished()
+}
+
+func unfinished() error {
+	return fault.New(fault.Cut, "the provider's stream ended without a finish reason")
 }

@@ -48,6 +48,8 @@ func (a *answer) begun() bool {
 // keepAlive writes the dialect's keep-alive whenever nothing was written for
 // every, so that proxies on the way do not take a slow model for a dead one.
 func (a *answer) keepAlive(every time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.every = every
 	a.timer = time.AfterFunc(every, a.tick)
 }

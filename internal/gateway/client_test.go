@@ -21,7 +21,7 @@ type result struct {
 	text   string
 	tools  string // NAME(ARGUMENTS) of each call, joined
 	finish string
-	ended  bool   // the stream had its end mark
+	ended  bool   // the stream had its end mark, once
 	err    string // code or type of an error answer or event
 	in     int64
 	out    int64
@@ -180,6 +180,8 @@ func (r *result) plain(body []byte, claude bool) error {
 }
 
 func (r *result) stream(body io.Reader, claude bool) error {
+	ends := 0
+	defer func() { r.ended = ends == 1 }()
 	args := map[int]string{}
 	names := map[int]string{}
 	sc := bufio.NewScanner(body)
@@ -190,7 +192,7 @@ func (r *result) stream(body io.Reader, claude bool) error {
 			continue
 		}
 		if string(data) == "[DONE]" {
-			r.ended = true
+			ends++
 			continue
 		}
 		if claude {
@@ -216,7 +218,7 @@ func (r *result) stream(body io.Reader, claude bool) error {
 				r.finish = e.Delta.StopReason
 				r.in, r.out = e.Usage.In, e.Usage.Out
 			case "message_stop":
-				r.ended = true
+				ends++
 			}
 			continue
 		}

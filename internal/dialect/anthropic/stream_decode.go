@@ -94,11 +94,13 @@ func (s *decoder) event(dst []llm.Event, root jsondoor.Value, ev *sse.Event) ([]
 	case "message_delta":
 		return s.messageDelta(dst, root), nil
 	case "message_stop":
-		if s.finished {
-			s.ended = true
-			dst = append(dst, llm.Event{Kind: llm.EventEnd})
+		if !s.finished {
+			// An end mark does not make an unfinished answer whole, and must
+			// not be shown as if it did.
+			return dst, unfinished()
 		}
-		return dst, nil
+		s.ended = true
+		return append(dst, llm.Event{Kind: llm.EventEnd}), nil
 	case "ping":
 		return append(dst, llm.Event{Kind: llm.EventPing}), nil
 	case "error":
@@ -111,9 +113,13 @@ func (s *decoder) event(dst []llm.Event, root jsondoor.Value, ev *sse.Event) ([]
 // cut, whatever else came; a missing message_stop alone is forgiven.
 func (s *decoder) End(dst []llm.Event) ([]llm.Event, error) {
 	if !s.finished {
-		return dst, fault.New(fault.Cut, "the provider's stream ended before the answer did")
+		return dst, unfinished()
 	}
 	return dst, nil
+}
+
+func unfinished() error {
+	return fault.New(fault.Cut, "the provider's stream ended before the answer did")
 }
 
 func streamError(root jsondoor.Value, data []byte) *fault.Error {

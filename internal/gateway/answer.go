@@ -162,7 +162,6 @@ func (a *answer) flushLocked() error {
 		return nil
 	}
 	a.dirty = false
-	a.deadline()
 	if err := a.ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return errClientGone
 	}

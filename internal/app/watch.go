@@ -31,6 +31,9 @@ func (a *App) watch(ctx context.Context, signals <-chan os.Signal) {
 	}
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
+	if a.changedSince(a.started.Add(-clockStep)) {
+		timer.Reset(settle) // before the watch began
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -72,6 +75,19 @@ func realDir(path string) string {
 		return filepath.Dir(real)
 	}
 	return filepath.Dir(path)
+}
+
+// clockStep is how far the clock of a file system may be behind.
+const clockStep = 20 * time.Millisecond
+
+// changedSince reports whether one of the files was written after then.
+func (a *App) changedSince(then time.Time) bool {
+	for _, f := range a.files() {
+		if modified(f).After(then) {
+			return true
+		}
+	}
+	return false
 }
 
 // isOurs reports whether a change in a watched directory may concern us:

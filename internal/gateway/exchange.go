@@ -264,7 +264,7 @@ func outcomeOf(k fault.Kind) ledger.Outcome {
 		return ledger.ClientError
 	case fault.PolicyDenied, fault.Denied, fault.Unauthorized:
 		return ledger.Refused
-	case fault.RateLimited, fault.Shed:
+	case fault.RateLimited, fault.Shed, fault.Draining:
 		return ledger.Shed
 	case fault.Canceled:
 		return ledger.Canceled

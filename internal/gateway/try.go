@@ -237,6 +237,7 @@ func (l *leg) rejected() error {
 	if err != nil && upstream.KindOf(err) != upstream.TooLarge {
 		body = nil // the status alone then says what there is to know
 	}
+	body = l.key.Hide(body) // it may go on to the client and into the log
 	f := l.d.Provider.Codec.DecodeError(l.reply.Status, l.reply.Header, body)
 	if f.Provider == "" {
 		f.Provider = l.d.Provider.Name

@@ -191,6 +191,7 @@ func TestSwitchModel(t *testing.T) {
 	cs := both(t, s.url)
 	l := &load{clients: cs, next: plainAndStreamed("w")}
 	stop := l.start(16)
+	defer l.over.Store(true)
 	now := "one"
 	for _, to := range []string{"three", "one", "three", "one"} {
 		src, err := os.ReadFile(path)

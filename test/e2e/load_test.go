@@ -33,6 +33,7 @@ type load struct {
 	next func(n int) client.Request
 
 	n    atomic.Int64
+	over atomic.Bool
 	mu   sync.Mutex
 	done []*asked
 }
@@ -60,7 +61,7 @@ func (l *load) run(ctx context.Context, n, concurrency int) []*asked {
 // under way and returns everything that was asked.
 func (l *load) start(concurrency int) (stop func() []*asked) {
 	var group sync.WaitGroup
-	var over atomic.Bool
+	over := &l.over
 	for range concurrency {
 		group.Go(func() {
 			for !over.Load() {

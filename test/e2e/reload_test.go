@@ -86,6 +86,7 @@ func TestReloadUnderLoad(t *testing.T) {
 
 	l := &load{clients: cs, next: plainAndStreamed("w")}
 	stop := l.start(12)
+	defer l.over.Store(true)
 	accepted := 1
 	for range 2 {
 		for i, v := range all {

@@ -200,7 +200,7 @@ workloads: {w: {model: m, fallbacks: [n]}, refused: {model: n}, down: {model: d}
 	for _, c := range cs {
 		c.Header = http.Header{"Authorization": {"Bearer " + issued.Key}}
 		for _, fault := range []string{"", "401:message=" + providerKey, "500:message=bad%20key%20" + providerKey, "garbage", "cut", "errorevent:1e:message=" + providerKey,
-			"400:message=" + providerKey, "422:message=" + header, "refuse@1"} {
+			"400:message=" + providerKey, "422:message=" + providerKey, "refuse@1"} {
 			mocktest.Fail(t, provider, append([]string{}, strings.Fields(fault)...)...)
 			for _, model := range []string{"w", "refused", "down", "no-such-model"} {
 				for _, stream := range []bool{false, true} {

@@ -248,12 +248,13 @@ func (c *checker) workload(w *Workload) {
 	seen := map[string]bool{w.Model: true}
 	for i, f := range w.Fallbacks {
 		path := at("fallbacks", fmt.Sprint(i))
+		if f == w.Model && f != "" {
+			// No error: who switches to a fallback edits the line of the model only.
+			c.rep.warnf(c.pos(path...), "it is asked once, as the model", "%s falls back to its own model: %s", label(at()), f)
+			continue
+		}
 		if seen[f] {
-			what := "twice"
-			if f == w.Model {
-				what = "to its own model"
-			}
-			c.rep.errorf(c.pos(path...), "name each model once", "%s falls back %s: %s", label(at()), what, f)
+			c.rep.errorf(c.pos(path...), "name each model once", "%s falls back twice: %s", label(at()), f)
 			continue
 		}
 		seen[f] = true

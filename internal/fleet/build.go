@@ -336,8 +336,11 @@ func (b *builder) route(name string, w *config.Workload) *Route {
 		FallbackOnFilter:  w.OnContentFilter == config.ReactFallback,
 		FallbackOnContext: w.OnContextLength == config.ReactFallback,
 	}
-	for _, m := range append([]string{w.Model}, w.Fallbacks...) {
-		r.Models = append(r.Models, b.fleet.Models[m])
+	r.Models = []*Model{b.fleet.Models[w.Model]}
+	for _, m := range w.Fallbacks {
+		if m != w.Model {
+			r.Models = append(r.Models, b.fleet.Models[m])
+		}
 	}
 	if h := w.Hedge; h != nil {
 		r.Hedge = Hedge{After: h.After.Delay, Percentile: h.After.Percentile, MaxShare: h.MaxShare}

@@ -187,13 +187,14 @@ func TestSwitchModel(t *testing.T) {
 	dir := t.TempDir()
 	path := writeConfig(t, dir, fmt.Sprintf(cloudsConfig, primary.URL(), backup.URL(), "",
 		"  three: {provider: backup, id: claude-3-5-haiku-20241022, continuation: prefill}", ""))
+	// Two is the workload's fallback: switching to it is the same one line.
 	s := serveFile(t, path, "")
 	cs := both(t, s.url)
 	l := &load{clients: cs, next: plainAndStreamed("w")}
 	stop := l.start(16)
 	defer l.over.Store(true)
 	now := "one"
-	for _, to := range []string{"three", "one", "three", "one"} {
+	for _, to := range []string{"three", "two", "one", "two"} {
 		src, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -181,18 +181,19 @@ func (Codec) EncodeReply(r *llm.Response, op llm.Operation, v dialect.View) ([]b
 	c := &r.Choices[0]
 	w.Object().Key("id").String(answerID(r.ID, v)).Key("type").String("message").Key("role").String("assistant")
 	w.Key("model").String(answerModel(r.Model, v)).Key("content").Array()
-	tools := false
+	tools, refused := false, false
 	for i := range c.Parts {
 		if err := writeAnswerBlock(w, &c.Parts[i], c.Finish); err != nil {
 			return nil, err
 		}
 		tools = tools || c.Parts[i].Kind == llm.PartToolCall
+		refused = refused || c.Parts[i].Kind == llm.PartRefusal && c.Parts[i].Text != ""
 	}
 	w.EndArray().Key("stop_reason")
 	if c.Finish == "" {
 		w.Null()
 	} else {
-		w.String(stopReason(c.Finish, tools))
+		w.String(stopReason(c.Finish, tools, refused))
 	}
 	w.Key("stop_sequence")
 	if c.StopSequence == "" {

@@ -26,6 +26,7 @@ func (s *streamEncoder) begin(dst []byte, n int) []byte {
 	case llm.PartOpaque:
 		w.Raw(oneLine(p.raw))
 	default:
+		s.refused = s.refused || p.kind == llm.PartRefusal
 		w.Object().Key("type").String("text").Key("text").String("").EndObject()
 	}
 	dst = end(w)

@@ -38,6 +38,7 @@ type streamEncoder struct {
 	closed  bool // message_stop was written
 	resumed bool // an open block waits for the part that goes on with it
 	tools   bool
+	refused bool // a part of the answer is a refusal
 	finish  llm.FinishReason
 	stopSeq string
 }
@@ -133,7 +134,7 @@ func (s *streamEncoder) End(dst []byte) []byte {
 	s.closed = true
 	dst = s.closeAll(s.start(dst, "", ""))
 	w := event(dst, "message_delta")
-	w.Key("delta").Object().Key("stop_reason").String(stopReason(s.finish, s.tools)).Key("stop_sequence")
+	w.Key("delta").Object().Key("stop_reason").String(stopReason(s.finish, s.tools, s.refused)).Key("stop_sequence")
 	if s.stopSeq == "" {
 		w.Null()
 	} else {

@@ -96,10 +96,12 @@ func finishOf(v jsondoor.Value) llm.FinishReason {
 	return llm.FinishStop
 }
 
-// stopReason words a finish; tools tells whether the answer calls a tool:
+// stopReason words a finish. tools tells whether the answer calls a tool:
 // servers of other dialects end such answers with "stop" now and then, and
-// Anthropic clients run tools on tool_use only.
-func stopReason(f llm.FinishReason, tools bool) string {
+// Anthropic clients run tools on tool_use only. refused tells whether it holds
+// a refusal: OpenAI ends those with "stop" and sets them apart from other text,
+// which only the stop reason can do here.
+func stopReason(f llm.FinishReason, tools, refused bool) string {
 	switch f {
 	case llm.FinishLength:
 		return "max_tokens"
@@ -114,8 +116,11 @@ func stopReason(f llm.FinishReason, tools bool) string {
 	case llm.FinishContext:
 		return "model_context_window_exceeded"
 	}
-	if tools {
+	switch {
+	case tools:
 		return "tool_use"
+	case refused:
+		return "refusal"
 	}
 	return "end_turn"
 }

@@ -9,6 +9,11 @@ import (
 	"time"
 )
 
+// anthropicVersions are the values of the anthropic-version header that are
+// taken: those that the API's documentation lists, and the one that the Python
+// SDK sends from 2.12 on. Others are refused, as the API does.
+var anthropicVersions = []string{"2023-01-01", "2023-06-01", "2026-10-21"}
+
 // authorize checks the key and the version headers.
 func (x *exchange) authorize() (string, *problem) {
 	h := x.r.Header
@@ -35,11 +40,10 @@ func (x *exchange) authorize() (string, *problem) {
 		}
 	}
 	if x.dialect == x.s.anthropic {
-		switch v := h.Get("Anthropic-Version"); v {
-		case "2023-06-01", "2023-01-01":
-		case "":
+		switch v := h.Get("Anthropic-Version"); {
+		case v == "":
 			return "", problemf(nil, "", "anthropic-version: header is required")
-		default:
+		case !slices.Contains(anthropicVersions, v):
 			return "", problemf(nil, "", "anthropic-version: %q is not a valid version", v)
 		}
 	}

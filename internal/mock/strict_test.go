@@ -165,6 +165,9 @@ func TestHeadersDemanded(t *testing.T) {
 		{"anthropic right", "/v1/messages", claude, "", []string{"X-Api-Key", "right"}, 200, `"stop_reason"`},
 		{"anthropic token", "/v1/messages", claude, "", []string{"Authorization", "Bearer right"}, 200, ""},
 		{"no version", "/v1/messages", claude, "", []string{"X-Api-Key", "right", "Anthropic-Version", ""}, 400, "anthropic-version: header is required"},
+		{"newest version", "/v1/messages", claude, "", []string{"X-Api-Key", "right", "Anthropic-Version", "2026-10-21"}, 200, `"stop_reason"`},
+		{"malformed version", "/v1/messages", claude, "", []string{"X-Api-Key", "right", "Anthropic-Version", "2023-6-1"}, 400, "is not a valid version"},
+		{"unknown version", "/v1/messages", claude, "", []string{"X-Api-Key", "right", "Anthropic-Version", "2024-02-30"}, 400, "is not a valid version"},
 		{"content type", "/v1/chat/completions", ask, "", []string{"Authorization", "Bearer right", "Content-Type", "text/plain"}, 415, "Content-Type"},
 	}
 	for _, tt := range tests {

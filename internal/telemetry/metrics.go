@@ -18,9 +18,10 @@ type labels struct {
 	workload, model, provider, operation, outcome string
 }
 
-// maxSeries is how many label combinations get series of their own; later ones
-// are counted under "other".
-const maxSeries = 4096
+// maxSeries is how many label combinations of requests, and how many of
+// attempts, get series of their own; later ones are counted under "other". A
+// combination costs some fifty lines of a scrape, most of them buckets.
+const maxSeries = 512
 
 // series are the metrics of one label combination.
 type series struct {
@@ -124,11 +125,12 @@ func (c *counters) attempt(l attemptLabels) prometheus.Counter {
 	}
 	if len(c.tries) >= maxSeries {
 		l.deployment, l.provider = "other", "other"
+		if n := c.tries[l]; n != nil {
+			return n
+		}
 	}
 	n = c.attempts.WithLabelValues(l.deployment, l.provider, l.outcome, l.fault)
-	if len(c.tries) < maxSeries {
-		c.tries[l] = n
-	}
+	c.tries[l] = n
 	return n
 }
 

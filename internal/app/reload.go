@@ -268,6 +268,3 @@ func (a *App) settleOverlay(ctx context.Context) {
 		}
 	}
 }
-
-// uptime is for status.
-func (a *App) uptime() time.Duration { return a.Clock().Sub(a.started) }

@@ -221,7 +221,7 @@ func (x *exchange) race(ctx context.Context, c routing.Candidate) (*leg, error) 
 	}
 	first, stopFirst := context.WithCancelCause(ctx)
 	second := &rival{done: make(chan struct{})}
-	timer := time.AfterFunc(delay, func() { second.run(x, ctx, cause, stopFirst) })
+	timer := time.AfterFunc(delay, func() { second.run(ctx, x, cause, stopFirst) })
 	l, err := x.try(first, c, "")
 	if timer.Stop() {
 		if err != nil {
@@ -265,7 +265,7 @@ type rival struct {
 	err       error
 }
 
-func (r *rival) run(x *exchange, ctx context.Context, cause string, stopFirst context.CancelCauseFunc) {
+func (r *rival) run(ctx context.Context, x *exchange, cause string, stopFirst context.CancelCauseFunc) {
 	defer close(r.done)
 	ctx, stop := context.WithCancelCause(ctx)
 	r.mu.Lock()

@@ -128,7 +128,7 @@ func TestEntryIsTheRow(t *testing.T) {
 			}
 			want[r.Key()].Add(r)
 		}
-		opts := append(rowsEqual, cmp.AllowUnexported(Histogram{}))
+		opts := cmp.Options{rowsEqual, cmp.AllowUnexported(Histogram{})}
 		if diff := cmp.Diff(want, RollUp(entries), opts); diff != "" {
 			t.Errorf("rollups (-of the rows +of the entries):\n%s", diff)
 		}

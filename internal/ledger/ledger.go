@@ -27,9 +27,9 @@ var ErrReadOnly = errors.New("the ledger is open for reading only")
 type Durability int
 
 const (
-	// Process: the end of the process, however it ends. One write(2) a record.
+	// Process is the end of the process, however it ends: one write(2) a record.
 	Process Durability = iota
-	// Disk: a loss of power. Records that come together share one fsync.
+	// Disk is a loss of power: records that come together share one fsync.
 	Disk
 )
 

@@ -92,11 +92,15 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 // as every is.
 func (p *process) wait(ctx context.Context, path string, every, limit time.Duration) error {
 	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.at+path, http.NoBody)
+	if err != nil {
+		return err
+	}
 	end := time.Now().Add(limit)
 	for time.Now().Before(end) {
-		if c, err := net.Dial("tcp", p.at); err == nil {
+		if c, err := new(net.Dialer).DialContext(ctx, "tcp", p.at); err == nil {
 			_ = c.Close() // it only asked whether somebody listens
-			if r, err := client.Get("http://" + p.at + path); err == nil {
+			if r, err := client.Do(ask); err == nil {
 				_ = r.Body.Close() // as above
 				if r.StatusCode == http.StatusOK {
 					return nil
@@ -106,7 +110,7 @@ func (p *process) wait(ctx context.Context, path string, every, limit time.Durat
 		select {
 		case err := <-p.exit:
 			p.exit <- err
-			return fmt.Errorf("%s ended (%v): %s", p.name, err, tail(p.log.String()))
+			return fmt.Errorf("%s ended (%v): %s", p.name, err, tail(p.log.String())) //nolint:errorlint // nil where it ended by its own will
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(every):

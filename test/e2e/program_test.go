@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ var program struct {
 func binary(t testing.TB) string {
 	t.Helper()
 	program.once.Do(func() {
-		if program.dir, program.err = os.MkdirTemp("", "freehold-e2e-"); program.err != nil {
+		if program.dir, program.err = os.MkdirTemp("", "freehold-e2e-"); program.err != nil { //nolint:usetesting // it outlives the test that builds it
 			return
 		}
 		c := exec.Command("go", "build", "-o", filepath.Join(program.dir, "freehold"), "freehold/cmd/freehold")
@@ -54,7 +55,7 @@ type process struct {
 // front of it, such as prlimit's.
 func launch(t testing.TB, path string, env []string, prefix ...string) *process {
 	t.Helper()
-	argv := append(prefix, binary(t), "serve", "--config", path)
+	argv := slices.Concat(prefix, []string{binary(t), "serve", "--config", path})
 	p := &process{Cmd: exec.Command(argv[0], argv[1:]...), log: &logBook{}, ended: make(chan struct{})}
 	p.Env = append(os.Environ(), env...)
 	p.Stdout, p.Stderr = p.log, p.log

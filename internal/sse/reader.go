@@ -10,7 +10,7 @@ import (
 const DefaultMax = 16 << 20
 
 const (
-	firstSize = 4 << 10
+	firstSize = 2 << 10  // enough for a slow stream, of which there may be many
 	burstSize = 16 << 10 // as far as the buffer grows for reads that fill it
 	keepSize  = 64 << 10 // a larger buffer is not kept by Reset
 )
@@ -92,10 +92,10 @@ func (r *Reader) Next() (*Event, error) {
 }
 
 // Buffered reports whether Next would return an event without reading.
-func (r *Reader) Buffered() bool { return r.err != ErrTooLarge && r.parse() }
+func (r *Reader) Buffered() bool { return !errors.Is(r.err, ErrTooLarge) && r.parse() }
 
 func (r *Reader) ended() error {
-	if r.err != io.EOF {
+	if r.err != io.EOF { //nolint:errorlint // a source ends with io.EOF itself
 		return r.err
 	}
 	if len(bytes.Trim(r.buf[r.start:r.end], "\r\n")) > 0 {

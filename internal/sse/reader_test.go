@@ -186,7 +186,10 @@ func TestBuffered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		more := r.Buffered() && r.Buffered()
+		more := r.Buffered()
+		if again := r.Buffered(); again != more {
+			t.Errorf("%q: Buffered says %v, then %v", e.Data, more, again)
+		}
 		got = append(got, fmt.Sprintf("%q %v", e.Data, more))
 	}
 	want := []string{`"a\nb" true`, `"c\nd" false`, `"e" false`}

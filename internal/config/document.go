@@ -71,7 +71,7 @@ type guardError struct {
 // guard refuses what no configuration is, before a parser sees it.
 func guard(src []byte) (*document, *guardError) {
 	if len(src) > maxFile {
-		return nil, &guardError{msg: fmt.Sprintf("the file is too large: %d bytes, at most %d", len(src), maxFile), hint: "is this the right file?"}
+		return nil, &guardError{msg: fmt.Sprintf("the file is too large: at most %d bytes", maxFile), hint: "is this the right file?"}
 	}
 	text := bytes.TrimPrefix(src, []byte("\uFEFF"))
 	for i, line := 0, 1; i < len(text); {

@@ -132,7 +132,7 @@ func (x *expander) file(name string) (string, *refError) {
 	case err != nil:
 		return fail(reason(err), "the file must exist and be readable for freehold's user")
 	case len(data) > maxSecretFile:
-		return fail(fmt.Sprintf("the file has %d bytes, at most %d", len(data), maxSecretFile), "")
+		return fail(fmt.Sprintf("the file is too large: at most %d bytes", maxSecretFile), "")
 	case !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0:
 		return fail("the file is not text", "")
 	}

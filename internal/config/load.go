@@ -12,7 +12,7 @@ import (
 
 // OSEnv takes variables and files from the operating system.
 func OSEnv(cat Catalog) Env {
-	return Env{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile, Catalog: cat}
+	return Env{LookupEnv: os.LookupEnv, ReadFile: readFile, Catalog: cat}
 }
 
 // Load reads and checks a configuration file. All problems come back at once

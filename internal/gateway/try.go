@@ -259,7 +259,11 @@ func (l *leg) rejected() error {
 
 // whole reads a plain answer and judges it.
 func (l *leg) whole() error {
-	body, err := l.reply.ReadAll(nil, l.x.g.MaxAnswer)
+	limit := l.x.g.MaxAnswer
+	if l.x.call.Op == llm.Embedding {
+		limit *= 4 // 2,048 vectors of 3,072 numbers are 130 MB of text
+	}
+	body, err := l.reply.ReadAll(nil, limit)
 	if err != nil {
 		return l.failure(err)
 	}

@@ -291,8 +291,10 @@ func TestMonsters(t *testing.T) {
 	t.Logf("resident memory: %d MiB before, %d MiB after", before>>20, rss(t, p.Process.Pid)>>20)
 }
 
-// monsterMemory is how much three endless answers at a time may add.
-const monsterMemory = 1 << 30
+// monsterMemory is how much three endless answers at a time may add: 64 MiB each,
+// twice while their buffers grow, and as much again that is not collected yet
+// of each case before.
+const monsterMemory = 3 << 29
 
 // headersForever is the address of a server whose header never ends.
 func headersForever(t testing.TB) string {

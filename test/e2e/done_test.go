@@ -37,7 +37,7 @@ breaker: {failures: 5, open: 50ms, max_open: 100ms, successes: 1}
 retries: {max: 1, base: 20ms, cap: 100ms}
 providers:
   primary: {preset: vllm, base_url: "%s/v1", api_key: primary-key, probe: {every: 100ms, failures: 2, successes: 1}}
-  backup: {preset: anthropic, base_url: "%s", api_key: backup-key, probe: {enabled: false}}
+  backup: {preset: anthropic, base_url: "%s", api_key: backup-key, probe: {enabled: false}, timeouts: {first_token: 20s, idle: 20s}}
 %s
 models:
   one: {provider: primary, id: some-model, continuation: prefill}

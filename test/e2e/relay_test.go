@@ -118,11 +118,19 @@ workloads: {w: {model: m}}
 		if status != http.StatusNotFound || !strings.Contains(body, "No such File object") {
 			t.Errorf("%d %s", status, body)
 		}
-		if status, _ := send(t, openAI.HTTP, http.MethodDelete, s.url+"/v1/batches/b%2F1", free, ""); status != http.StatusOK {
+		if status, _ := send(t, openAI.HTTP, http.MethodDelete, s.url+"/v1/batches/b-1", free, ""); status != http.StatusOK {
 			t.Errorf("delete: %d", status)
 		}
-		if g := received(); g == nil || g.method != http.MethodDelete || g.path != "/v1/batches/b%2F1" {
+		if g := received(); g == nil || g.method != http.MethodDelete || g.path != "/v1/batches/b-1" {
 			t.Errorf("the provider received %+v", g)
+		}
+	})
+	t.Run("no path leads out of its family", func(t *testing.T) {
+		for _, path := range []string{"/v1/files/..%2Fchat%2Fcompletions", "/v1/files/%2e%2e/chat/completions", "/v1/batches/b%2F1"} {
+			status, body := send(t, openAI.HTTP, http.MethodPost, s.url+path, free, "{}")
+			if status < 400 || status >= 500 || received() != nil {
+				t.Errorf("%s: %d %s", path, status, body)
+			}
 		}
 	})
 	t.Run("what nobody takes is not there", func(t *testing.T) {

@@ -124,12 +124,12 @@ func configure(t testing.TB, path string, n int, one, two, three *mock.Server) {
 	model := []string{"one", "two", "three"}[n%3]
 	text := fmt.Sprintf(`# generation %d
 server: {listen: 127.0.0.1:0, log: {level: error}}
-timeouts: {connect: 1s, first_token: %dms, idle: 500ms, total: 10s}
+timeouts: {connect: 1s, first_token: %dms, idle: 500ms, total: 30s}
 breaker: {open: 200ms, max_open: 1s}
 providers:
   p-one: {preset: vllm, base_url: "%s/v1", probe: {every: 1s}}
   p-two: {preset: anthropic, base_url: "%s", api_key: "${env:SOAK_KEY}", probe: {enabled: false}}
-  p-three: {preset: vllm, base_url: "%s/v1"}
+  p-three: {preset: vllm, base_url: "%s/v1", timeouts: {first_token: 20s, idle: 20s}} # always well, however busy the machine
 models:
   one: {provider: p-one, id: m-%d, continuation: prefill}
   two: {provider: p-two, id: claude-3-5-sonnet-20241022, continuation: prefill}

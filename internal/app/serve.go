@@ -238,7 +238,7 @@ func (a *App) localSocket(cfg *config.Config, h Hooks) (net.Listener, *http.Serv
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make the socket for commands: %w", err)
 	}
-	handler := http.Handler(http.NotFoundHandler())
+	handler := http.NotFoundHandler()
 	if h.Admin != nil {
 		handler = h.Admin(a)
 	}

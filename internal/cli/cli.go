@@ -179,7 +179,7 @@ func (p *program) report(err error) {
 		fmt.Fprintln(p.err, bad.Error())
 	case refused != nil && refused.Code == admin.CodeConfig:
 		fmt.Fprintln(p.err, refused.Message)
-	case refused != nil && err == error(refused):
+	case refused != nil && err == error(refused): //nolint:errorlint // one that nothing was added to
 		fmt.Fprintln(p.err, "freehold:", refused.Message)
 		if refused.Hint != "" {
 			fmt.Fprintln(p.err, "  hint:", refused.Hint)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s has no example or no description", c.CommandPath())
 		}
 		p, out := tester()
-		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		args := slices.Concat(strings.Fields(c.CommandPath())[1:], []string{"--help"})
 		if code := p.run(t.Context(), args); code != 0 {
 			t.Errorf("%v ends with %d", args, code)
 		}

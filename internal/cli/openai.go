@@ -143,7 +143,7 @@ func (r *reply) stream(body io.Reader, start time.Time, now func() time.Time, sh
 	for {
 		e, err := events.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return errCut
 		case err != nil:
 			return fmt.Errorf("%w: %w", errCut, err)

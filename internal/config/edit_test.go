@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -178,7 +179,7 @@ func TestEditEmptyFile(t *testing.T) {
 // scalars lists every place of the tree that holds a written single value.
 func scalars(e *entry, path []string, out map[string]*entry) {
 	for _, c := range e.value.entries {
-		p := append(path[:len(path):len(path)], c.key)
+		p := slices.Concat(path, []string{c.key})
 		if c.value.kind == kindScalar && !c.merged && c.start == c.value.start {
 			out[JoinPath(p...)] = c
 		}
@@ -254,7 +255,7 @@ func TestInsertAndDelete(t *testing.T) {
 		var walk func(e *entry, path []string)
 		walk = func(e *entry, path []string) {
 			for _, c := range e.value.entries {
-				p := append(path[:len(path):len(path)], c.key)
+				p := slices.Concat(path, []string{c.key})
 				if c.value.kind == kindMap && !c.merged {
 					holders = append(holders, JoinPath(p...))
 				}

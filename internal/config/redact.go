@@ -196,7 +196,7 @@ func Redact(src []byte) []byte {
 	if doc.root != nil && doc.root.value.kind == kindMap {
 		dec := &decoder{rep: rep, exp: &expander{files: map[string]bool{}}}
 		dec.decode(doc.root, reflect.ValueOf(&Config{}).Elem(), nil, limits{})
-		literals = append(dec.literals, dec.hidden...)
+		literals = slices.Concat(dec.literals, dec.hidden)
 	}
 	return []byte(newRedaction(doc, literals).all())
 }

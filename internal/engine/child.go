@@ -75,7 +75,7 @@ func (p *Process) attend(ctx context.Context, c *child, base string) (time.Durat
 	select {
 	case <-c.gone:
 		cancel()
-		<-loaded
+		<-loaded //nolint:errcheck // that the child is gone says more
 		return 0, p.exited(c)
 	case err := <-loaded:
 		if ctx.Err() != nil {

@@ -37,7 +37,6 @@ const cpuBatch = 128
 type command struct {
 	path string
 	args []string
-	env  []string
 	// supervised: the program does not notice itself that freehold is gone.
 	supervised bool
 }

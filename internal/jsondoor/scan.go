@@ -50,7 +50,8 @@ func (d *Doc) value(i int, s *Schema, depth int, self int32) (int, *Error) {
 	if i >= len(d.raw) {
 		return 0, d.bad(i)
 	}
-	start, kind, flags := i, Missing, uint8(0)
+	start, flags := i, uint8(0)
+	var kind Kind
 	var err *Error
 	switch c := d.raw[i]; c {
 	case '"':

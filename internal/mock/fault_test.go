@@ -41,7 +41,7 @@ func (g got) events() []string {
 	return out
 }
 
-func request(t *testing.T, ctx context.Context, s *mock.Server, path string, stream bool, fault string) *http.Request {
+func request(ctx context.Context, t *testing.T, s *mock.Server, path string, stream bool, fault string) *http.Request {
 	t.Helper()
 	body := object{"model": "m", "messages": []object{message("user", "hi")}, "stream": stream}
 	if path == "/v1/messages" {
@@ -65,7 +65,7 @@ func request(t *testing.T, ctx context.Context, s *mock.Server, path string, str
 
 func fetch(t *testing.T, s *mock.Server, path string, stream bool, fault string) got {
 	t.Helper()
-	res, err := mocktest.Client().Do(request(t, context.Background(), s, path, stream, fault))
+	res, err := mocktest.Client().Do(request(context.Background(), t, s, path, stream, fault))
 	if err != nil {
 		return got{err: err}
 	}
@@ -317,7 +317,7 @@ func TestClientLeaves(t *testing.T) {
 			ended := make(chan error, 1)
 			headed := make(chan struct{})
 			go func() {
-				res, err := mocktest.Client().Do(request(t, ctx, s, chatPath, tt.stream, tt.fault))
+				res, err := mocktest.Client().Do(request(ctx, t, s, chatPath, tt.stream, tt.fault))
 				if err != nil {
 					ended <- err
 					return
@@ -407,7 +407,7 @@ func TestControl(t *testing.T) {
 	if code, b := call("PUT", "/mock/faults", "nope"); code != 400 || !strings.Contains(b, "nope") {
 		t.Errorf("%d %s", code, b)
 	}
-	r := request(t, context.Background(), s, chatPath, true, "")
+	r := request(context.Background(), t, s, chatPath, true, "")
 	r.Header.Set("Authorization", "Bearer very-secret")
 	res, err := mocktest.Client().Do(r)
 	if err != nil {

@@ -97,8 +97,8 @@ func (s *sampler) typed(t string, o map[string]any, key uint64, depth int) any {
 	case "number":
 		return s.number(o, key, false)
 	case "array":
-		low, n := whole(o["minItems"], 0), 0
-		if n = low; n == 0 && depth <= 6 {
+		n := whole(o["minItems"], 0)
+		if n == 0 && depth <= 6 {
 			n = 1 + int(key%2)
 		}
 		if high := whole(o["maxItems"], math.MaxInt32); n > high {

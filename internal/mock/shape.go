@@ -221,16 +221,6 @@ func oneOf(values ...string) rule {
 	}
 }
 
-// always is exactly this boolean.
-func always(want bool) rule {
-	return func(path []any, v any) *problem {
-		if v != want {
-			return &problem{kind: notAllowed, path: path, got: fmt.Sprint(v), allowed: []string{fmt.Sprint(want)}}
-		}
-		return nil
-	}
-}
-
 // number is a number of low..high, given in decimal; an empty bound is none.
 func number(low, high string) rule { return numeric("a number", low, high) }
 
@@ -336,16 +326,6 @@ func (k byKind) rule(path []any, v any) *problem {
 		return mistyped(path, k.want, v)
 	}
 	return r(path, v)
-}
-
-// both demands two things.
-func both(a, b rule) rule {
-	return func(path []any, v any) *problem {
-		if p := a(path, v); p != nil {
-			return p
-		}
-		return b(path, v)
-	}
 }
 
 // base64Data is a text in standard base64, not empty.

@@ -112,7 +112,7 @@ func (b *plainBody) ReadNow(p []byte) (int, error) {
 }
 
 func (b *plainBody) error(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || err == io.EOF { //nolint:errorlint // a body ends with io.EOF itself
 		return err
 	}
 	kind, sent := fromH1(b.ctx, err)

@@ -49,7 +49,7 @@ func (s *decoder) DecodeRelay(dst []llm.Event, out []byte, ev *sse.Event, v dial
 func (s *decoder) decode(dst []llm.Event, out []byte, ev *sse.Event, v *dialect.View) ([]llm.Event, []byte, error) {
 	relayed := out
 	if v != nil {
-		relayed = append(out, ev.Raw...)
+		relayed = append(relayed, ev.Raw...)
 	}
 	if ev.Comment || s.ended || len(ev.Data) == 0 || string(ev.Data) == "[DONE]" {
 		return dst, relayed, nil

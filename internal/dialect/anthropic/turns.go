@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -265,7 +266,7 @@ func pair(turns []turn) error {
 			return invalid(at(index, "tool_calls"), "the tool call "+strconv.Quote(id)+" has no result in the next turn")
 		}
 		if len(results) > 0 {
-			t.parts = append(results, rest...)
+			t.parts = slices.Concat(results, rest)
 		}
 		open, index = nil, t.index
 		for _, p := range t.parts {

@@ -3,6 +3,7 @@ package openaichat_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -178,7 +179,7 @@ func TestThinkingSentBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := append(c.want, llm.Part{Kind: llm.PartText, Text: "y"})
+		want := slices.Concat(c.want, []llm.Part{{Kind: llm.PartText, Text: "y"}})
 		if diff := cmp.Diff(want, r.Messages[1].Parts); diff != "" {
 			t.Errorf("%s:\n%s", c.members, diff)
 		}

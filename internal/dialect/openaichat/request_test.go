@@ -279,7 +279,7 @@ var chatBody = rapid.Custom(func(t *rapid.T) map[string]any {
 	}
 	var messages []any
 	for range rapid.IntRange(1, 5).Draw(t, "messages") {
-		msg := map[string]any{}
+		var msg map[string]any
 		switch role := rapid.SampledFrom([]string{"system", "developer", "user", "assistant", "tool"}).Draw(t, "role"); role {
 		case "tool":
 			msg = map[string]any{"role": role, "tool_call_id": text.Draw(t, "id"), "content": text.Draw(t, "content")}

@@ -67,7 +67,7 @@ func (s *streamDecoder) DecodeRelay(dst []llm.Event, out []byte, ev *sse.Event, 
 func (s *streamDecoder) decode(dst []llm.Event, out []byte, ev *sse.Event, v *dialect.View) ([]llm.Event, []byte, error) {
 	relayed := out
 	if v != nil {
-		relayed = append(out, ev.Raw...)
+		relayed = append(relayed, ev.Raw...)
 	}
 	data := ev.Data
 	switch {

@@ -242,7 +242,8 @@ func (s *streamEncoder) open(dst []byte, choice int) jsondoor.Writer {
 }
 
 func (s *streamEncoder) shut(w jsondoor.Writer, finish string, logprobs []byte) []byte {
-	dst := append(w.Buf, `,"logprobs":`...)
+	dst := w.Buf
+	dst = append(dst, `,"logprobs":`...)
 	if len(logprobs) == 0 {
 		dst = append(dst, "null"...)
 	}
@@ -271,7 +272,8 @@ func (s *streamEncoder) End(dst []byte) []byte {
 		w := jsondoor.Writer{Buf: append(dst, `,"choices":[]`...)}
 		w.Buf = append(w.Buf, `,"usage":`...)
 		writeUsage(&w, s.usage, s.op)
-		dst = append(w.EndObject().Buf, "\n\n"...)
+		dst = w.EndObject().Buf
+		dst = append(dst, "\n\n"...)
 	}
 	return append(dst, "data: [DONE]\n\n"...)
 }

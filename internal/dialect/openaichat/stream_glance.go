@@ -88,7 +88,7 @@ func (s *streamDecoder) glanceChoices(c *jsondoor.Cursor, g *glance) bool {
 		if !more {
 			break
 		}
-		ok := false
+		var ok bool
 		switch string(name) {
 		case "index":
 			var n int64
@@ -152,7 +152,7 @@ func (d *deltaPieces) read(c *jsondoor.Cursor) bool {
 		if !more {
 			return !c.Failed()
 		}
-		ok := false
+		var ok bool
 		switch string(name) {
 		case "content":
 			ok = d.content.read(c)

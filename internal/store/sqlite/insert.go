@@ -53,19 +53,19 @@ func values(n, columns int) string {
 }
 
 // insert adds entries to the requests. rollups has the id of each one's rollup.
-func (s *statements) insert(ctx context.Context, tx *sql.Tx, entries []ledger.Entry, rollups map[ledger.RollupKey]int64) error {
-	s.args = s.args[:0]
+func (st *statements) insert(ctx context.Context, tx *sql.Tx, entries []ledger.Entry, rollups map[ledger.RollupKey]int64) error {
+	st.args = st.args[:0]
 	for i := range entries {
 		e := &entries[i]
-		s.args = append(s.args, requestID(e.ID), e.Time.UnixMicro(), rollups[e.Key], e.Record)
+		st.args = append(st.args, requestID(e.ID), e.Time.UnixMicro(), rollups[e.Key], e.Record)
 	}
-	defer clear(s.args) // it must not keep the records
-	args := s.args
+	defer clear(st.args) // it must not keep the records
+	args := st.args
 	for i, n := range insertChunks {
 		if len(args) < n*requestColumns {
 			continue
 		}
-		stmt := tx.StmtContext(ctx, s.requests[i])
+		stmt := tx.StmtContext(ctx, st.requests[i])
 		for ; len(args) >= n*requestColumns; args = args[n*requestColumns:] {
 			if _, err := stmt.ExecContext(ctx, args[:n*requestColumns]...); err != nil {
 				return fmt.Errorf("insert requests: %w", err)

@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -141,7 +142,7 @@ func rowComesBackWhole(t *testing.T, s ledger.Store) {
 	if err := s.Flush(ctx); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Row(ctx, "absent"); err != ledger.ErrNotFound {
+	if _, err := s.Row(ctx, "absent"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("Row of an absent id: %v, want ErrNotFound", err)
 	}
 }
@@ -352,11 +353,11 @@ func rollupsAreSums(t *testing.T, s ledger.Store, rng *rand.Rand) {
 		}
 		got[r.Key].Merge(&r.Sums)
 	}
-	opts := append(rowsEqual, cmp.Comparer(func(a, b ledger.Histogram) bool {
+	opts := cmp.Options{rowsEqual, cmp.Comparer(func(a, b ledger.Histogram) bool {
 		x, errX := a.AppendBinary(nil)
 		y, errY := b.AppendBinary(nil)
 		return errX == nil && errY == nil && string(x) == string(y)
-	}))
+	})}
 	if diff := cmp.Diff(ledger.RollUp(Entries(t, selected...)), got, opts); diff != "" {
 		t.Errorf("rollups (-of the rows +stored):\n%s", diff)
 	}

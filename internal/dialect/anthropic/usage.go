@@ -10,7 +10,11 @@ import (
 type tokens struct {
 	input, cacheRead, cacheWrite, output, thinking int64
 	reported                                       bool
+	wrong                                          bool // a count was no integer in 0..maxCount
 }
+
+// maxCount bounds a believable count of tokens.
+const maxCount = 1_000_000_000
 
 // update takes over the counts of a usage object. Counts of a stream are
 // cumulative, so they never shrink: a later object that leaves one out, or
@@ -36,14 +40,24 @@ func (t *tokens) update(v jsondoor.Value) {
 		default:
 			continue
 		}
-		if n, ok := m.Int(); ok {
-			*to = max(*to, n)
+		if !m.Present() {
+			continue
 		}
+		n, ok := m.Int()
+		if !ok || n < 0 || n > maxCount {
+			t.wrong = true
+			continue
+		}
+		*to = max(*to, n)
 	}
 }
 
-// usage returns the counts in the canonical meaning.
+// usage returns the counts in the canonical meaning. Those of which one cannot
+// be true count as not reported: they would be billed, and are estimated instead.
 func (t *tokens) usage() llm.Usage {
+	if t.wrong {
+		return llm.Usage{}
+	}
 	return llm.Usage{
 		Input: t.input + t.cacheRead + t.cacheWrite, CachedInput: t.cacheRead, CacheWrite: t.cacheWrite,
 		Output: t.output, Reasoning: t.thinking, Reported: t.reported,

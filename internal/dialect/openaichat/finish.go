@@ -50,29 +50,42 @@ func brokeOff(v jsondoor.Value) *fault.Error {
 	return fault.New(fault.StreamError, "the provider ended its answer with finish_reason %q", v.Text())
 }
 
-// usageOf reads usage; Reported is false for none.
+// maxCount bounds a believable count of tokens.
+const maxCount = 1_000_000_000
+
+// usageOf reads usage. Reported is false for none, and for one that cannot be
+// true: a count that is no integer in 0..[maxCount], or parts of the input that
+// exceed it. Such usage would be billed; it is estimated instead.
 func usageOf(v jsondoor.Value) llm.Usage {
-	var u llm.Usage
 	if v.Kind() != jsondoor.Object {
-		return u
+		return llm.Usage{}
 	}
-	u.Reported = true
+	u, believable := llm.Usage{Reported: true}, true
+	count := func(v jsondoor.Value) int64 {
+		if !v.Present() {
+			return 0
+		}
+		n, ok := v.Int()
+		believable = believable && ok && n >= 0 && n <= maxCount
+		return n
+	}
 	for m := v.First(); m.Exists(); m = m.Next() {
-		n, _ := m.Int()
 		switch string(m.RawName()) {
 		case "prompt_tokens":
-			u.Input = n
+			u.Input = count(m)
 		case "completion_tokens":
-			u.Output = n
+			u.Output = count(m)
 		case "prompt_cache_hit_tokens":
-			u.CachedInput = max(u.CachedInput, n)
+			u.CachedInput = max(u.CachedInput, count(m))
 		case "prompt_tokens_details":
-			cached, _ := m.Get("cached_tokens").Int()
-			u.CachedInput = max(u.CachedInput, cached)
-			u.CacheWrite, _ = m.Get("cache_creation_tokens").Int()
+			u.CachedInput = max(u.CachedInput, count(m.Get("cached_tokens")))
+			u.CacheWrite = count(m.Get("cache_creation_tokens"))
 		case "completion_tokens_details":
-			u.Reasoning, _ = m.Get("reasoning_tokens").Int()
+			u.Reasoning = count(m.Get("reasoning_tokens"))
 		}
+	}
+	if !believable || u.CachedInput+u.CacheWrite > u.Input {
+		return llm.Usage{}
 	}
 	return u
 }

@@ -52,7 +52,7 @@ func (h *Histogram) add(i int, n int64) {
 	if i >= len(h.counts) {
 		h.counts = append(h.counts, make([]int64, i+1-len(h.counts))...)
 	}
-	h.counts[i] += n
+	h.counts[i] = plus(h.counts[i], n)
 }
 
 // Merge adds the counts of o.
@@ -70,7 +70,7 @@ func (h *Histogram) Merge(o *Histogram) {
 // Count returns how many durations were added.
 func (h *Histogram) Count() (n int64) {
 	for _, c := range h.counts {
-		n += c
+		n = plus(n, c)
 	}
 	return n
 }
@@ -123,7 +123,7 @@ func (h *Histogram) UnmarshalBinary(data []byte) error {
 		if i += step; step >= maxBucket || i >= maxBucket || count > 1<<62 {
 			return errors.New("histogram: out of range")
 		}
-		counts[i] += int64(count)
+		counts[i] = plus(counts[i], int64(count))
 		last = int(i)
 	}
 	if last >= 0 {

@@ -68,14 +68,14 @@ func (s *Sums) add(a *addends) {
 	if a.stream {
 		s.Streams++
 	}
-	s.Attempts += a.attempts
-	s.Seams += a.seams
+	s.Attempts = plus(s.Attempts, a.attempts)
+	s.Seams = plus(s.Seams, a.seams)
 	s.Tokens = s.Tokens.Add(a.tokens)
 	if a.tokens.Estimated {
 		s.Estimated++
 	}
-	s.BytesIn += a.bytesIn
-	s.BytesOut += a.bytesOut
+	s.BytesIn = plus(s.BytesIn, a.bytesIn)
+	s.BytesOut = plus(s.BytesOut, a.bytesOut)
 	if a.firstToken > 0 {
 		s.FirstToken.Add(a.firstToken)
 	}
@@ -89,16 +89,16 @@ func (s *Sums) add(a *addends) {
 
 // Merge adds the sums o.
 func (s *Sums) Merge(o *Sums) {
-	s.Requests += o.Requests
-	s.Streams += o.Streams
-	s.Attempts += o.Attempts
-	s.Seams += o.Seams
+	s.Requests = plus(s.Requests, o.Requests)
+	s.Streams = plus(s.Streams, o.Streams)
+	s.Attempts = plus(s.Attempts, o.Attempts)
+	s.Seams = plus(s.Seams, o.Seams)
 	s.Tokens = s.Tokens.Add(o.Tokens)
-	s.Estimated += o.Estimated
+	s.Estimated = plus(s.Estimated, o.Estimated)
 	s.Cost = s.Cost.Add(o.Cost)
-	s.CostUnknown += o.CostUnknown
-	s.BytesIn += o.BytesIn
-	s.BytesOut += o.BytesOut
+	s.CostUnknown = plus(s.CostUnknown, o.CostUnknown)
+	s.BytesIn = plus(s.BytesIn, o.BytesIn)
+	s.BytesOut = plus(s.BytesOut, o.BytesOut)
 	s.FirstToken.Merge(&o.FirstToken)
 	s.Total.Merge(&o.Total)
 	for f, n := range o.Features {
@@ -110,7 +110,7 @@ func (s *Sums) feature(name string, n int64) {
 	if s.Features == nil {
 		s.Features = make(map[string]int64)
 	}
-	s.Features[name] += n
+	s.Features[name] = plus(s.Features[name], n)
 }
 
 // RollUp returns the rollups of entries. Stores add them to those they have.

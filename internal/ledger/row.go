@@ -17,6 +17,7 @@
 package ledger
 
 import (
+	"math"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -54,13 +55,25 @@ type Tokens struct {
 	Estimated bool `json:"estimated,omitempty"`
 }
 
-// Add returns the sum of t and u, which is an estimate when either is.
+// Add returns the sum of t and u, which is an estimate when either is. A count
+// that would not fit stays at the largest one that does.
 func (t Tokens) Add(u Tokens) Tokens {
 	return Tokens{
-		In: t.In + u.In, Out: t.Out + u.Out,
-		Cached: t.Cached + u.Cached, CacheWrite: t.CacheWrite + u.CacheWrite,
-		Reasoning: t.Reasoning + u.Reasoning, Estimated: t.Estimated || u.Estimated,
+		In: plus(t.In, u.In), Out: plus(t.Out, u.Out),
+		Cached: plus(t.Cached, u.Cached), CacheWrite: plus(t.CacheWrite, u.CacheWrite),
+		Reasoning: plus(t.Reasoning, u.Reasoning), Estimated: t.Estimated || u.Estimated,
 	}
+}
+
+// plus is a + b, or the nearest number to it: sums do not wrap around.
+func plus(a, b int64) int64 {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
+		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
+	}
+	return a + b
 }
 
 // Row is the record of one request. Texts longer than [MaxText] are cut, times

@@ -370,14 +370,14 @@ func anUnknownThere(c *cell) {
 
 func anHeaders(c *cell) {
 	o := c.step(step{Op: "messages", Params: anSay(), Headers: map[string]string{
-		"anthropic-beta": "one-2026-01-01,two-2026-02-02", "Cookie": "session=secret"}})
+		"anthropic-beta": "one-2026-01-01,two-2026-02-02", "anthropic-version": "2023-01-01", "Cookie": "session=secret"}})
 	if o.Error != nil {
 		c.Fatalf("%+v", *o.Error)
 	}
 	h := c.primary.Requests()[0].Header
 	if c.provider == "anthropic" {
 		c.equal("anthropic-beta", h.Get("Anthropic-Beta"), "one-2026-01-01,two-2026-02-02")
-		c.equal("anthropic-version", h.Get("Anthropic-Version"), "2023-06-01")
+		c.equal("anthropic-version", h.Get("Anthropic-Version"), "2023-01-01") // the client's own, not freehold's
 	}
 	c.equal("cookie", h.Get("Cookie"), "")
 	c.that(!strings.Contains(fmt.Sprint(h), c.key), "the client's key reached the provider")

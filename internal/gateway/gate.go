@@ -61,7 +61,7 @@ func (g *gate) push(e *llm.Event) error {
 	}
 	g.events = append(g.events, *e)
 	g.size += eventSize + len(e.Text) + len(e.Raw)
-	if g.size+len(g.raw) > maxHeld && !g.ready() {
+	if g.held() > maxHeld && !g.ready() {
 		return errHeld
 	}
 	if e.Kind == llm.EventFinish && g.holding && e.Finish != llm.FinishLength && e.Finish != llm.FinishContext {
@@ -69,6 +69,9 @@ func (g *gate) push(e *llm.Event) error {
 	}
 	return nil
 }
+
+// held is about how many bytes of memory the gate holds.
+func (g *gate) held() int { return g.size + len(g.raw) }
 
 // check proves that what was held back of a choice parses.
 func (g *gate) check(choice int) error {

@@ -49,10 +49,12 @@ type leg struct {
 	events []llm.Event
 	gate   gate
 	splice *splice // continues what was sent before
-	text   int     // bytes of text, thinking and arguments received
-	ended  bool
-	finish llm.FinishReason
-	tail   []byte // the end mark's bytes, held back until the request is on record
+	// received counts the stream's bytes.
+	received int64
+	text     int // bytes of text, thinking and arguments received
+	ended    bool
+	finish   llm.FinishReason
+	tail     []byte // the end mark's bytes, held back until the request is on record
 }
 
 // prime reads a stream until something of it may be shown or it has ended. The
@@ -88,6 +90,9 @@ func (l *leg) more() bool {
 	return l.rd.Buffered()
 }
 
+// tooLong is the code of an answer that is over MaxAnswer: nobody continues it.
+const tooLong = "answer_too_large"
+
 // readers are the buffers of streams that ended whole.
 var readers = sync.Pool{New: func() any { return new(sse.Reader) }}
 
@@ -110,8 +115,17 @@ func (l *leg) step() error {
 		return err
 	}
 	last, err := l.take()
-	if err != nil || !last {
+	if err != nil {
 		return err
+	}
+	if l.received += int64(len(ev.Raw)); l.received > l.x.g.MaxAnswer {
+		return &fault.Error{Kind: fault.Malformed, Code: tooLong, Provider: l.d.Provider.Name, Message: "the answer is larger than any answer may be"}
+	}
+	if !l.gate.ready() && l.gate.held() > maxHeld {
+		return l.fault(fault.Malformed, errHeld.Error())
+	}
+	if !last {
+		return nil
 	}
 	l.tail, l.gate.raw = append(l.tail, l.gate.raw[raw:]...), l.gate.raw[:raw]
 	return l.complete()

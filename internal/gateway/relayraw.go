@@ -47,6 +47,15 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	if err := r.Gateway.Journal.Begin(&x.row); err != nil {
 		return &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent", Cause: err}
 	}
+	t := c.Fleet.Settings.Timeouts
+	if c.Timeout > 0 && (t.Total == 0 || c.Timeout < t.Total) {
+		t.Total = c.Timeout
+	}
+	if t.Total > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadlineCause(ctx, c.Received.Add(t.Total), errTotal)
+		defer stop()
+	}
 	h := http.Header{}
 	upstream.CopyRequestHeader(h, c.Header)
 	for _, name := range []string{"Content-Type", "Accept", "Range"} {
@@ -56,7 +65,7 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	}
 	reply, err := p.Client.Send(ctx, permit, &upstream.Call{
 		Method: req.Method, Path: strings.TrimPrefix(req.URL.EscapedPath(), "/v1"), Query: req.URL.RawQuery,
-		Header: h, Key: key, Body: c.Raw,
+		Header: h, Key: key, Body: c.Raw, Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.Total, Idle: t.Idle},
 	})
 	if err != nil {
 		l := &leg{x: x, d: &fleet.Deployment{Provider: p}}
@@ -66,7 +75,29 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 		return f
 	}
 	defer reply.Body.Close()
+	switch reply.Status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden:
+		return r.ours(x, a, p, reply)
+	case http.StatusTooManyRequests:
+		if wait, ok := upstream.RetryAfter(reply.Header, r.Gateway.Clock()); ok && p.Keys.Len() > 1 {
+			p.Keys.Cool(key, r.Gateway.Clock().Add(wait))
+		}
+	}
 	return r.answer(x, a, reply)
+}
+
+// ours is a provider's refusal of our own credentials: never the caller's.
+func (r *Relay) ours(x *exchange, a *ledger.Attempt, p *fleet.Provider, reply *upstream.Reply) error {
+	body, err := reply.ReadAll(nil, maxErrorBody)
+	if err != nil {
+		body = nil // the status says enough
+	}
+	f := p.Codec.DecodeError(reply.Status, reply.Header, body)
+	a.Total, a.Status = r.Gateway.Clock().Sub(a.Start), reply.Status
+	a.Outcome, a.Fault = outcomeOf(f.Kind), string(f.Kind)
+	a.Cost.Valid = true
+	return &fault.Error{Kind: f.Kind, Status: http.StatusBadGateway, Code: "upstream_credentials", NoRetry: true, Cause: f,
+		Message: "provider " + p.Name + " refuses this gateway's credentials: this is not your key"}
 }
 
 // relayPermit asks the perimeter: the classes of key and header hold here too.

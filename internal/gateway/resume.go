@@ -39,7 +39,7 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) error {
 		return context.Cause(ctx)
 	}
 	f := x.faultOf(err)
-	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal {
+	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal || f.Code == tooLong {
 		return f
 	}
 	if !x.out.begun() || x.shown() == nil {

@@ -215,13 +215,8 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 	}
 	limit := settings.MaxBody
 	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close")
+		discard(r.Body, limit)
 		return tooLarge(limit)
-	}
-	ctl := http.NewResponseController(w)
-	if settings.BodyTimeout > 0 {
-		// A writer without deadlines (tests) does without.
-		_ = ctl.SetReadDeadline(time.Now().Add(settings.BodyTimeout))
 	}
 	b := (*buf)[:0]
 	if need := int(r.ContentLength) + 1; r.ContentLength > 0 && cap(b) < need {
@@ -234,23 +229,31 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		if int64(len(b)) > limit {
-			w.Header().Set("Connection", "close")
+			discard(r.Body, limit)
 			return tooLarge(limit)
 		}
 		if err == io.EOF {
 			*buf = b
-			if settings.BodyTimeout > 0 {
-				_ = ctl.SetReadDeadline(time.Time{})
-			}
+			whole(w)
 			return nil
 		}
 		if err != nil {
 			*buf = b
-			// The rest is not waited for, neither now nor before the next request.
-			w.Header().Set("Connection", "close")
 			return &fault.Error{Kind: fault.BadRequest, Code: "incomplete_body", Message: "the request's body did not arrive whole", Cause: err}
 		}
 	}
+}
+
+// whole lets the connection live: the body is read whole.
+func whole(w http.ResponseWriter) {
+	delete(w.Header(), "Connection")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // tests' writers have none
+}
+
+// discard reads on for a while: most clients read no answer before they have
+// sent all, and would see a broken connection in place of a 413.
+func discard(body io.Reader, limit int64) {
+	_, _ = io.CopyN(io.Discard, body, 2*limit) // within the body's time; the answer is the same whatever comes
 }
 
 func tooLarge(limit int64) *fault.Error {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +73,7 @@ func (s *Server) codecFor(r *http.Request) dialect.Codec {
 
 // metrics are for who may administer, and for anybody on this machine.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	if !fromHere(r) {
+	if !fromHere(r) || !localHost(r.Host) {
 		if f := s.mayAdminister(r); f != nil {
 			s.refuse(w, s.OpenAI, s.NewID(), f)
 			return
@@ -120,6 +121,21 @@ func (s *Server) mayAdminister(r *http.Request) *fault.Error {
 		return denied(err)
 	}
 	return nil
+}
+
+// foreign refuses what a web page of another site sends through a browser on
+// this machine, where no keys are in use: it would spend the owner's. Browsers
+// name the page's origin in every POST.
+func (s *Server) foreign(r *http.Request) *fault.Error {
+	origin := r.Header.Get("Origin")
+	if origin == "" || s.settings.Load().Keys {
+		return nil
+	}
+	if u, err := url.Parse(origin); err == nil && localHost(u.Host) {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Denied, Code: "foreign_origin", NoRetry: true,
+		Message: "without keys, web pages of other sites are refused", Hint: "server.auth: keys lets them in with a key"}
 }
 
 func fromHere(r *http.Request) bool {

@@ -79,9 +79,25 @@ var endpoints = map[string]endpoint{
 	"/v1/messages/count_tokens": {llm.CountTokens, true},
 }
 
+var closing = []string{"close"}
+
 // ServeHTTP routes by path. Whatever is not here answers 404 in the client's
 // dialect.
+//
+// A body has its time from here on, whoever reads it; and until it is read
+// whole, an answer closes the connection: net/http would otherwise wait for the
+// rest of the body before it sends a refusal.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		if d := s.settings.Load().BodyTimeout; d > 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // tests' writers have none
+		}
+		w.Header()["Connection"] = closing
+	}
+	if f := s.foreign(r); f != nil {
+		s.refuse(w, s.codecFor(r), s.NewID(), f)
+		return
+	}
 	if e, ok := endpoints[r.URL.Path]; ok {
 		s.model(w, r, e)
 		return

@@ -248,7 +248,7 @@ func (p *program) printBench(b *benched) {
 	p.print(&lines)
 	for _, x := range b.Parts {
 		for name, n := range x.Errors {
-			fmt.Fprintf(p.out, "\n%s: %s failed with %s\n", x.Name, plural(int(n), "request"), name)
+			fmt.Fprintf(p.out, "\n%s: %s failed with %s\n", tame(x.Name), plural(int(n), "request"), tame(name))
 		}
 	}
 	for _, f := range b.Plots {

@@ -102,7 +102,7 @@ func (p *program) printText(what string, t admin.CaptureText) {
 	if t.Cut {
 		note = ", the beginning of it"
 	}
-	fmt.Fprintf(p.out, "\n--- %s (%s%s)\n%s\n", what, size(t.Size), note, t.Text)
+	fmt.Fprintf(p.out, "\n--- %s (%s%s)\n%s\n", what, size(t.Size), note, tameLines(t.Text))
 }
 
 func (p *program) captureEraseCommand() *cobra.Command {

@@ -142,6 +142,9 @@ func (p *program) chat(ctx context.Context, at gatewayFlags, q question, h http.
 		if p.json {
 			return nil
 		}
+		if terminal(p.out) { // who reads the answer elsewhere gets it as it is
+			text = tameLines(text)
+		}
 		_, err := io.WriteString(p.out, text)
 		return err
 	}
@@ -167,6 +170,6 @@ func (p *program) chat(ctx context.Context, at gatewayFlags, q question, h http.
 		why += ", after " + out.Attempts + " attempts"
 	}
 	fmt.Fprintf(p.err, "-- %s at %s answered (%s) in %s, first words after %s; %d tokens in, %d out\n-- freehold why %s\n",
-		out.Model, out.Provider, why, millis(out.Total), millis(out.FirstToken), out.TokensIn, out.TokensOut, out.RequestID)
+		tame(out.Model), tame(out.Provider), tame(why), millis(out.Total), millis(out.FirstToken), out.TokensIn, out.TokensOut, tame(out.RequestID))
 	return nil
 }

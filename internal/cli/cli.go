@@ -176,17 +176,17 @@ func (p *program) report(err error) {
 	switch {
 	case errors.Is(err, errNo):
 	case errors.As(err, &bad):
-		fmt.Fprintln(p.err, bad.Error())
+		fmt.Fprintln(p.err, tameLines(bad.Error()))
 	case refused != nil && refused.Code == admin.CodeConfig:
-		fmt.Fprintln(p.err, refused.Message)
+		fmt.Fprintln(p.err, tameLines(refused.Message))
 	case refused != nil && err == error(refused): //nolint:errorlint // one that nothing was added to
-		fmt.Fprintln(p.err, "freehold:", refused.Message)
+		fmt.Fprintln(p.err, "freehold:", tameLines(refused.Message))
 		if refused.Hint != "" {
-			fmt.Fprintln(p.err, "  hint:", refused.Hint)
+			fmt.Fprintln(p.err, "  hint:", tameLines(refused.Hint))
 		}
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(p.err, "freehold: interrupted")
 	default:
-		fmt.Fprintln(p.err, "freehold:", strings.TrimSpace(err.Error()))
+		fmt.Fprintln(p.err, "freehold:", tameLines(strings.TrimSpace(err.Error())))
 	}
 }

@@ -56,7 +56,7 @@ func (p *program) printEngines(e admin.EnginesOut) {
 		fmt.Fprintln(p.out)
 		for _, r := range e.Running {
 			if r.Reason != "" {
-				fmt.Fprintf(p.out, "%s: %s\n\n", r.Name, r.Reason)
+				fmt.Fprintf(p.out, "%s: %s\n\n", tame(r.Name), tameLines(r.Reason))
 			}
 		}
 	}

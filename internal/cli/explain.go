@@ -101,13 +101,13 @@ func (p *program) printExplain(e admin.ExplainOut) {
 			if x.Policy {
 				by = "forbidden: "
 			}
-			fmt.Fprintf(p.out, "  %s: %s%s\n", x.Deployment, by, x.Reason)
+			fmt.Fprintf(p.out, "  %s: %s%s\n", tame(x.Deployment), by, tame(x.Reason))
 		}
 	}
 	if r := e.Refused; r != nil {
-		fmt.Fprintf(p.out, "\nrefused with %s: %s\n", r.Code, r.Message)
+		fmt.Fprintf(p.out, "\nrefused with %s: %s\n", tame(r.Code), tameLines(r.Message))
 		if r.Hint != "" {
-			fmt.Fprintln(p.out, "  hint:", r.Hint)
+			fmt.Fprintln(p.out, "  hint:", tameLines(r.Hint))
 		}
 	}
 	if !e.Live {

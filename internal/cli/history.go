@@ -82,7 +82,7 @@ func (p *program) printDrift(drift []admin.Drift) {
 		if held == "" {
 			held = "taken out"
 		}
-		fmt.Fprintf(p.err, "drift: %s is %s, the file says %s\n", d.Path, held, file)
+		fmt.Fprintf(p.err, "drift: %s is %s, the file says %s\n", tame(d.Path), tame(held), tame(file))
 	}
 }
 
@@ -125,7 +125,7 @@ func (p *program) printRecord(r history.Record) {
 	}
 	p.fields("hash", r.Hash)
 	if r.Diff != "" {
-		fmt.Fprint(p.out, "\n"+r.Diff)
+		fmt.Fprint(p.out, "\n"+tameLines(r.Diff))
 	}
 }
 

@@ -57,7 +57,7 @@ cannot be shown again. Without --workload the key may call all workloads (an
 
 func (p *program) printIssued(k admin.KeyIssued) error {
 	fmt.Fprintln(p.out, k.Key)
-	fmt.Fprintf(p.err, "key %s (%s); keep it now, it cannot be shown again\n", k.ID, k.Name)
+	fmt.Fprintf(p.err, "key %s (%s); keep it now, it cannot be shown again\n", k.ID, tame(k.Name))
 	if k.Expires != nil {
 		fmt.Fprintf(p.err, "it ends at %s UTC\n", at(*k.Expires))
 	}
@@ -134,10 +134,10 @@ func (p *program) keysRevokeCommand() *cobra.Command {
 			if p.json {
 				err = printJSON(p.out, out)
 			} else {
-				fmt.Fprintf(p.out, "revoked %s (%s)\n", out.ID, out.Name)
+				fmt.Fprintf(p.out, "revoked %s (%s)\n", out.ID, tame(out.Name))
 			}
 			if err == nil && out.Warning != "" {
-				fmt.Fprintln(p.err, "WARNING:", out.Warning)
+				fmt.Fprintln(p.err, "WARNING:", tameLines(out.Warning))
 				err = errNo
 			}
 			return err

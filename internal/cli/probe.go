@@ -182,7 +182,7 @@ func (p *program) printProbes(probes []probed) {
 	p.print(&t)
 	for _, r := range probes {
 		if !r.OK {
-			fmt.Fprintf(p.out, "%s: %s\n", r.Provider, r.Detail)
+			fmt.Fprintf(p.out, "%s: %s\n", tame(r.Provider), tame(r.Detail))
 		}
 	}
 	fmt.Fprintln(p.out)

@@ -25,7 +25,12 @@ type table struct {
 	rows    [][]string
 }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = tame(c)
+	}
+	t.rows = append(t.rows, cells)
+}
 
 // minColumn is how narrow a column can become.
 const minColumn = 4

@@ -35,7 +35,7 @@ The id is in the header x-request-id of every answer.`,
 func (p *program) fields(pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			fmt.Fprintf(p.out, "%-13s %s\n", pairs[i], pairs[i+1])
+			fmt.Fprintf(p.out, "%-13s %s\n", tame(pairs[i]), tame(pairs[i+1]))
 		}
 	}
 }
@@ -82,11 +82,11 @@ func (p *program) printWhy(w admin.WhyOut) {
 		fmt.Fprintln(p.out, "\nplan")
 		order, excluded, _ := strings.Cut(w.Plan, " | ")
 		if order != "" {
-			fmt.Fprintln(p.out, "  "+order)
+			fmt.Fprintln(p.out, "  "+tame(order))
 		}
 		if excluded != "" {
 			for _, e := range strings.Split(excluded, " | ") {
-				fmt.Fprintln(p.out, "  "+e)
+				fmt.Fprintln(p.out, "  "+tame(e))
 			}
 		}
 	}
@@ -104,6 +104,6 @@ func (p *program) printWhy(w admin.WhyOut) {
 		p.print(&t)
 	}
 	for _, s := range w.Seams {
-		fmt.Fprintf(p.out, "\nseam after %s characters: %s took over from %s (%s, because of %s)\n", count(s.Offset), s.To, s.From, s.Method, s.Cause)
+		fmt.Fprintf(p.out, "\nseam after %s characters: %s took over from %s (%s, because of %s)\n", count(s.Offset), tame(s.To), tame(s.From), tame(s.Method), tame(s.Cause))
 	}
 }

@@ -140,7 +140,9 @@ func (l *leg) take() (last bool, err error) {
 		case llm.EventError:
 			return false, l.streamFault(e.Err)
 		case llm.EventStart, llm.EventUsage:
-			if e.Usage.Reported {
+			// Usage that cannot be true comes as not reported. It voids what was
+			// said before: a stream's start knows next to nothing of its output.
+			if e.Usage.Reported || e.Kind == llm.EventUsage {
 				l.usage = e.Usage
 			}
 		case llm.EventDelta, llm.EventSignature:

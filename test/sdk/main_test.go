@@ -15,12 +15,26 @@ import (
 	"go.uber.org/goleak"
 
 	"freehold/internal/engine"
+	"freehold/internal/engine/enginetest"
 )
 
 // The test binary is also the supervisor of the engine that it starts.
 func TestMain(m *testing.M) {
 	engine.RunSupervisorIfAsked()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(engineless{m})
+}
+
+// engineless runs the tests and then ends the engine that they share, so that
+// only what leaks is left.
+type engineless struct{ m *testing.M }
+
+func (e engineless) Run() int {
+	code := e.m.Run()
+	if err := enginetest.Stop(); err != nil {
+		fmt.Println("the shared engine does not end:", err)
+		return max(code, 1)
+	}
+	return code
 }
 
 // object is a JSON object.

@@ -54,6 +54,7 @@ func Spec() engine.Spec {
 
 var shared struct {
 	once sync.Once
+	m    *engine.Manager
 	url  string
 	err  error
 }
@@ -64,11 +65,22 @@ var shared struct {
 func Start(t testing.TB) (baseURL, model string) {
 	t.Helper()
 	shared.once.Do(func() {
-		m := engine.NewManager(engine.Options{Installer: &engine.Installer{Dir: CacheDir(t)}})
-		shared.url, shared.err = start(m)
+		shared.m = engine.NewManager(engine.Options{Installer: &engine.Installer{Dir: CacheDir(t)}})
+		shared.url, shared.err = start(shared.m)
 	})
 	Check(t, shared.err)
 	return shared.url, Model
+}
+
+// Stop ends the shared engine, if one was started: for a TestMain that looks for
+// goroutines that are left. No test may run any more.
+func Stop() error {
+	if shared.m == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return shared.m.Close(ctx)
 }
 
 func start(m *engine.Manager) (string, error) {

@@ -206,8 +206,22 @@ type engineSender struct {
 	client *upstream.Client
 }
 
+// startWait is how long a request waits at most for an engine that starts: it
+// is asked then only because nobody else may answer.
+const startWait = 30 * time.Second
+
 // Send implements fleet.Sender.
 func (s *engineSender) Send(ctx context.Context, p upstream.Permit, call *upstream.Call) (*upstream.Reply, error) {
+	switch s.proc.Status().State {
+	case engine.Installing, engine.Downloading, engine.Starting, engine.Loading:
+		limit := startWait
+		if head := call.Timeouts.Head; head > 0 {
+			limit = min(limit, head)
+		}
+		wait, stop := context.WithTimeout(ctx, limit)
+		_ = s.proc.WaitReady(wait) // what the engine is then decides
+		stop()
+	}
 	c, err := s.current()
 	if err != nil {
 		return nil, err

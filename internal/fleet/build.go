@@ -114,7 +114,7 @@ func (b *builder) provider(p *config.Provider) (*Provider, error) {
 	preset := b.preset(p)
 	out := &Provider{
 		Name: p.Name, Preset: preset.Name, Codec: b.Codecs[string(p.Dialect)], Hosting: string(p.Hosting),
-		Engine: p.Local(), Paths: preset.Paths, needKey: p.NeedsKey,
+		Engine: p.Local(), Paths: preset.Paths,
 		Place: p.Place(),
 		Owns:  owns(p),
 	}
@@ -332,7 +332,7 @@ func (b *builder) route(name string, w *config.Workload) *Route {
 	own := timeouts(w.Timeouts)
 	r := &Route{
 		Workload: name, Kind: "workload", Classes: w.Data, Continue: Continue(w.Continue), Hold: Hold(w.Hold),
-		Own: own, Timeouts: b.fleet.Settings.Timeouts.Over(own), Params: params(w.Params),
+		Own: own, Params: params(w.Params),
 		FallbackOnFilter:  w.OnContentFilter == config.ReactFallback,
 		FallbackOnContext: w.OnContextLength == config.ReactFallback,
 	}

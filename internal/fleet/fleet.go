@@ -48,7 +48,6 @@ type Provider struct {
 	identity string // a hash of all that makes it this provider
 	limit    health.LimiterConfig
 	probe    health.ProbeSpec
-	needKey  bool
 }
 
 // Deployment is a model at a provider.
@@ -136,8 +135,7 @@ type Route struct {
 	Classes  []string // data classes
 	Continue Continue
 	Hold     Hold
-	Timeouts Timeouts // the workload's own over the top level's
-	Own      Timeouts // the workload's own only: they win over a deployment's
+	Own      Timeouts // the workload's own limits: they win over a deployment's
 	Params   dialect.Params
 	Hedge    Hedge
 	Capture  Capture

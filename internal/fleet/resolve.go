@@ -34,7 +34,7 @@ func (f *Fleet) Resolve(name string) (r *Route, ok bool) {
 func (f *Fleet) direct(kind string, m *Model) *Route {
 	return &Route{
 		Kind: kind, Models: []*Model{m}, Continue: ContinueAny, Hold: HoldTools,
-		Timeouts: f.Settings.Timeouts, FallbackOnContext: true,
+		FallbackOnContext: true,
 	}
 }
 

@@ -1,6 +1,9 @@
 package ledger
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // SegmentFile is segmentFile, for tests that make writing fail.
 type SegmentFile = segmentFile
@@ -24,3 +27,22 @@ func (l *Ledger) PruneNow(ctx context.Context) {
 	for l.prune(ctx) != pruneEvery {
 	}
 }
+
+// Undrained returns a ledger that nothing reads the journal of: what it takes
+// to record a request is then all that happens in the process.
+func Undrained(dir string) (*Ledger, io.Closer) {
+	l := newLedger(nil, Options{}.withDefaults())
+	l.journal = &journal{dir: dir, limit: l.opts.SegmentBytes, create: createSegment(false)}
+	return l, closeFunc(l.journal.close)
+}
+
+type closeFunc func() error
+
+func (f closeFunc) Close() error { return f() }
+
+// BeginIn is Begin with a buffer of the caller's in place of one of the pool,
+// from which the race detector takes buffers at random.
+func (l *Ledger) BeginIn(buf *[]byte, r *Row) error { return l.recordIn(buf, kindBegin, r) }
+
+// EndIn is End with a buffer of the caller's.
+func (l *Ledger) EndIn(buf *[]byte, r *Row) error { return l.recordIn(buf, kindEnd, r) }

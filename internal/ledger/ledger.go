@@ -217,7 +217,17 @@ func (l *Ledger) record(kind byte, r *Row) error {
 		return errors.New("ledger: a row without a request id")
 	}
 	buf := l.bufs.Get().(*[]byte)
+	err := l.recordIn(buf, kind, r)
+	if cap(*buf) <= maxPooled {
+		l.bufs.Put(buf)
+	}
+	return err
+}
+
+// recordIn records with the room of buf, which it may replace by a larger one.
+func (l *Ledger) recordIn(buf *[]byte, kind byte, r *Row) error {
 	frame, err := r.AppendBinary(beginFrame((*buf)[:0], kind))
+	*buf = frame
 	if err == nil {
 		err = endFrame(frame)
 	}
@@ -225,10 +235,6 @@ func (l *Ledger) record(kind byte, r *Row) error {
 	tight := false
 	if err == nil {
 		pos, tight, err = l.journal.append(frame, kind == kindEnd)
-	}
-	if cap(frame) <= maxPooled {
-		*buf = frame
-		l.bufs.Put(buf)
 	}
 	if err == nil {
 		err = l.journal.sync.wait(l.journal, pos)

@@ -83,15 +83,16 @@ func (c client) do(ctx context.Context, model, prompt string, stream bool, extra
 	return r, r.stream(resp.Body, c.claude)
 }
 
+// failure is an error as the SDKs read it: its code is a string.
 type failure struct {
 	Type string `json:"type"`
-	Code any    `json:"code"`
+	Code string `json:"code"`
 }
 
 func (r *result) fail(f *failure, body []byte) {
-	r.err, r.body = f.Type, string(body)
-	if s, ok := f.Code.(string); ok && s != "" {
-		r.err = s
+	r.err, r.body = f.Code, string(body)
+	if f.Code == "" || f.Type == "" {
+		r.err = "an error without type or code"
 	}
 }
 

@@ -203,11 +203,6 @@ func (x *exchange) refuse(err error) {
 		}
 	}
 	status, body := x.call.Codec.EncodeError(f, x.call.ID)
-	if f.Kind == fault.ProviderRejected || f.Kind == fault.ContextLength || f.Kind == fault.ContentFilter {
-		if x.last != nil && x.last.Provider.Codec.Name() == x.call.Codec.Name() && len(f.ProviderBody) > 0 && f.ProviderBody[0] == '{' {
-			status, body = f.ProviderStatus, f.ProviderBody
-		}
-	}
 	x.row.Status = status
 	if x.out.begun() {
 		x.row.Status = http.StatusOK

@@ -44,7 +44,6 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 	case fault.Storage, fault.Internal:
 		return f
 	case fault.ProviderRejected, fault.BadRequest:
-		x.last = c.Deployment
 		return f
 	case fault.ModelMissing:
 		if x.route.Kind == "vendor" { // the caller's own word, not our configuration's
@@ -52,11 +51,11 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 				Message: "provider " + c.Provider.Name + " has no model \"" + x.row.Asked + "\""}
 		}
 	case fault.ContextLength:
-		if x.last = c.Deployment; !x.route.FallbackOnContext || !x.larger(c.Deployment) {
+		if !x.route.FallbackOnContext || !x.larger(c.Deployment) {
 			return f
 		}
 	case fault.ContentFilter:
-		if x.last = c.Deployment; !x.route.FallbackOnFilter || !x.more() {
+		if !x.route.FallbackOnFilter || !x.more() {
 			return f
 		}
 	case fault.ProviderLimit:

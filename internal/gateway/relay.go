@@ -35,7 +35,6 @@ func (x *exchange) relay(ctx context.Context, l *leg) error {
 
 // joined notes who answers from here on, and the seam if the answer had begun.
 func (x *exchange) joined(l *leg) {
-	x.last = l.d
 	if x.began == nil {
 		x.began = l.d
 		x.row.Model, x.row.Deployment, x.row.Provider, x.row.ProviderModel = l.d.Model.Name, l.d.Name, l.d.Provider.Name, l.d.ID

@@ -9,7 +9,7 @@ import (
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/jsondoor"
-	"freehold/internal/llm"
+	"freehold/internal/sse"
 )
 
 // Error types of the API (https://platform.claude.com/docs/en/api/errors).
@@ -56,52 +56,40 @@ func errorType(status int) string {
 	return typeInvalid
 }
 
-// EncodeError implements dialect.Codec.
+// EncodeError implements dialect.Codec. A provider's own refusal in this
+// dialect's form keeps its words.
 func (Codec) EncodeError(f *fault.Error, requestID string) (int, []byte) {
-	return f.HTTPStatus(), appendError(nil, f, requestID)
+	if own := ownError(f, requestID); own != nil {
+		return f.HTTPStatus(), own
+	}
+	return f.HTTPStatus(), envelope(f, requestID)
 }
 
 // EncodeStreamError implements dialect.Codec: an error event, after which the
 // stream ends.
-func (Codec) EncodeStreamError(dst []byte, f *fault.Error, requestID string) []byte {
-	dst = append(dst, "event: error\ndata: "...)
-	dst = appendError(dst, f, requestID)
-	return append(dst, "\n\n"...)
+func (c Codec) EncodeStreamError(dst []byte, f *fault.Error, requestID string) []byte {
+	_, body := c.EncodeError(f, requestID)
+	return sse.Append(dst, "error", body)
 }
 
-func appendError(dst []byte, f *fault.Error, requestID string) []byte {
-	dst = append(dst, `{"type":"error","error":{`...)
-	if own := ownError(f); own != nil {
-		// The provider spoke this dialect to refuse the caller's request: its
-		// words go on unchanged, with every member it sent.
-		for _, m := range own {
-			dst = jsondoor.AppendString(dst, m.Name)
-			dst = append(append(append(dst, ':'), m.Raw...), ',')
-		}
-	} else {
-		dst = append(dst, `"type":`...)
-		dst = jsondoor.AppendString(dst, errorType(f.HTTPStatus()))
-		dst = append(dst, `,"message":`...)
-		dst = jsondoor.AppendString(dst, message(f))
-		dst = append(dst, ',')
-	}
-	dst = append(dst, `"code":`...)
-	dst = jsondoor.AppendString(dst, f.StableCode())
+func envelope(f *fault.Error, requestID string) []byte {
+	var w jsondoor.Writer
+	w.Object().Key("type").String("error").Key("error").Object()
+	w.Key("type").String(errorType(f.HTTPStatus())).Key("message").String(message(f)).Key("code").String(f.StableCode())
 	if f.Param != "" {
-		dst = append(dst, `,"param":`...)
-		dst = jsondoor.AppendString(dst, f.Param)
+		w.Key("param").String(f.Param)
 	}
-	dst = append(dst, '}')
+	w.EndObject()
 	if requestID != "" {
-		dst = append(dst, `,"request_id":`...)
-		dst = jsondoor.AppendString(dst, requestID)
+		w.Key("request_id").String(requestID)
 	}
-	return append(dst, '}')
+	return w.EndObject().Buf
 }
 
-// ownError returns the members of the error object that a provider of this
-// dialect gave, if the fault is its refusal of the caller's request.
-func ownError(f *fault.Error) []llm.Field {
+// ownError returns the body that a provider of this dialect gave, if the fault
+// is its refusal of the caller's request: as it is, unknown members too, with
+// our code and request id.
+func ownError(f *fault.Error, requestID string) []byte {
 	switch f.Kind {
 	case fault.ProviderRejected, fault.ContentFilter, fault.ContextLength:
 	default:
@@ -112,21 +100,24 @@ func ownError(f *fault.Error) []llm.Field {
 		return nil
 	}
 	defer d.Release()
-	e := d.Root().Get("error")
-	if !d.Root().Get("type").Is("error") || e.Get("type").Kind() != jsondoor.String || e.Get("message").Kind() != jsondoor.String {
+	root := d.Root()
+	e := root.Get("error")
+	if !root.Get("type").Is("error") || e.Get("type").Kind() != jsondoor.String || e.Get("message").Kind() != jsondoor.String {
 		return nil
 	}
 	if m := e.Get("message").Text(); f.Kind == fault.ContextLength &&
 		!strings.HasPrefix(m, promptTooLong) && !strings.Contains(m, "exceed context limit") {
 		return nil
 	}
-	var fields []llm.Field
-	for m := e.First(); m.Exists(); m = m.Next() {
-		if !m.Named("code") && !m.Named("param") {
-			fields = append(fields, llm.Field{Name: m.Name(), Raw: m.Raw()})
-		}
+	p := d.Patch()
+	p.Set(e, "code", jsondoor.Quote(f.StableCode()))
+	if f.Param != "" {
+		p.Set(e, "param", jsondoor.Quote(f.Param))
 	}
-	return fields
+	if requestID != "" {
+		p.Set(root, "request_id", jsondoor.Quote(requestID))
+	}
+	return p.Bytes()
 }
 
 // message words a fault for the client.

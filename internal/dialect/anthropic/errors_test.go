@@ -79,10 +79,10 @@ func TestTrap39PromptIsTooLong(t *testing.T) {
 }
 
 func TestProviderErrorOfTheSameDialectIsKept(t *testing.T) {
-	body := `{"type":"error","error":{"type":"invalid_request_error","message":"tools.0: bad","details":{"x":1},"code":"theirs"},"request_id":"req_theirs"}`
+	body := `{"type":"error","error":{"type":"invalid_request_error","message":"tools.0: bad","details":{"x":1},"code":"theirs"},"request_id":"req_theirs","took":3}`
 	f := anthropic.Codec{}.DecodeError(400, nil, []byte(body))
 	_, got := anthropic.Codec{}.EncodeError(f, "ours")
-	want := `{"type":"error","error":{"type":"invalid_request_error","message":"tools.0: bad","details":{"x":1},"code":"provider_rejected"},"request_id":"ours"}`
+	want := `{"type":"error","error":{"type":"invalid_request_error","message":"tools.0: bad","details":{"x":1},"code":"provider_rejected"},"request_id":"ours","took":3}`
 	if string(got) != want {
 		t.Errorf("%s", got)
 	}

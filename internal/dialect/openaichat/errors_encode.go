@@ -1,39 +1,35 @@
 package openaichat
 
 import (
-	"encoding/json"
 	"strings"
 
 	"freehold/internal/fault"
 	"freehold/internal/jsondoor"
+	"freehold/internal/sse"
 )
 
 // EncodeError implements dialect.Codec. A provider's own refusal in this
 // dialect's form keeps its words.
 func (Codec) EncodeError(f *fault.Error, requestID string) (int, []byte) {
-	return f.HTTPStatus(), appendError(nil, f, requestID)
+	if own := ownWords(f, requestID); own != nil {
+		return f.HTTPStatus(), own
+	}
+	return f.HTTPStatus(), envelope(f, requestID)
 }
 
 // EncodeStreamError implements dialect.Codec: SDKs raise on an error member in
 // a chunk. No end mark follows.
-func (Codec) EncodeStreamError(dst []byte, f *fault.Error, requestID string) []byte {
-	dst = append(dst, "data: "...)
-	dst = appendError(dst, f, requestID)
-	return append(dst, "\n\n"...)
+func (c Codec) EncodeStreamError(dst []byte, f *fault.Error, requestID string) []byte {
+	_, body := c.EncodeError(f, requestID)
+	return sse.Append(dst, "", body)
 }
 
-func appendError(dst []byte, f *fault.Error, requestID string) []byte {
-	w := jsondoor.Writer{Buf: dst}
+func envelope(f *fault.Error, requestID string) []byte {
+	var w jsondoor.Writer
 	w.Object().Key("error").Object()
-	own := ownWords(f)
-	if own == nil {
-		w.Key("message").String(wording(f)).Key("type").String(errorType(f)).Key("param")
-		nullable(&w, f.Param)
-		w.Key("code").String(f.StableCode())
-	}
-	for _, m := range own {
-		w.Key(m.name).Raw(m.raw)
-	}
+	w.Key("message").String(wording(f)).Key("type").String(errorType(f)).Key("param")
+	nullable(&w, f.Param)
+	w.Key("code").String(f.StableCode())
 	if requestID != "" {
 		w.Key("request_id").String(requestID)
 	}
@@ -77,10 +73,11 @@ func errorType(f *fault.Error) string {
 	return "invalid_request_error"
 }
 
-// ownWords returns the members of the error object that a provider of this
-// dialect gave, type and code never null, if the fault is its refusal of the
-// caller's own request.
-func ownWords(f *fault.Error) []member {
+// ownWords returns the body that a provider of this dialect gave, if the fault
+// is its refusal of the caller's own request: as it is, unknown members too, but
+// for what SDKs rely on (type and code are strings, param is one or null) and
+// the request id, which is ours.
+func ownWords(f *fault.Error, requestID string) []byte {
 	switch f.Kind {
 	case fault.ProviderRejected, fault.ContextLength, fault.ContentFilter:
 	default:
@@ -95,33 +92,20 @@ func ownWords(f *fault.Error) []member {
 	if d.Root().Get("type").Exists() || e.Get("message").Kind() != jsondoor.String {
 		return nil // another dialect's envelope, or no words at all
 	}
-	var out []member
-	for m := e.First(); m.Exists(); m = m.Next() {
-		out = append(out, member{name: m.Name(), raw: m.Raw()})
+	p := d.Patch()
+	if e.Get("type").Kind() != jsondoor.String {
+		p.Set(e, "type", jsondoor.Quote(errorType(f)))
 	}
-	list := (*members)(&out)
-	if !list.has("type") {
-		list.set("type", jsondoor.Quote(errorType(f)))
+	if e.Get("code").Kind() != jsondoor.String || f.Kind == fault.ContextLength {
+		p.Set(e, "code", jsondoor.Quote(f.StableCode()))
 	}
-	if !list.has("code") || f.Kind == fault.ContextLength {
-		list.set("code", jsondoor.Quote(f.StableCode()))
+	if k := e.Get("param").Kind(); k != jsondoor.String && k != jsondoor.Null {
+		p.Set(e, "param", []byte("null"))
 	}
-	if list.find("param") == nil {
-		list.set("param", json.RawMessage("null"))
+	if requestID != "" {
+		p.Set(e, "request_id", jsondoor.Quote(requestID))
 	}
-	list.drop("request_id")
-	return slicesWithout(out)
-}
-
-// slicesWithout removes the members that are gone.
-func slicesWithout(m []member) []member {
-	out := m[:0]
-	for _, x := range m {
-		if !x.gone {
-			out = append(out, x)
-		}
-	}
-	return out
+	return p.Bytes()
 }
 
 var errorEnvelope = jsondoor.ObjectOf(jsondoor.Fields{"error": errorObject, "type": nil})

@@ -197,13 +197,28 @@ func TestRewriteEvent(t *testing.T) {
 	}
 }
 
-// A provider's own refusal keeps its words, completed.
+// A provider's own refusal keeps its words and members, and is what SDKs expect.
 func TestOwnWords(t *testing.T) {
-	f := codec.DecodeError(400, nil, []byte(`{"error":{"message":"bad","type":null,"code":null,"inner":{"a":1}}}`))
-	status, body := codec.EncodeError(f, "req-1")
-	want := `{"error":{"message":"bad","type":"invalid_request_error","code":"provider_rejected","inner":{"a":1},"param":null,"request_id":"req-1"}}`
-	if status != 400 || string(body) != want {
-		t.Errorf("%d %s", status, body)
+	for _, c := range []struct{ in, want string }{
+		{`{"error":{"message":"bad","type":null,"code":null,"inner":{"a":1}}}`,
+			`{"error":{"message":"bad","type":"invalid_request_error","code":"provider_rejected","inner":{"a":1},"param":null,"request_id":"req-1"}}`},
+		{`{ "error": {"message":"bad","type":"BadRequestError","param":"n","code":400}, "took": 3 }`,
+			`{ "error": {"message":"bad","type":"BadRequestError","param":"n","code":"provider_rejected","request_id":"req-1"}, "took": 3 }`},
+		{`{"error":{"message":"bad","type":"t","param":["a"],"code":"theirs","request_id":"theirs"}}`,
+			`{"error":{"message":"bad","type":"t","param":null,"code":"theirs","request_id":"req-1"}}`},
+		{`{"object":"error","message":"bad","type":"BadRequestError","param":null,"code":400}`,
+			`{"error":{"message":"bad","type":"invalid_request_error","param":null,"code":"provider_rejected","request_id":"req-1"}}`},
+	} {
+		f := codec.DecodeError(400, nil, []byte(c.in))
+		status, body := codec.EncodeError(f, "req-1")
+		if status != 400 || string(body) != c.want {
+			t.Errorf("%d %s\nwant %s", status, body, c.want)
+		}
+	}
+	f := codec.DecodeError(400, nil, []byte("{\"error\":\n{\"message\":\"bad\"}}"))
+	ev, err := sse.NewReader(bytes.NewReader(codec.EncodeStreamError(nil, f, "req-1")), 0).Next()
+	if err != nil || !json.Valid(ev.Data) || !bytes.Contains(ev.Data, []byte(`"bad"`)) {
+		t.Errorf("in a stream: %v %s", err, ev.Data)
 	}
 }
 

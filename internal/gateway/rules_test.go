@@ -1,10 +1,12 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -210,29 +212,49 @@ func TestNotContinued(t *testing.T) {
 }
 
 // A slow model is not taken for a dead one: the stream is kept alive in the
-// client's dialect.
+// client's dialect, for as long as it takes.
 func TestKeepAlive(t *testing.T) {
 	for _, claude := range []bool{false, true} {
-		a, b := vllm(t, mock.Options{}), vllm(t, mock.Options{})
-		s := serve(t, "server: {listen: 127.0.0.1:0, keep_alive: 20ms}"+strings.ReplaceAll(config2, "WORKLOAD", ""), a, b)
-		mocktest.Fail(t, a, "stall:300ms")
-		path, body, want := "/v1/chat/completions", `{"model":"w","stream":true,"messages":[{"role":"user","content":"hi"}]}`, ": keep-alive"
+		seen := make(chan struct{})
+		provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-seen:
+			case <-r.Context().Done():
+			}
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, `data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[`+
+				`{"index":0,"delta":{"role":"assistant","content":"Yes."},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
+		}))
+		t.Cleanup(provider.Close)
+		s := apptest.Start(t, `
+server: {listen: 127.0.0.1:0, keep_alive: 20ms}
+providers: {a: {preset: vllm, base_url: "`+provider.URL+`/v1", probe: {enabled: false}}}
+models: {m: {provider: a, timeouts: {first_token: 1m}}}
+`)
+		path, body, want := "/v1/chat/completions", `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`, ": keep-alive"
 		if claude {
-			path, body, want = "/v1/messages", `{"model":"w","stream":true,"max_tokens":99,"messages":[{"role":"user","content":"hi"}]}`, "event: ping"
+			path, body, want = "/v1/messages", `{"model":"m","stream":true,"max_tokens":99,"messages":[{"role":"user","content":"hi"}]}`, "event: ping"
 		}
 		resp, err := mocktest.Client().Post(s.URL+path, "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := io.ReadAll(resp.Body)
-		if cerr := resp.Body.Close(); err != nil || cerr != nil {
-			t.Fatal(err, cerr)
+		var rest strings.Builder
+		alive := 0
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			if lines.Text() == want {
+				if alive++; alive == 3 {
+					close(seen)
+				}
+			}
+			rest.WriteString(lines.Text() + "\n")
 		}
-		if n := strings.Count(string(text), want); n < 3 {
-			t.Errorf("%d keep-alives in:\n%s", n, text)
+		if err := resp.Body.Close(); err != nil {
+			t.Fatal(err)
 		}
-		if !strings.Contains(string(text), "[DONE]") && !strings.Contains(string(text), "message_stop") {
-			t.Errorf("the answer did not come:\n%s", text)
+		if alive < 3 || !strings.Contains(rest.String(), "Yes.") ||
+			!strings.Contains(rest.String(), "[DONE]") && !strings.Contains(rest.String(), "message_stop") {
+			t.Errorf("%d keep-alives in:\n%s", alive, rest.String())
 		}
 	}
 }

@@ -42,13 +42,14 @@ type leg struct {
 
 	body []byte // a plain answer
 
-	rd     *sse.Reader // a stream
-	dec    dialect.StreamDecoder
-	relay  dialect.RelayDecoder // dec, where the provider's own bytes are relayed
-	view   dialect.View         // for relay
-	events []llm.Event
-	gate   gate
-	splice *splice // continues what was sent before
+	buffers *buffers    // of a stream, to be given back
+	rd      *sse.Reader // a stream
+	dec     dialect.StreamDecoder
+	relay   dialect.RelayDecoder // dec, where the provider's own bytes are relayed
+	view    dialect.View         // for relay
+	events  []llm.Event
+	gate    gate
+	splice  *splice // continues what was sent before
 	// received counts the stream's bytes.
 	received int64
 	text     int // bytes of text, thinking and arguments received
@@ -93,8 +94,55 @@ func (l *leg) more() bool {
 // tooLong is the code of an answer that is over MaxAnswer: nobody continues it.
 const tooLong = "answer_too_large"
 
-// readers are the buffers of streams that ended whole.
-var readers = sync.Pool{New: func() any { return new(sse.Reader) }}
+// buffers are the memory that reading a stream takes.
+type buffers struct {
+	rd     sse.Reader
+	events []llm.Event // of one event of the provider
+	held   []llm.Event // of the gate
+	raw    []byte      // of the gate
+}
+
+// keptEvents and keptBytes are the largest buffers that are kept for the next stream.
+const (
+	keptEvents = 64
+	keptBytes  = 16 << 10
+)
+
+// streams are the buffers of streams that ended whole.
+var streams = sync.Pool{New: func() any { return new(buffers) }}
+
+// stream readies the leg to read its reply as a stream.
+func (l *leg) stream() {
+	b := streams.Get().(*buffers)
+	l.buffers, l.rd = b, &b.rd
+	l.rd.Reset(l.reply.Body, l.x.g.MaxEvent)
+	l.events, l.gate.events, l.gate.raw = b.events, b.held, b.raw
+}
+
+// giveBack keeps the buffers of a stream that nobody reads any more.
+func (l *leg) giveBack() {
+	b := l.buffers
+	l.buffers, l.rd = nil, nil
+	b.rd.Reset(nil, 0)
+	b.events, b.held, b.raw = nil, nil, nil
+	if cap(l.events) <= keptEvents {
+		b.events = forget(l.events)
+	}
+	if cap(l.gate.events) <= keptEvents {
+		b.held = forget(l.gate.events)
+	}
+	if cap(l.gate.raw) <= keptBytes {
+		b.raw = l.gate.raw[:0]
+	}
+	l.events, l.gate.events, l.gate.raw = nil, nil, nil
+	streams.Put(b)
+}
+
+// forget empties events, so that what they point to can be freed.
+func forget(events []llm.Event) []llm.Event {
+	clear(events[:cap(events)])
+	return events[:0]
+}
 
 // step reads one event of the stream into the gate.
 func (l *leg) step() error {
@@ -326,9 +374,7 @@ func (l *leg) close() {
 		l.reply.Body.Close()
 		l.reply.Body = nil
 		if l.ended && l.over { // nobody else has this leg
-			l.rd.Reset(nil, 0)
-			readers.Put(l.rd)
-			l.rd = nil
+			l.giveBack()
 		}
 	}
 	if l.cancel != nil {

@@ -14,7 +14,6 @@ import (
 	"freehold/internal/llm"
 	"freehold/internal/meter"
 	"freehold/internal/routing"
-	"freehold/internal/sse"
 	"freehold/internal/upstream"
 )
 
@@ -194,8 +193,7 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 		return l.rejected()
 	}
 	if call.Stream && x.call.Op != llm.Embedding && x.call.Op != llm.CountTokens {
-		l.rd = readers.Get().(*sse.Reader)
-		l.rd.Reset(reply.Body, x.g.MaxEvent)
+		l.stream()
 		l.dec = l.d.Provider.Codec.NewStreamDecoder(x.call.Op)
 		if l.out.Tool != "" {
 			l.dec = dialect.UnwrapTool(l.dec, l.out.Tool)

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,12 +57,6 @@ type Observer interface {
 // drainLimit is how long requests under way may take after a stop is asked for.
 const drainLimit = 30 * time.Second
 
-// gcPercent lets the heap grow to five times what is alive before it is
-// collected. Little is alive while requests pass through, so that the default
-// collects all the time: this costs about 15 MiB and saves a fifth of the CPU
-// of a small request (docs/benchmarks.md). GOGC in the environment wins.
-const gcPercent = 400
-
 // Serve serves a configuration until ctx ends, then lets requests under way
 // end and stops. It is the whole of `freehold serve`.
 func Serve(ctx context.Context, o Options, h Hooks) (err error) {
@@ -71,9 +64,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	defer tuneGC()()
 	closing := context.WithoutCancel(ctx)
 	defer func() { err = errors.Join(err, a.Close(closing)) }()
 	cfg := a.Config()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -198,7 +199,11 @@ func clientID(h http.Header) string {
 // maxPooledBody is the largest buffer that is kept for the next request.
 const maxPooledBody = 1 << 20
 
-var bodies = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
+// firstBody is the room for a body of unknown length: enough for a small one,
+// and no more than a slow stream should hold to its end.
+const firstBody = 2 << 10
+
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 func putBody(b *[]byte) {
 	if cap(*b) <= maxPooledBody {
@@ -224,7 +229,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 	}
 	for {
 		if len(b) == cap(b) {
-			b = append(b, make([]byte, max(len(b), 8<<10))...)[:len(b)]
+			b = slices.Grow(b, max(len(b), firstBody))
 		}
 		n, err := r.Body.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unsafe"
 
 	"freehold/internal/fleet"
 	"freehold/internal/llm"
@@ -32,8 +33,8 @@ type gate struct {
 const (
 	// maxHeld bounds what is held back of one answer, in bytes.
 	maxHeld = 32 << 20
-	// eventSize is about what an event takes beside its text: deltas are short.
-	eventSize = 320
+	// eventSize is what an event takes beside its text: deltas are short.
+	eventSize = int(unsafe.Sizeof(llm.Event{}))
 )
 
 var (

@@ -190,8 +190,8 @@ func (l *leg) take() (last bool, err error) {
 		case llm.EventStart, llm.EventUsage:
 			// Usage that cannot be true comes as not reported. It voids what was
 			// said before: a stream's start knows next to nothing of its output.
-			if e.Usage.Reported || e.Kind == llm.EventUsage {
-				l.usage = e.Usage
+			if u := e.Usage(); u.Reported || e.Kind == llm.EventUsage {
+				l.usage = u
 			}
 		case llm.EventDelta, llm.EventSignature:
 			l.text += len(e.Text)

@@ -192,8 +192,8 @@ func (x *exchange) show(l *leg) error {
 
 // addUsage adds the usage of the answer's earlier legs.
 func (x *exchange) addUsage(e *llm.Event) {
-	if e.Usage.Reported {
-		e.Usage = sum(x.usage, e.Usage)
+	if m := e.Meta; m != nil && m.Usage.Reported {
+		m.Usage = sum(x.usage, m.Usage)
 	}
 }
 

@@ -49,10 +49,12 @@ func (p *AccPart) Signature() string { return string(p.sig) }
 func (a *Accumulator) Add(e *Event) {
 	switch e.Kind {
 	case EventStart:
-		a.ID, a.Model, a.Created = e.ID, e.Model, e.Created
-		a.Fingerprint, a.ServiceTier = e.Fingerprint, e.ServiceTier
-		if e.Usage.Reported {
-			a.Usage = e.Usage
+		a.ID = e.ID
+		if m := e.Meta; m != nil {
+			a.Model, a.Created, a.Fingerprint, a.ServiceTier = m.Model, m.Created, m.Fingerprint, m.ServiceTier
+			if m.Usage.Reported {
+				a.Usage = m.Usage
+			}
 		}
 	case EventPartStart:
 		c := a.choice(e.Choice)
@@ -73,7 +75,7 @@ func (a *Accumulator) Add(e *Event) {
 		c := a.choice(e.Choice)
 		c.Finish, c.StopSequence = e.Finish, e.StopSequence
 	case EventUsage:
-		a.Usage = e.Usage
+		a.Usage = e.Usage()
 	case EventEnd:
 		a.Ended = true
 	}

@@ -12,7 +12,7 @@ import (
 func TestAccumulator(t *testing.T) {
 	var a llm.Accumulator
 	for _, e := range []llm.Event{
-		{Kind: llm.EventStart, ID: "1", Model: "m", Created: 7},
+		{Kind: llm.EventStart, ID: "1", Meta: &llm.Meta{Model: "m", Created: 7}},
 		{Kind: llm.EventPing},
 		{Kind: llm.EventPartStart, PartKind: llm.PartThinking},
 		{Kind: llm.EventDelta, Text: "Hm"},
@@ -24,7 +24,7 @@ func TestAccumulator(t *testing.T) {
 		{Kind: llm.EventDelta, Part: 9, Text: "nowhere"},
 		{Kind: llm.EventPartStart, Part: 2, PartKind: llm.PartToolCall, ID: "t", Name: "f"},
 		{Kind: llm.EventDelta, Part: 2, Text: `{"a": "cu`},
-		{Kind: llm.EventUsage, Usage: llm.Usage{Input: 1, Output: 2, Reported: true}},
+		{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 1, Output: 2, Reported: true}}},
 	} {
 		a.Add(&e)
 	}
@@ -57,13 +57,13 @@ func TestAccumulator(t *testing.T) {
 func TestAccumulatorTellsAll(t *testing.T) {
 	var a llm.Accumulator
 	for _, e := range []llm.Event{
-		{Kind: llm.EventStart, ID: "1", Model: "m", Created: 7, Fingerprint: "fp", ServiceTier: "flex", Usage: llm.Usage{Input: 3, Reported: true}},
+		{Kind: llm.EventStart, ID: "1", Meta: &llm.Meta{Model: "m", Created: 7, Fingerprint: "fp", ServiceTier: "flex", Usage: llm.Usage{Input: 3, Reported: true}}},
 		{Kind: llm.EventPartStart, Choice: 1, PartKind: llm.PartRefusal},
 		{Kind: llm.EventDelta, Choice: 1, Text: "No."},
 		{Kind: llm.EventFinish, Choice: 1, Finish: llm.FinishStopSequence, StopSequence: "END"},
 		{Kind: llm.EventPartStart, PartKind: llm.PartRedactedThinking, Raw: json.RawMessage(`"r"`)},
 		{Kind: llm.EventFinish, Finish: llm.FinishStop},
-		{Kind: llm.EventUsage, Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true}},
+		{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true}}},
 		{Kind: llm.EventEnd},
 	} {
 		a.Add(&e)

@@ -9,13 +9,13 @@ type EventKind uint8
 // PartStart, Delta..., PartStop, then Finish per choice, Usage where the
 // provider reports it (also earlier), and End.
 const (
-	EventStart     EventKind = iota + 1 // ID, Model, Created, Fingerprint, ServiceTier, perhaps Usage: not output
+	EventStart     EventKind = iota + 1 // ID, Meta: not output
 	EventPartStart                      // Choice, Part, PartKind; tool calls: ID, Name
-	EventDelta                          // Text is appended to the part's text or arguments
+	EventDelta                          // Text is appended to the part's text or arguments; Raw are its logprobs, as received
 	EventSignature                      // Text is appended to a thinking part's signature
 	EventPartStop                       // the part is whole
 	EventFinish                         // Choice, Finish, StopSequence
-	EventUsage                          // Usage, cumulative for the whole answer
+	EventUsage                          // Meta.Usage, cumulative for the whole answer
 	EventEnd                            // the dialect's own end mark was seen
 	EventPing                           // keep-alive
 	EventError                          // Err: the provider reported a failure inside the stream
@@ -24,22 +24,36 @@ const (
 
 // Event is one step of a streamed answer. Choice and Part number the
 // alternative and the part within it, both from 0, in the order of appearance.
+// Most events of a stream are deltas; what only a few carry stands apart, so
+// that an event is small.
 type Event struct {
 	Kind         EventKind
 	PartKind     PartKind // PartStart
 	Choice, Part int
 	ID, Name     string
-	Model        string
-	Created      int64
-	Fingerprint  string // Start: OpenAI's system_fingerprint
-	ServiceTier  string // Start: as the provider names it
 	Text         string
 	Finish       FinishReason
 	StopSequence string
-	Usage        Usage
-	Logprobs     json.RawMessage // Delta: logprobs of the delta, as received
-	Raw          json.RawMessage // Opaque; PartStart of an opaque part
+	Raw          json.RawMessage // Opaque; PartStart of an opaque part; Delta: logprobs
+	Meta         *Meta           // Start, Usage; nil says nothing
 	Err          error
+}
+
+// Meta is what an event tells of the answer as a whole.
+type Meta struct {
+	Model       string
+	Created     int64
+	Fingerprint string // OpenAI's system_fingerprint
+	ServiceTier string // as the provider names it
+	Usage       Usage
+}
+
+// Usage is the usage that the event tells.
+func (e *Event) Usage() Usage {
+	if e.Meta == nil {
+		return Usage{}
+	}
+	return e.Meta.Usage
 }
 
 // IsOutput reports whether the event carries something of the answer itself,

@@ -136,8 +136,8 @@ func (s *decoder) messageStart(dst []llm.Event, m jsondoor.Value) []llm.Event {
 	}
 	s.started = true
 	s.tokens.update(m.Get("usage"))
-	return append(dst, llm.Event{Kind: llm.EventStart, ID: m.Get("id").Text(), Model: m.Get("model").Text(),
-		ServiceTier: m.Get("usage").Get("service_tier").Text(), Usage: s.tokens.usage()})
+	return append(dst, llm.Event{Kind: llm.EventStart, ID: m.Get("id").Text(), Meta: &llm.Meta{
+		Model: m.Get("model").Text(), ServiceTier: m.Get("usage").Get("service_tier").Text(), Usage: s.tokens.usage()}})
 }
 
 // find returns the open block with the event's index.
@@ -272,7 +272,7 @@ func (s *decoder) messageDelta(dst []llm.Event, root jsondoor.Value) []llm.Event
 	}
 	if usage.Kind() == jsondoor.Object {
 		s.tokens.update(usage)
-		dst = append(dst, llm.Event{Kind: llm.EventUsage, Usage: s.tokens.usage()})
+		dst = append(dst, llm.Event{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: s.tokens.usage()}})
 	}
 	return dst
 }

@@ -97,11 +97,14 @@ func (s *streamEncoder) Encode(dst []byte, e *llm.Event) ([]byte, error) {
 	case llm.EventDelta:
 		return s.delta(dst, e)
 	case llm.EventStart:
-		if e.Usage.Reported {
-			s.usage = e.Usage
+		model := ""
+		if m := e.Meta; m != nil {
+			if m.Usage.Reported {
+				s.usage = m.Usage
+			}
+			model, s.tier = m.Model, m.ServiceTier
 		}
-		s.tier = e.ServiceTier
-		return s.start(dst, e.ID, e.Model), nil
+		return s.start(dst, e.ID, model), nil
 	case llm.EventPartStart:
 		return s.partStart(s.start(dst, "", ""), e)
 	case llm.EventSignature:
@@ -112,7 +115,7 @@ func (s *streamEncoder) Encode(dst []byte, e *llm.Event) ([]byte, error) {
 		s.finish, s.stopSeq = e.Finish, e.StopSequence
 		return s.closeAll(s.start(dst, "", "")), nil
 	case llm.EventUsage:
-		s.usage = e.Usage
+		s.usage = e.Usage()
 	case llm.EventEnd:
 		return s.End(dst), nil
 	case llm.EventPing:

@@ -180,7 +180,7 @@ func TestTrap8ThinkingToText(t *testing.T) {
 		llm.Event{Kind: llm.EventDelta, Part: 0, Text: "late thought"},
 		llm.Event{Kind: llm.EventDelta, Part: 1, Text: " second"},
 		llm.Event{Kind: llm.EventFinish, Finish: llm.FinishStop},
-		llm.Event{Kind: llm.EventUsage, Usage: llm.Usage{Input: 5, Output: 3, Reported: true}},
+		llm.Event{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 5, Output: 3, Reported: true}}},
 		llm.Event{Kind: llm.EventEnd},
 	)
 	m := sdkMessage(t, out)
@@ -379,16 +379,16 @@ func TestTrap32CachedTokensAreNotCountedTwice(t *testing.T) {
 }
 
 func TestInputTokensAreNeverErased(t *testing.T) {
-	start := llm.Event{Kind: llm.EventStart, Usage: llm.Usage{Input: 9, Output: 1, Reported: true}}
+	start := llm.Event{Kind: llm.EventStart, Meta: &llm.Meta{Usage: llm.Usage{Input: 9, Output: 1, Reported: true}}}
 	finish := llm.Event{Kind: llm.EventFinish, Finish: llm.FinishStop}
 	for _, tc := range []struct {
 		name   string
 		events []llm.Event
 		want   int64
 	}{
-		{"known at the start", []llm.Event{start, finish, {Kind: llm.EventUsage, Usage: llm.Usage{Input: 9, Output: 4, Reported: true}}}, 9},
-		{"forgotten later", []llm.Event{start, finish, {Kind: llm.EventUsage, Usage: llm.Usage{Output: 4, Reported: true}}}, 9},
-		{"known at the end", []llm.Event{{Kind: llm.EventStart}, finish, {Kind: llm.EventUsage, Usage: llm.Usage{Input: 30, Output: 4, Reported: true}}}, 30},
+		{"known at the start", []llm.Event{start, finish, {Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 9, Output: 4, Reported: true}}}}, 9},
+		{"forgotten later", []llm.Event{start, finish, {Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Output: 4, Reported: true}}}}, 9},
+		{"known at the end", []llm.Event{{Kind: llm.EventStart}, finish, {Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 30, Output: 4, Reported: true}}}}, 30},
 		{"never known", []llm.Event{{Kind: llm.EventStart}, finish}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -446,13 +446,13 @@ func TestResumeWithAnotherDecoder(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := seen + encodeAll(t, dialect.View{}, fold(before),
-		llm.Event{Kind: llm.EventStart, ID: "other", Model: "other"},
+		llm.Event{Kind: llm.EventStart, ID: "other", Meta: &llm.Meta{Model: "other"}},
 		llm.Event{Kind: llm.EventPartStart, Part: 0, PartKind: llm.PartText},
 		llm.Event{Kind: llm.EventDelta, Part: 0, Text: " upon"}, llm.Event{Kind: llm.EventPartStop, Part: 0},
 		llm.Event{Kind: llm.EventPartStart, Part: 1, PartKind: llm.PartToolCall, ID: "t", Name: "f"},
 		llm.Event{Kind: llm.EventDelta, Part: 1, Text: "{}"},
 		llm.Event{Kind: llm.EventFinish, Finish: llm.FinishToolCalls},
-		llm.Event{Kind: llm.EventUsage, Usage: llm.Usage{Input: 132, Output: 40, CachedInput: 100, CacheWrite: 7, Reported: true}}, llm.Event{Kind: llm.EventEnd})
+		llm.Event{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 132, Output: 40, CachedInput: 100, CacheWrite: 7, Reported: true}}}, llm.Event{Kind: llm.EventEnd})
 	m := sdkMessage(t, got)
 	if diff := cmp.Diff([]string{"thinking hm", "text Once upon", "tool_use {}"}, simple(m)[2:]); diff != "" {
 		t.Error(diff)

@@ -116,11 +116,13 @@ func (s *streamDecoder) chunk(dst []llm.Event, r jsondoor.Value) ([]llm.Event, e
 	choices := r.Get("choices")
 	if !s.started && (choices.First().Exists() || r.Get("id").Size() > 0) {
 		s.started = true
-		e := llm.Event{Kind: llm.EventStart, ID: r.Get("id").Text(), Model: r.Get("model").Text()}
-		e.Created, _ = r.Get("created").Int()
-		e.Fingerprint, e.ServiceTier = r.Get("system_fingerprint").Text(), r.Get("service_tier").Text()
-		s.id = e.ID
-		dst = append(dst, e)
+		m := &llm.Meta{
+			Model:       r.Get("model").Text(),
+			Fingerprint: r.Get("system_fingerprint").Text(), ServiceTier: r.Get("service_tier").Text(),
+		}
+		m.Created, _ = r.Get("created").Int()
+		s.id = r.Get("id").Text()
+		dst = append(dst, llm.Event{Kind: llm.EventStart, ID: s.id, Meta: m})
 	}
 	for c := choices.First(); c.Exists(); c = c.Next() {
 		n, _ := c.Get("index").Int()
@@ -130,7 +132,7 @@ func (s *streamDecoder) chunk(dst []llm.Event, r jsondoor.Value) ([]llm.Event, e
 		dst = s.choice(dst, int(n), c)
 	}
 	if u := usageIn(r); u.Kind() == jsondoor.Object {
-		dst = append(dst, llm.Event{Kind: llm.EventUsage, Usage: usageOf(u)})
+		dst = append(dst, llm.Event{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: usageOf(u)}})
 	}
 	return dst, nil
 }
@@ -233,7 +235,7 @@ func (s *streamDecoder) text(dst []llm.Event, n int, kind llm.PartKind, v, logpr
 	dst = s.ensure(dst, n, kind)
 	e := llm.Event{Kind: llm.EventDelta, Choice: n, Part: s.choices[n].open, Text: s.pieces.String(v.Bytes())}
 	if logprobs.Present() {
-		e.Logprobs = clone(logprobs)
+		e.Raw = clone(logprobs)
 	}
 	return append(dst, e)
 }

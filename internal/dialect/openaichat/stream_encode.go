@@ -101,7 +101,7 @@ func (s *streamEncoder) Encode(dst []byte, e *llm.Event) ([]byte, error) {
 		}
 		return s.shut(w, finishWord(e.Finish), nil), nil
 	case llm.EventUsage:
-		s.usage = e.Usage
+		s.usage = e.Usage()
 	case llm.EventPing:
 		return append(dst, Codec{}.KeepAlive()...), nil
 	case llm.EventError:
@@ -115,10 +115,12 @@ func (s *streamEncoder) start(e *llm.Event) {
 	if s.head != nil || s.id != "" {
 		return // begun already: a continuation keeps the first identity
 	}
-	s.id, s.model, s.created = e.ID, e.Model, e.Created
-	s.print, s.tier = e.Fingerprint, e.ServiceTier
-	if e.Usage.Reported {
-		s.usage = e.Usage
+	s.id = e.ID
+	if m := e.Meta; m != nil {
+		s.model, s.created, s.print, s.tier = m.Model, m.Created, m.Fingerprint, m.ServiceTier
+		if m.Usage.Reported {
+			s.usage = m.Usage
+		}
 	}
 }
 
@@ -198,7 +200,7 @@ func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
 	w := s.open(dst, e.Choice)
 	if p.kind == llm.PartText && s.op == llm.Completion && e.Kind == llm.EventDelta {
 		w.String(e.Text)
-		return s.shut(w, "", e.Logprobs), nil
+		return s.shut(w, "", e.Raw), nil
 	}
 	w.Object()
 	switch {
@@ -216,7 +218,7 @@ func (s *streamEncoder) delta(dst []byte, e *llm.Event) ([]byte, error) {
 		w.Key("content").String(e.Text)
 	}
 	w.EndObject()
-	return s.shut(w, "", e.Logprobs), nil
+	return s.shut(w, "", e.Raw), nil
 }
 
 // shownKind reports whether an OpenAI client is shown the deltas of a part.

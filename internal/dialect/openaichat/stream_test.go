@@ -111,7 +111,7 @@ func TestStreamEncoding(t *testing.T) {
 	enc := codec.NewStreamEncoder(llm.Chat, dialect.View{Model: "ours", IncludeUsage: true, Created: 7, ID: "0190"}, nil)
 	var out []byte
 	for _, e := range []llm.Event{
-		{Kind: llm.EventStart, Model: "theirs"},
+		{Kind: llm.EventStart, Meta: &llm.Meta{Model: "theirs"}},
 		{Kind: llm.EventPing},
 		{Kind: llm.EventPartStart, PartKind: llm.PartThinking},
 		{Kind: llm.EventDelta, Text: "Hm"},
@@ -124,7 +124,7 @@ func TestStreamEncoding(t *testing.T) {
 		{Kind: llm.EventDelta, Part: 2, Text: "{}"},
 		{Kind: llm.EventPartStop, Part: 2},
 		{Kind: llm.EventFinish, Finish: llm.FinishToolCalls},
-		{Kind: llm.EventUsage, Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true}},
+		{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: llm.Usage{Input: 3, Output: 4, CachedInput: 1, Reasoning: 2, Reported: true}}},
 		{Kind: llm.EventEnd},
 	} {
 		var err error

@@ -41,16 +41,18 @@ type exchange struct {
 	faults map[string]*fault.Error
 	round  int
 
-	sent     llm.Accumulator       // what the client has been shown
-	encoder  dialect.StreamEncoder // nil while a provider's own bytes are relayed
-	resume   *resume               // set while a cut answer is to be continued
-	cutters  []*fleet.Deployment   // who has cut this answer
-	began    *fleet.Deployment     // who began the answer
-	last     *fleet.Deployment     // who answers now
-	usage    llm.Usage             // of this answer's earlier legs
-	plain    []byte                // a whole answer that is about to be sent
-	promptIn int64                 // estimated prompt tokens
-	settled  bool                  // the row is on record
+	sent     llm.Accumulator           // what the client has been shown
+	encoder  dialect.StreamEncoder     // nil while a provider's own bytes are relayed
+	resume   *resume                   // set while a cut answer is to be continued
+	cuts     map[*fleet.Deployment]int // who has cut this answer, and the place of the attempt that did so first
+	spent    int64                     // tokens that the client was shown of earlier legs
+	counted  int                       // bytes of the answer that spent stands for
+	began    *fleet.Deployment         // who began the answer
+	last     *fleet.Deployment         // who answers now
+	usage    llm.Usage                 // of this answer's earlier legs
+	plain    []byte                    // a whole answer that is about to be sent
+	promptIn int64                     // estimated prompt tokens
+	settled  bool                      // the row is on record
 }
 
 func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {

@@ -114,20 +114,23 @@ func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 		defer x.out.stop()
 	}
 
-	var err error
 	for {
-		var l *leg
-		if l, err = x.open(ctx); err != nil {
-			break
+		l, err := x.open(ctx)
+		if err != nil {
+			x.refuse(err)
+			return
 		}
 		if err = x.relay(ctx, l); err == nil {
 			return
 		}
-		if err = x.takeUp(ctx, l, err); err != nil {
-			break
+		done, err := x.takeUp(ctx, l, err)
+		if err != nil {
+			x.refuse(err)
+		}
+		if done || err != nil {
+			return
 		}
 	}
-	x.refuse(err)
 }
 
 // prepare reads the body and makes the plan.

@@ -52,7 +52,8 @@ type leg struct {
 	splice  *splice // continues what was sent before
 	// received counts the stream's bytes.
 	received int64
-	text     int // bytes of text, thinking and arguments received
+	text     int   // bytes of text, thinking and arguments received
+	shown    int64 // pieces of them that the client was shown
 	ended    bool
 	finish   llm.FinishReason
 	tail     []byte // the end mark's bytes, held back until the request is on record
@@ -189,9 +190,12 @@ func (l *leg) take() (last bool, err error) {
 			return false, l.streamFault(e.Err)
 		case llm.EventStart, llm.EventUsage:
 			// Usage that cannot be true comes as not reported. It voids what was
-			// said before: a stream's start knows next to nothing of its output.
+			// said before.
 			if u := e.Usage(); u.Reported || e.Kind == llm.EventUsage {
 				l.usage = u
+			}
+			if e.Kind == llm.EventStart { // it knows next to nothing of the output
+				l.usage.Reported = false
 			}
 		case llm.EventDelta, llm.EventSignature:
 			l.text += len(e.Text)
@@ -293,7 +297,7 @@ func (l *leg) end(err error) {
 	if l.reply != nil {
 		a.RequestID = requestID(l.reply.Header)
 	}
-	if f == nil || l.text > 0 || l.usage.Reported || givenUp[f.Kind] {
+	if f == nil || l.text > 0 || l.usage != (llm.Usage{}) || givenUp[f.Kind] {
 		u := l.estimated()
 		a.Tokens = tokens(u)
 		if usd, known := meter.Cost(u, l.d.Price().Price); known {

@@ -101,7 +101,7 @@ func (x *exchange) again(ctx context.Context) error {
 	var soonest time.Duration = -1
 	for _, c := range x.candidates() {
 		f := x.faults[c.Name]
-		if f == nil || fault.BlameOf(f.Kind) != fault.Provider {
+		if f == nil || fault.BlameOf(f.Kind) != fault.Provider || !x.mayTry(c.Deployment) {
 			continue
 		}
 		if f.RetryAfter <= s.RetryCap {

@@ -171,7 +171,10 @@ func (x *exchange) show(l *leg) error {
 	}
 	for i := range l.gate.free {
 		e := &l.gate.events[i]
-		if e.Kind == llm.EventUsage || e.Kind == llm.EventStart {
+		switch e.Kind {
+		case llm.EventDelta:
+			l.shown++
+		case llm.EventUsage, llm.EventStart:
 			x.addUsage(e)
 		}
 		if !l.same && e.Kind != llm.EventEnd {
@@ -197,15 +200,26 @@ func (x *exchange) addUsage(e *llm.Event) {
 	}
 }
 
-// finish puts the request on record and sends the end of its stream.
+// finish ends the stream of a leg that is whole.
 func (x *exchange) finish(l *leg) error {
 	tail := l.tail
 	if !l.same {
-		tail = x.encoder.End(nil)
+		if !l.usage.Reported { // better than the zeros of a dialect that must say something
+			var err error
+			if tail, err = x.encoder.Encode(nil, &llm.Event{Kind: llm.EventUsage, Meta: &llm.Meta{Usage: sum(x.usage, l.estimated())}}); err != nil {
+				return err
+			}
+		}
+		tail = x.encoder.End(tail)
 	} else if len(tail) == 0 {
 		tail = x.call.Codec.NewStreamEncoder(x.call.Op, x.view(), &x.sent).End(nil)
 	}
 	l.end(nil)
+	return x.conclude(tail)
+}
+
+// conclude puts a whole answer on record and sends the last of its stream.
+func (x *exchange) conclude(tail []byte) error {
 	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
 	x.row.BytesOut = x.out.sent + int64(len(tail))
 	if err := x.settle(); err != nil {

@@ -11,7 +11,6 @@ import (
 	"freehold/internal/fleet"
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
-	"freehold/internal/meter"
 	"freehold/internal/routing"
 )
 
@@ -27,43 +26,53 @@ type resume struct {
 	req        *llm.Request
 }
 
-// maxSeams bounds how often one answer is continued: a provider that cuts after
-// a few words each time must not be asked for ever.
+// maxSeams bounds how often one answer is continued: providers that cut after a
+// few words each time must not be asked for ever. Each of them is asked once
+// more at most, see mayTry.
 const maxSeams = 8
 
-// takeUp prepares to go on with an answer after its leg failed with err. It
-// returns nil when another deployment is to be asked, else the error the
+// maxTaken is the longest text that another deployment is asked to take up: no
+// model's context holds more.
+const maxTaken = 8 << 20
+
+// takeUp prepares to go on with an answer after its leg failed with err: with
+// neither done nor an error, another deployment is to be asked. done says that
+// the answer is whole: it had reached the client's limit. An error is what the
 // client gets.
-func (x *exchange) takeUp(ctx context.Context, l *leg, err error) error {
+func (x *exchange) takeUp(ctx context.Context, l *leg, err error) (done bool, _ error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	f := x.faultOf(err)
 	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal || f.Code == tooLong {
-		return f
+		return false, f
 	}
 	if !x.out.begun() || x.shown() == nil {
 		// Nothing was shown but perhaps a keep-alive: an ordinary failure.
 		x.note(l.d, f)
-		return nil
+		return false, nil
 	}
 	if why := x.cannotResume(); why != "" {
-		return &fault.Error{Kind: f.Kind, Message: "the answer was cut and cannot be continued: " + why, Cause: f}
+		return false, &fault.Error{Kind: f.Kind, Message: "the answer was cut and cannot be continued: " + why, Cause: f}
 	}
 	x.usage = sum(x.usage, l.estimated())
+	if x.spend(l) {
+		return true, x.endAtLimit()
+	}
 	r := &resume{text: x.sent.Text(0), from: l.d, cause: f.Kind}
 	r.prefix = strings.TrimRight(r.text, " \t\r\n")
 	r.space = r.text[len(r.prefix):]
+	x.cutBy(l)
 	r.candidates = x.successors(l.d, r.text != "")
 	if len(r.candidates) == 0 {
-		return &fault.Error{Kind: f.Kind, Message: "the answer was cut and no deployment is left that may continue it", Cause: f}
+		return false, &fault.Error{Kind: f.Kind, Message: "the answer was cut and no deployment is left that may continue it", Cause: f}
 	}
 	x.resume = r
 	x.mu.Lock()
 	x.queue, x.round = r.candidates, 0
 	x.faults = nil
 	x.mu.Unlock()
-	return nil
+	return false, nil
 }
 
 // cannotResume says what forbids a continuation whoever would make it, or "".
@@ -78,25 +87,59 @@ func (x *exchange) cannotResume() string {
 	case x.body.Facts.Features.Has(llm.FeatureLogprobs):
 		return "it carries logprobs"
 	}
-	for _, p := range x.sent.Choices[0].Parts {
+	size := 0
+	for i := range x.sent.Choices[0].Parts {
+		p := &x.sent.Choices[0].Parts[i]
 		if p.Kind != llm.PartText && p.Kind != llm.PartThinking {
 			return "it holds more than text"
 		}
+		size += p.Len()
+	}
+	if size > maxTaken {
+		return "it is longer than a model can take up"
 	}
 	return ""
 }
 
+// cutBy remembers who has cut the answer, and with which attempt first.
+func (x *exchange) cutBy(l *leg) {
+	if x.cuts == nil {
+		x.cuts = map[*fleet.Deployment]int{}
+	}
+	if _, before := x.cuts[l.d]; !before {
+		x.cuts[l.d] = l.n
+	}
+}
+
+// mayTry reports whether d may be asked to continue the answer: who has cut it
+// already is asked once more and then no longer.
+func (x *exchange) mayTry(d *fleet.Deployment) bool {
+	first, cut := x.cuts[d]
+	if !cut {
+		return true
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range x.row.Attempts {
+		if a := &x.row.Attempts[i]; i > first && a.Deployment == d.Name {
+			return false
+		}
+	}
+	return true
+}
+
 // successors are who may continue, in order: the same model elsewhere, the
-// fallbacks, and last who has cut this answer already. With text to take up,
-// only those that can.
+// fallbacks, and last who has cut this answer once. With text to take up, only
+// those that can.
 func (x *exchange) successors(failed *fleet.Deployment, text bool) []routing.Candidate {
-	x.cutters = append(x.cutters, failed)
 	var same, other, again []routing.Candidate
 	for _, c := range x.plan.Candidates {
+		_, cut := x.cuts[c.Deployment]
 		switch {
 		case text && (c.Continue == dialect.ContinueNone || c.Continue == ""):
 		case x.route.Continue != fleet.ContinueAny && c.Model != failed.Model:
-		case slices.Contains(x.cutters, c.Deployment):
+		case !x.mayTry(c.Deployment):
+		case cut:
 			again = append(again, c)
 		case c.Model == failed.Model:
 			same = append(same, c)
@@ -124,13 +167,12 @@ func (r *resume) request(x *exchange) (*llm.Request, error) {
 	return r.req, nil
 }
 
-// maxTokens is what is left of the client's limit, at least 1; 0 if it set none.
+// maxTokens is what is left of the client's limit; 0 if it set none.
 func (r *resume) maxTokens(x *exchange) int64 {
-	limit := x.body.Facts.MaxTokens
-	if limit == 0 {
-		return 0
+	if limit := x.body.Facts.MaxTokens; limit > 0 {
+		return limit - x.spent // above 0: see spend
 	}
-	return max(1, limit-meter.Bytes(len(r.text)))
+	return 0
 }
 
 // continuation is how d takes the text up; nil where there is none yet.

@@ -208,6 +208,8 @@ func TestTrap20Thinking(t *testing.T) {
 		{name: "unknown effort", req: think(llm.Reasoning{Effort: "huge"}, 5000), fails: "reasoning_effort", kind: fault.BadRequest},
 		{name: "explicit budget too small", req: think(llm.Reasoning{Mode: "enabled", BudgetTokens: 1000}, 5000, own), fails: "thinking.budget_tokens", kind: fault.BadRequest},
 		{name: "explicit budget not below max_tokens", req: think(llm.Reasoning{Mode: "enabled", BudgetTokens: 5000}, 5000, own), fails: "max_tokens", kind: fault.BadRequest},
+		{name: "explicit budget, the rest of a limit", req: think(llm.Reasoning{Mode: "enabled", BudgetTokens: 4000}, 5000, own), target: dialect.Target{MaxTokens: 2000}, want: `{"thinking":{"type":"enabled","budget_tokens":1500},"max_tokens":2000}`},
+		{name: "explicit budget, little is left", req: think(llm.Reasoning{Mode: "enabled", BudgetTokens: 4000}, 5000, own), target: dialect.Target{MaxTokens: 900}, want: `{"thinking":null,"max_tokens":900}`},
 		{name: "explicit budget kept", req: think(llm.Reasoning{Mode: "enabled", BudgetTokens: 4999}, 5000, own), want: `{"thinking":{"type":"enabled","budget_tokens":4999}}`},
 		{name: "adaptive from effort", req: think(llm.Reasoning{Effort: "minimal"}, 500), target: adaptive, want: `{"thinking":{"type":"adaptive"},"output_config":{"effort":"low"},"max_tokens":500}`},
 		{name: "adaptive from budget", req: think(llm.Reasoning{Mode: "enabled", BudgetTokens: 30000}, 500, own), target: adaptive, want: `{"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}}`},

@@ -161,15 +161,16 @@ func (e *encoder) planBudget(r *llm.Reasoning, given bool) error {
 	if budget < minBudget {
 		return invalid("thinking.budget_tokens", "must be at least 1024")
 	}
+	rest := e.t.Continue != nil || e.t.MaxTokens > 0 // the limit is what is left of the client's
 	switch {
 	case e.count:
 	case !given:
 		th.maxTokens += budget
 	case budget < th.maxTokens && (explicit || budget <= th.maxTokens*3/4):
-	case explicit && e.t.Continue == nil:
+	case explicit && !rest:
 		return invalid("max_tokens", "must be greater than thinking.budget_tokens")
 	case th.maxTokens <= minBudget:
-		if e.t.Continue != nil {
+		if rest {
 			return nil // what is left of the limit is for the answer
 		}
 		return e.refuse(e.reasoningParam(), "max_tokens must be above 1024 to leave room for thinking")

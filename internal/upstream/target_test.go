@@ -116,14 +116,15 @@ func TestConnectKinds(t *testing.T) {
 	})
 	secure := upstreamtest.Serve(t, true, func(_ int, c *upstreamtest.Conn) { c.Request() })
 	short := upstream.Timeouts{Connect: 50 * time.Millisecond}
+	nowhere := strings.Repeat("x", 64) + ".invalid" // no name by its length: nobody has to be asked
 	for name, tc := range map[string]struct {
 		target upstream.Target
 		kind   upstream.Kind
 	}{
 		"refused":           {upstream.Target{BaseURL: "http://" + free}, upstream.Connect},
 		"refused, TLS":      {upstream.Target{BaseURL: "https://" + free}, upstream.Connect},
-		"no name":           {upstream.Target{BaseURL: "http://no-such-host.invalid"}, upstream.DNS},
-		"no name, TLS":      {upstream.Target{BaseURL: "https://no-such-host.invalid"}, upstream.DNS},
+		"no name":           {upstream.Target{BaseURL: "http://" + nowhere}, upstream.DNS},
+		"no name, TLS":      {upstream.Target{BaseURL: "https://" + nowhere}, upstream.DNS},
 		"unknown authority": {upstream.Target{BaseURL: secure.URL}, upstream.TLS},
 		"other name":        {upstream.Target{BaseURL: secure.URL, TLS: upstream.TLSConfig{CAPEM: secure.CAPEM, ServerName: "other"}}, upstream.TLS},
 		"no TLS there":      {upstream.Target{BaseURL: "https" + strings.TrimPrefix(plain.URL, "http")}, upstream.TLS},
@@ -205,7 +206,9 @@ func TestHTTP2(t *testing.T) {
 		if err != nil {
 			return nil, "", err
 		}
-		r.SetIdle(50 * time.Millisecond)
+		if path == "/silent" {
+			r.SetIdle(50 * time.Millisecond)
+		}
 		b, err := r.ReadAll(nil, 1<<20)
 		return r, string(b), err
 	}

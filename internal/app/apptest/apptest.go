@@ -64,7 +64,7 @@ func (s *settled) next() (int, <-chan struct{}) {
 // WaitRows waits until n requests are on record, and returns them.
 func (s *Server) WaitRows(t testing.TB, n int) []*ledger.Row {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		have, changed := s.settled.next()
 		if have >= n {
@@ -73,7 +73,7 @@ func (s *Server) WaitRows(t testing.TB, n int) []*ledger.Row {
 		select {
 		case <-changed:
 		case <-limit:
-			t.Fatalf("%d requests are on record after 20 s, want %d", have, n)
+			t.Fatalf("%d requests are on record after a minute, want %d", have, n)
 		}
 	}
 }
@@ -114,9 +114,9 @@ func Serve(t testing.TB, path string) *Server {
 	case err := <-s.done:
 		stop()
 		t.Fatalf("freehold did not start: %v", err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		stop()
-		t.Fatal("freehold did not start in 30 s")
+		t.Fatal("freehold did not start in a minute")
 	}
 	return s
 }

@@ -61,7 +61,7 @@ func served(t *testing.T) (b *Body, send func(string), end func()) {
 func soon(t *testing.T, b *Body) (string, error) {
 	t.Helper()
 	p := make([]byte, 64)
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if n, err := b.ReadNow(p); n > 0 || err != nil {
 			return string(p[:n]), err
 		}

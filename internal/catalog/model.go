@@ -184,6 +184,15 @@ func (c *Catalog) Lacks(preset, id string) llm.Features {
 	return out
 }
 
+// EngineLacks are the features that no model has at an engine of this preset
+// that freehold runs itself, beside what Lacks says.
+func (c *Catalog) EngineLacks(preset string) llm.Features {
+	if p := c.preset(preset); p != nil {
+		return p.engineLacks
+	}
+	return 0
+}
+
 // Key folds the spellings of a model id: lower case, without the
 // organisation's path, with every run of separators as one dash, and
 // Fireworks' "3p1" as "3-1". So Qwen/Qwen2.5-72B, qwen2_5-72b and

@@ -57,12 +57,14 @@ type Preset struct {
 	Continuation dialect.ContinueMethod `yaml:"continuation"`
 	// Lacks names features (of llm.Features) that no model has here and that
 	// the codec cannot see for itself.
-	Lacks  []string      `yaml:"lacks"`
-	Quirks Quirks        `yaml:"quirks"`
-	Notes  string        `yaml:"notes"`
-	Source []Attribution `yaml:"source"`
+	Lacks []string `yaml:"lacks"`
+	// EngineLacks names what no model has either where freehold runs the server.
+	EngineLacks []string      `yaml:"engine_lacks"`
+	Quirks      Quirks        `yaml:"quirks"`
+	Notes       string        `yaml:"notes"`
+	Source      []Attribution `yaml:"source"`
 
-	lacks llm.Features
+	lacks, engineLacks llm.Features
 }
 
 // Probe is a cheap request that says whether the provider is alive.
@@ -200,13 +202,17 @@ func (p *Preset) compile() error {
 			bad("paths.%s %q: want a leading slash", op, path)
 		}
 	}
-	for _, name := range p.Lacks {
-		f, ok := feature(name)
-		if !ok {
-			bad("lacks: there is no feature %q", name)
+	features := func(key string, names []string) (out llm.Features) {
+		for _, name := range names {
+			f, ok := feature(name)
+			if !ok {
+				bad("%s: there is no feature %q", key, name)
+			}
+			out |= f
 		}
-		p.lacks |= f
+		return out
 	}
+	p.lacks, p.engineLacks = features("lacks", p.Lacks), features("engine_lacks", p.EngineLacks)
 	if len(p.Source) == 0 {
 		bad("source: every preset says where its facts were read")
 	}

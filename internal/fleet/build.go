@@ -262,7 +262,11 @@ func (b *builder) model(name string, m *config.Model) *Model {
 		if d.Continuation != "" {
 			made.Continue = dialect.ContinueMethod(d.Continuation)
 		}
-		made.Lacks = (b.Catalog.Lacks(p.Preset, d.ID) | lacks(d.Features, false)) &^ lacks(d.Features, true)
+		made.Lacks = b.Catalog.Lacks(p.Preset, d.ID)
+		if p.Engine {
+			made.Lacks |= b.Catalog.EngineLacks(p.Preset)
+		}
+		made.Lacks = (made.Lacks | lacks(d.Features, false)) &^ lacks(d.Features, true)
 		if cp.DefaultMaxTokens > 0 {
 			made.Quirks.DefaultMaxTokens = int64(cp.DefaultMaxTokens)
 		}

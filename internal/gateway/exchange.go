@@ -132,10 +132,21 @@ func (x *exchange) nobody() error {
 		return &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", NoRetry: true, Hint: hint,
 			Message: "no deployment may answer: " + policy.Deployment + ": " + policy.Reason}
 	case context != nil:
-		return &fault.Error{Kind: fault.ContextLength, Code: "context_length_exceeded", Param: "messages", NoRetry: true,
+		param := "messages"
+		switch x.call.Op {
+		case llm.Completion:
+			param = "prompt"
+		case llm.Embedding:
+			param = "input"
+		}
+		return &fault.Error{Kind: fault.ContextLength, Code: "context_length_exceeded", Param: param, NoRetry: true,
 			Message: context.Deployment + ": " + context.Reason}
 	case other != nil:
-		return &fault.Error{Kind: fault.Unsupported, Param: "model", NoRetry: true, Hint: hint,
+		param := "model"
+		if other.Param != "" {
+			param = other.Param
+		}
+		return &fault.Error{Kind: fault.Unsupported, Param: param, NoRetry: true, Hint: hint,
 			Message: "no deployment can answer: " + other.Deployment + ": " + other.Reason}
 	}
 	return &fault.Error{Kind: fault.ModelNotFound, Param: "model", NoRetry: true, Message: "the model has no deployment"}

@@ -348,10 +348,11 @@ func (l *leg) outcome(f *fault.Error) health.Outcome {
 			}
 		}
 	default:
-		// The request was at fault, or its time was up: an answer to it shows
-		// life, silence shows nothing.
+		// The request was at fault, or its time was up. That it was refused says
+		// nothing of the model behind, and neither does silence; an answer that
+		// had begun shows life.
 		o.FirstToken, o.Total = 0, 0
-		if l.status == 0 {
+		if l.status == 0 || l.status > 299 {
 			o.Result = health.Neutral
 		}
 	}

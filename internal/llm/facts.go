@@ -33,6 +33,27 @@ var featureNames = []string{
 	"seed", "stop", "suffix", "stream", "prefill",
 }
 
+// featureParams are the members of a request that ask for features, as OpenAI
+// names them. The others have the names of their members.
+var featureParams = map[Features]string{
+	FeatureParallelTools: "parallel_tool_calls", FeatureToolRequired: "tool_choice", FeatureServerTools: "tools",
+	FeatureImages: "messages", FeatureAudio: "messages", FeatureDocuments: "messages", FeaturePrefill: "messages",
+	FeatureJSONObject: "response_format", FeatureJSONSchema: "response_format", FeatureThinking: "reasoning_effort",
+}
+
+// Param names the request's member that asks for the first feature of f; empty
+// for none.
+func (f Features) Param() string {
+	names := f.Names()
+	if len(names) == 0 {
+		return ""
+	}
+	if p, ok := featureParams[f&-f]; ok {
+		return p
+	}
+	return names[0]
+}
+
 // Has reports whether f contains all of g.
 func (f Features) Has(g Features) bool { return f&g == g }
 

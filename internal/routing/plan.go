@@ -27,6 +27,8 @@ type Exclusion struct {
 	// Policy is true when the perimeter forbids it, Context when the prompt is
 	// too long for it.
 	Policy, Context bool
+	// Param is the request's member that asks for what it lacks, if one does.
+	Param string
 }
 
 // Plan is the ordered answer to "who may answer this?".
@@ -40,7 +42,8 @@ type Input struct {
 	Route *fleet.Route
 	Op    llm.Operation
 	Facts *llm.Facts
-	// PromptTokens is an estimate of the prompt, 0 if there is none.
+	// PromptTokens is an estimate of the prompt, of several the longest; 0 if
+	// there is none.
 	PromptTokens int64
 	// Permit returns why the perimeter forbids a deployment, or "".
 	Permit func(*fleet.Deployment) string
@@ -72,6 +75,11 @@ func Make(in *Input) Plan {
 				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Reason: why})
 				continue
 			}
+			if lacks := in.Facts.Features & d.Lacks; lacks != 0 {
+				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Param: lacks.Param(),
+					Reason: "lacks " + strings.Join(lacks.Names(), ", ")})
+				continue
+			}
 			if d.Context > 0 && in.PromptTokens > d.Context {
 				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Context: true,
 					Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", in.PromptTokens, d.Context)})
@@ -99,16 +107,13 @@ func Make(in *Input) Plan {
 	return p
 }
 
-// unfit says what the request needs and the deployment does not have, or "".
+// unfit says why the deployment cannot do what the request is, or "".
 func unfit(d *fleet.Deployment, in *Input) string {
 	if d.Path[in.Op] == "" {
 		return "provider " + d.Provider.Name + " has no " + string(in.Op) + " endpoint"
 	}
 	if d.Model.Mode == "embedding" && in.Op != llm.Embedding || d.Model.Mode != "" && d.Model.Mode != "embedding" && in.Op == llm.Embedding {
 		return "model " + d.Model.Name + " is for " + d.Model.Mode
-	}
-	if lacks := in.Facts.Features & d.Lacks; lacks != 0 {
-		return "lacks " + strings.Join(lacks.Names(), ", ")
 	}
 	return ""
 }

@@ -70,6 +70,9 @@ func TestMake(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		for _, e := range p.Excluded {
+			if lacking := name == "a feature lacks"; e.Param != map[bool]string{true: "tools"}[lacking] {
+				t.Errorf("%s: %s is excluded for the parameter %q", name, e.Deployment, e.Param)
+			}
 			if e.Policy != (c.permit != nil && c.down == nil && e.Reason == in.Permit(&fleet.Deployment{Name: e.Deployment})) {
 				t.Errorf("%s: %s excluded by policy: %v", name, e.Deployment, e.Policy)
 			}

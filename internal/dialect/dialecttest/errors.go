@@ -41,7 +41,10 @@ func failures(t *testing.T, c dialect.Codec, f Fixtures) {
 			if !strings.Contains(got.Message, p.Says) {
 				t.Errorf("message %q lacks %q", got.Message, p.Says)
 			}
-			_, body := c.EncodeError(got, "req-1")
+			status, body := c.EncodeError(got, "req-1")
+			if fault.BlameOf(got.Kind) == fault.Caller && (status > 499 || got.ProviderStatus > 499 && got.ProviderBody != nil) {
+				t.Errorf("the caller's mistake is told as a failure: %d %s, its own words %s", status, body, got.ProviderBody)
+			}
 			for _, text := range []string{got.Error(), string(got.ProviderBody), string(body)} {
 				if p.Hides != "" && strings.Contains(text, p.Hides) {
 					t.Errorf("shows %q: %s", p.Hides, clip(text))

@@ -26,7 +26,9 @@ func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
 	f := classify(status, c)
 	f.ProviderStatus = status
 	f.RetryAfter = dialect.RetryAfter(h)
-	f.Param = c.param
+	if c.param != "" {
+		f.Param = c.param
+	}
 	f.ProviderCode = c.code
 	if f.ProviderCode == "" {
 		f.ProviderCode = c.typ
@@ -41,7 +43,9 @@ func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
 	default:
 		f.Message = fmt.Sprintf("the provider answered %d with something else than JSON", status)
 	}
-	if ok && len(body) <= maxErrorBody {
+	// A mistake of the caller's that came as a failure (llama.cpp) is not told in
+	// the provider's own form, which calls it one.
+	if mistake := status >= 500 && fault.BlameOf(f.Kind) == fault.Caller; ok && !mistake && len(body) <= maxErrorBody {
 		f.ProviderBody = []byte(dialect.Mask(string(body)))
 	}
 	return f
@@ -138,6 +142,9 @@ func words(v jsondoor.Value) string {
 // classify says what a provider's refusal means.
 func classify(status int, c complaint) *fault.Error {
 	text := strings.ToLower(c.message)
+	if f := llamaMistake(status, text); f != nil {
+		return f
+	}
 	f := &fault.Error{Kind: fault.ProviderError}
 	reject := status == 400 || status == 413 || status == 422
 	switch {
@@ -234,7 +241,7 @@ var contextTexts = []string{
 	"exceeds the model's context",                            //
 	"exceeds maximum context",                                // Ollama
 	"input length exceeds",                                   // Ollama embeddings
-	"input is too large to process",                          // llama.cpp embeddings, with 500
+	"is too large to process",                                // llama.cpp embeddings, with 500: input (9 tokens) is too large to process
 }
 
 func contextLength(text string, c complaint) bool {

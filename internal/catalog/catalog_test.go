@@ -101,6 +101,7 @@ func TestWireFacts(t *testing.T) {
 		{"vllm prefill", p("vllm").Quirks.PrefillStyle, "continue_final_message"},
 		{"llama.cpp's own engine", c.EngineLacks("llama.cpp").Names(), []string{"images", "audio"}},
 		{"llama.cpp elsewhere", c.Lacks("llama.cpp", "x").Names(), []string{"tool_required", "server_tools", "documents", "suffix"}},
+		{"llama.cpp usage", p("llama.cpp").Quirks.UsagePerChoice, true},
 		{"llama.cpp tools", c.Lacks("llama.cpp", "x").Has(llm.FeatureToolRequired), true},
 		{"llama.cpp probe", c.probe("llama.cpp", "http://127.0.0.1:9/v1"), "http://127.0.0.1:9/health"},
 		{"vllm behind a path", c.probe("vllm", "https://h/team/v1/"), "https://h/team/health"},

@@ -207,6 +207,9 @@ type Quirks struct {
 	// StreamPlain: plain answers are asked for as a stream and assembled,
 	// because the provider notices that a client has left only in a stream.
 	StreamPlain bool `json:"stream_plain,omitempty" yaml:"stream_plain,omitempty"`
+	// UsagePerChoice: usage is that of one choice. A stream has one for each
+	// choice, behind its finish reason; a plain answer only the first one's.
+	UsagePerChoice bool `json:"usage_per_choice,omitempty" yaml:"usage_per_choice,omitempty"`
 	// DefaultMaxTokens is sent where the dialect requires a limit and the client gave none.
 	DefaultMaxTokens int64 `json:"default_max_tokens,omitempty" yaml:"default_max_tokens,omitempty"`
 }

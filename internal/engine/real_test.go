@@ -165,6 +165,25 @@ func TestRealCompletions(t *testing.T) {
 	if last := chunks[len(chunks)-1]; last.Usage == nil || len(last.Choices) != 1 {
 		t.Errorf("usage comes unasked, on the last chunk with a choice: %+v", last)
 	}
+	// Several prompts are answered one choice each; the usage is the first one's,
+	// and a stream has null between the answers, and a usage for each.
+	prompts := `"prompt":["a b c","The capital of France is"],"max_tokens":2,"temperature":0`
+	if _, a = ask(t, base+"/v1/completions", "{"+prompts+"}"); len(a.Choices) != 2 || a.Usage.PromptTokens != 3 || a.Usage.CompletionTokens != 2 {
+		t.Errorf("several prompts: %+v", a)
+	}
+	var usages int
+	for _, c := range stream(t, base+"/v1/completions", "{"+prompts+`,"stream":true}`) {
+		if c.Usage != nil {
+			usages++
+		}
+	}
+	if usages != 2 {
+		t.Errorf("a stream of two answers has %d usages", usages)
+	}
+	_, with := ask(t, base+"/v1/completions", "{"+body+`,"echo":true,"best_of":3}`)
+	if !strings.HasPrefix(with.Choices[0].Text, " Paris") || len(with.Choices) != 1 {
+		t.Errorf("echo or best_of are no longer ignored: %+v", with)
+	}
 	_, plain := ask(t, base+"/v1/completions", `{"prompt":"def f(a):","max_tokens":5,"temperature":0}`)
 	_, suffix := ask(t, base+"/v1/completions", `{"prompt":"def f(a):","suffix":"return 2*a","max_tokens":5,"temperature":0}`)
 	if plain.Choices[0].Text != suffix.Choices[0].Text {
@@ -191,6 +210,20 @@ func TestRealParameters(t *testing.T) {
 	if len(a.Choices) != 2 || a.Usage.CompletionTokens != 8 {
 		t.Errorf("n=2 gives two choices and counts the tokens of one: %+v", a)
 	}
+	ended, usages := 0, 0
+	for _, c := range stream(t, chat, `{`+hello+`,"n":2,"stream":true,"stream_options":{"include_usage":true}}`) {
+		if len(c.Choices) > 0 && c.Choices[0].FinishReason != "" {
+			ended++
+		}
+		if c.Usage != nil {
+			if usages++; usages != ended || c.Usage.CompletionTokens != 8 {
+				t.Errorf("usage %d after %d choices: %+v", usages, ended, c.Usage)
+			}
+		}
+	}
+	if usages != 2 {
+		t.Errorf("a stream of two choices has %d usages", usages)
+	}
 	_, a = ask(t, chat, `{`+hello+`,"logprobs":true,"top_logprobs":2}`)
 	if a.Choices[0].Logprobs == nil || len(a.Choices[0].Logprobs.Content) != 8 {
 		t.Errorf("logprobs: %+v", a)
@@ -213,6 +246,11 @@ func TestRealRefusals(t *testing.T) {
 		{"no messages", chat, `{}`, "invalid_request_error", 400},
 		{"bad JSON", chat, `{bad`, "invalid_request_error", 400},
 		{"image", chat, `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]}`, "server_error", 500},
+		{"audio", chat, `{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}]}`, "server_error", 500},
+		{"document", chat, `{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA"}}]}]}`, "invalid_request_error", 400},
+		{"server tool", chat, `{` + hello + `,"tools":[{"type":"web_search"}]}`, "server_error", 500},
+		{"message", chat, `{"messages":[{"role":"user","content":[{"type":"text"}]}]}`, "server_error", 500},
+		{"choices", chat, `{` + hello + `,"n":9}`, "invalid_request_error", 400},
 		{"embeddings", base + "/v1/embeddings", `{"input":"a"}`, "not_supported_error", 501},
 		{"no such path", base + "/nope", `{}`, "not_found_error", 404},
 	} {
@@ -318,6 +356,9 @@ func TestRealEmbeddings(t *testing.T) {
 	}
 	if dot(0, 1) <= dot(0, 2) {
 		t.Errorf("cat and kitten %v, cat and bookkeeping %v", dot(0, 1), dot(0, 2))
+	}
+	if _, a := ask(t, p.BaseURL()+"/v1/embeddings", `{"input":"a cat","dimensions":8}`); len(a.Data[0].Embedding) != 576 {
+		t.Errorf("dimensions is no longer ignored: %d numbers", len(a.Data[0].Embedding))
 	}
 	status, a := ask(t, p.BaseURL()+"/v1/embeddings", `{"input":"`+strings.Repeat("word ", 300)+`"}`)
 	if status != 500 || !strings.Contains(a.Error.Message, "too large") {

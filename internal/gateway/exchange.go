@@ -84,8 +84,12 @@ func (x *exchange) noteBody() {
 // makePlan decides who may answer, in which order.
 func (x *exchange) makePlan() error {
 	now := x.g.Clock()
+	longest := x.promptIn
+	if n := x.body.Facts.LongestBytes; n > 0 {
+		longest = meter.Bytes(n)
+	}
 	x.plan = routing.Make(&routing.Input{
-		Route: x.route, Op: x.call.Op, Facts: &x.body.Facts, PromptTokens: x.promptIn, Pick: x.g.Pick,
+		Route: x.route, Op: x.call.Op, Facts: &x.body.Facts, PromptTokens: longest, Pick: x.g.Pick,
 		Permit: func(d *fleet.Deployment) string { _, why := x.permitFor(d); return why },
 		Down:   func(d *fleet.Deployment) string { return down(d, now) },
 	})

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -56,6 +57,7 @@ type leg struct {
 	shown    int64 // pieces of them that the client was shown
 	ended    bool
 	finish   llm.FinishReason
+	finished int64  // choices that have a finish reason
 	tail     []byte // the end mark's bytes, held back until the request is on record
 }
 
@@ -201,6 +203,7 @@ func (l *leg) take() (last bool, err error) {
 			l.text += len(e.Text)
 		case llm.EventFinish:
 			l.finish = e.Finish
+			l.finished++
 		case llm.EventEnd:
 			last = true
 		}
@@ -249,8 +252,8 @@ func (l *leg) complete() error {
 	return nil
 }
 
-// ending judges the end of the stream's bytes: whole if a finish reason came,
-// even without the end mark; else cut.
+// ending judges the end of the stream's bytes: whole if a finish reason came
+// for every choice that was asked for, even without the end mark; else cut.
 func (l *leg) ending(err error) error {
 	var u *upstream.Error
 	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &u) && u.Kind == upstream.Cut
@@ -259,6 +262,9 @@ func (l *leg) ending(err error) error {
 			return l.fault(fault.Malformed, "a stream event is too large")
 		}
 		return l.failure(err)
+	}
+	if n := l.x.body.Facts.Choices(); l.finished > 0 && l.finished < n {
+		return l.fault(fault.Cut, fmt.Sprintf("the stream ended after %d of %d choices", l.finished, n))
 	}
 	l.events = l.events[:0]
 	return l.complete()

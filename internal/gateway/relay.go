@@ -93,6 +93,7 @@ func (x *exchange) translate(l *leg) ([]byte, error) {
 	if l.out.Tool != "" {
 		dialect.UnwrapToolReply(r, l.out.Tool)
 	}
+	r.Usage = l.usage
 	return x.call.Codec.EncodeReply(r, x.call.Op, x.view())
 }
 

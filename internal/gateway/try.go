@@ -156,7 +156,7 @@ func (x *exchange) streams(d *fleet.Deployment) bool {
 	if f.Stream || !d.Quirks.StreamPlain {
 		return f.Stream
 	}
-	return (x.call.Op == llm.Chat || x.call.Op == llm.Completion) && f.N <= 1 && !f.Features.Has(llm.FeatureLogprobs)
+	return (x.call.Op == llm.Chat || x.call.Op == llm.Completion) && !f.Features.Has(llm.FeatureLogprobs)
 }
 
 // params are the workload's parameters, then the model's.
@@ -197,6 +197,9 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 		l.dec = l.d.Provider.Codec.NewStreamDecoder(x.call.Op)
 		if l.out.Tool != "" {
 			l.dec = dialect.UnwrapTool(l.dec, l.out.Tool)
+		}
+		if f := &x.body.Facts; l.d.Quirks.UsagePerChoice && f.Choices() > 1 {
+			l.dec = dialect.SumUsage(l.dec, int(max(f.N, 1)))
 		}
 		if l.same {
 			l.relay, l.same = l.dec.(dialect.RelayDecoder)
@@ -275,6 +278,12 @@ func (l *leg) whole() error {
 	l.first = l.x.g.Clock().Sub(l.start)
 	if op := l.x.call.Op; op == llm.Embedding || op == llm.CountTokens {
 		return nil
+	}
+	if l.d.Quirks.UsagePerChoice && s.Choices > 1 {
+		// What the other choices took is not known: the client is told no usage
+		// rather than a wrong one, and the ledger has an estimate.
+		l.usage = llm.Usage{Input: max(l.usage.Input, l.x.promptIn), Output: l.usage.Output * int64(s.Choices)}
+		l.same = false
 	}
 	return l.judge(s.Finish, s.Complete, s.Content)
 }

@@ -76,12 +76,19 @@ type Facts struct {
 	IncludeUsage bool  // the client asked for usage in the stream
 	MaxTokens    int64 // 0: not said
 	N            int64 // 0: not said
+	Prompts      int64 // prompts to be completed, each with N choices; 0: one
 	Features     Features
 	// TextBytes is the size of the prompt's text in bytes (images and other
 	// media excluded), for token estimates.
 	TextBytes int
+	// LongestBytes is the part of TextBytes that must fit into a context
+	// together: of several prompts or inputs the largest. 0: all of it.
+	LongestBytes int
 	// Conversation identifies the conversation: a hash of the first turns
 	// (system and first user message), so that later turns share it.
 	// Empty when the operation has no conversation.
 	Conversation string
 }
+
+// Choices is how many choices the answer must have.
+func (f *Facts) Choices() int64 { return max(f.N, 1) * max(f.Prompts, 1) }

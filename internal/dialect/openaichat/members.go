@@ -281,6 +281,10 @@ func neutral(name string, raw []byte) bool {
 		return s == "0" || s == "0.0"
 	case "tool_choice", "service_tier":
 		return s == `"auto"`
+	case "function_call":
+		return s == `"auto"` || s == `"none"`
+	case "modalities":
+		return s == `["text"]`
 	case "parallel_tool_calls":
 		return s == "true"
 	case "response_format":

@@ -134,7 +134,11 @@ func inspect(r jsondoor.Value, b *dialect.Body) *fault.Error {
 		if v := r.Get("logprobs"); !integer.fits(v) {
 			return wrongType("logprobs", integer.String(), v)
 		}
-		return inspectInput("prompt", r.Get("prompt"), f)
+		v := r.Get("prompt")
+		if first := v.First().Kind(); first == jsondoor.String || first == jsondoor.Array {
+			f.Prompts = int64(v.Len())
+		}
+		return inspectInput("prompt", v, f)
 	default:
 		return inspectInput("input", r.Get("input"), f)
 	}
@@ -238,7 +242,11 @@ func inspectInput(name string, v jsondoor.Value, f *llm.Facts) *fault.Error {
 			if e.Kind() != first.Kind() {
 				return wrongType(name, "elements of one type", e)
 			}
-			f.TextBytes += max(e.Size(), 0)
+			size := max(e.Size(), 0)
+			f.TextBytes += size
+			if e.Kind() != jsondoor.Number { // a text or prompt of its own
+				f.LongestBytes = max(f.LongestBytes, size)
+			}
 		default:
 			return wrongType(name, "strings or token ids", e)
 		}

@@ -32,9 +32,13 @@ func (Codec) RewriteReply(_ llm.Operation, body []byte, v dialect.View) ([]byte,
 }
 
 // RewriteEvent implements dialect.Codec. What is not a JSON chunk, the end
-// mark for one, goes on as it is.
+// mark for one, goes on as it is; but null, which says nothing and which no
+// client can read, does not.
 func (Codec) RewriteEvent(dst []byte, ev *sse.Event, v dialect.View) []byte {
-	data := bytes.TrimLeft(ev.Data, " \t\r\n")
+	data := bytes.TrimSpace(ev.Data)
+	if string(data) == "null" {
+		return dst
+	}
 	if len(data) == 0 || data[0] != '{' || v.Model == "" && (v.IncludeUsage || !bytes.Contains(data, []byte(`"usage"`))) {
 		return append(dst, ev.Raw...)
 	}

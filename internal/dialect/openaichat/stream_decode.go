@@ -75,6 +75,8 @@ func (s *streamDecoder) decode(dst []llm.Event, out []byte, ev *sse.Event, v *di
 		return append(dst, llm.Event{Kind: llm.EventPing}), relayed, nil
 	case len(bytes.TrimSpace(data)) == 0:
 		return dst, relayed, nil
+	case string(bytes.TrimSpace(data)) == "null": // llama.cpp, between the answers to several prompts
+		return dst, out, nil
 	case string(bytes.TrimSpace(data)) == "[DONE]":
 		if !s.complete() {
 			// An end mark does not make an unfinished answer whole, and must

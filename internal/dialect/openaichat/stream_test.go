@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -194,6 +195,47 @@ func TestRewriteEvent(t *testing.T) {
 		if string(got) != "before"+want {
 			t.Errorf("%s\ngot  %s\nwant %s", c.in, got, want)
 		}
+	}
+}
+
+// llama.cpp sends null between the answers to several prompts: it is no chunk,
+// and no client is shown it.
+func TestNullIsNoChunk(t *testing.T) {
+	text := func(i int, s, finish string) string {
+		return fmt.Sprintf(`{"id":"c","model":"m","choices":[{"index":%d,"text":%q,"finish_reason":%s}]}`, i, s, finish)
+	}
+	var in, want strings.Builder
+	for _, data := range []string{text(0, "a", "null"), text(0, "", `"length"`), "null", " null ", text(1, "b", "null"), text(1, "", `"stop"`), "[DONE]"} {
+		fmt.Fprintf(&in, "data: %s\n\n", data)
+		if strings.TrimSpace(data) != "null" {
+			fmt.Fprintf(&want, "data: %s\n\n", data)
+		}
+	}
+	r, dec := sse.NewReader(strings.NewReader(in.String()), 0), codec.NewStreamDecoder(llm.Completion).(dialect.RelayDecoder)
+	var acc llm.Accumulator
+	var relayed, rewritten []byte
+	for {
+		ev, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rewritten = codec.RewriteEvent(rewritten, ev, dialect.View{Model: "m"})
+		var events []llm.Event
+		if events, relayed, err = dec.DecodeRelay(nil, relayed, ev, dialect.View{Model: "m"}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range events {
+			acc.Add(&events[i])
+		}
+	}
+	if !acc.Complete() || acc.Text(0) != "a" || acc.Text(1) != "b" {
+		t.Errorf("texts %q and %q", acc.Text(0), acc.Text(1))
+	}
+	if string(relayed) != want.String() || string(rewritten) != want.String() {
+		t.Errorf("the client sees\n%s\nor\n%s", relayed, rewritten)
 	}
 }
 

@@ -204,7 +204,16 @@ func (c *Client) dial(ctx context.Context, limit time.Duration) (*conn, error) {
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	nc, err := c.cfg.Dial(ctx)
+	// Connecting takes a deep stack, which this goroutine would then keep for as
+	// long as its answer lasts: of thousands of slow streams, 8 KiB each.
+	var nc net.Conn
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		nc, err = c.cfg.Dial(ctx)
+	}()
+	<-done
 	if err != nil {
 		return nil, err
 	}

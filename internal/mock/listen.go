@@ -103,18 +103,24 @@ func (l *listener) refuse(d time.Duration) {
 		_ = l.inner.Close() // it is replaced
 		l.inner, l.opened = nil, make(chan struct{})
 	}
-	if d <= 0 {
-		return
+	if d > 0 {
+		l.reopen(d)
 	}
+}
+
+// reopen opens the listener after d, and again and again after pauses until the
+// port is free: unless it is refused or admitted anew meanwhile.
+func (l *listener) reopen(d time.Duration) {
 	turn := l.turn
 	l.waiting.Go(func() {
-		if l.clock.Sleep(l.timers, d) != nil {
-			return
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if turn == l.turn {
-			l.open()
+		for l.clock.Sleep(l.timers, d) == nil {
+			l.mu.Lock()
+			done := turn != l.turn || l.open()
+			l.mu.Unlock()
+			if done {
+				return
+			}
+			d = 20 * time.Millisecond
 		}
 	})
 }
@@ -122,28 +128,29 @@ func (l *listener) refuse(d time.Duration) {
 func (l *listener) admit() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.turn++
-	l.open()
+	if l.turn++; !l.open() {
+		l.reopen(20 * time.Millisecond)
+	}
 }
 
-// open listens again. The port may be busy for a moment with a connection
-// that a kernel still holds: then the listener stays closed and the next admit
-// tries again.
-func (l *listener) open() {
+// open listens again, if it does not; false: the port is busy, with another
+// program or with a connection that the kernel still holds.
+func (l *listener) open() bool {
 	select {
 	case <-l.closed:
-		return
+		return true
 	default:
 	}
 	if l.inner != nil {
-		return
+		return true
 	}
 	inner, err := net.Listen("tcp", l.address)
 	if err != nil {
-		return
+		return false
 	}
 	l.inner = inner
 	close(l.opened)
+	return true
 }
 
 // Close ends it; Accept returns net.ErrClosed.

@@ -14,13 +14,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"freehold/internal/auth"
 	"freehold/internal/auth/authtest"
+	"freehold/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestMemoryStore(t *testing.T) {
 	authtest.Test(t, func(*testing.T) auth.Store { return &authtest.Memory{} })

@@ -18,14 +18,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"freehold/internal/capture"
 	"freehold/internal/history"
+	"freehold/internal/leaktest"
 	"freehold/internal/store/sqlite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const (
 	secret = "aa23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" // 32 bytes

@@ -22,10 +22,11 @@ import (
 	"go.uber.org/goleak"
 
 	"freehold/internal/engine"
+	"freehold/internal/leaktest"
 )
 
 func TestStartAndStop(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	defer leaktest.None(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 	m := manager(t, nil)
 	s := fakeSpec(t, "--fake-load=200ms")
 	p := ready(t, m, s)

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/shopspring/decimal"
-	"go.uber.org/goleak"
 
+	"freehold/internal/leaktest"
 	"freehold/internal/ledger"
 	"freehold/internal/store/storetest"
 )
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVar); dir != "" {
 		os.Exit(child(dir))
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 var rowsEqual = cmp.Options{

@@ -14,13 +14,13 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/shared"
-	"go.uber.org/goleak"
 
+	"freehold/internal/leaktest"
 	"freehold/internal/mock"
 	"freehold/internal/mock/mocktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const testKey = "mock-key-1"
 

@@ -61,6 +61,7 @@ var may = table(`
 	admin               : all
 	cli                 : all
 	structure           :
+	leaktest            :
 `)
 
 // closed are packages that only the named ones may import.

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"freehold/internal/leaktest"
 )
 
 // benchEnv makes the test binary a server, so that its CPU time is not counted
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(benchEnv) != "" {
 		benchServe()
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // benchServe answers until the parent process is gone.

@@ -7,28 +7,29 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"freehold/internal/engine"
+	"freehold/internal/leaktest"
 )
 
 func TestMain(m *testing.M) {
 	engine.RunSupervisorIfAsked() // the engines' supervisor is this program again
-	code := m.Run()
+	leaktest.Main(tidy{m})
+}
+
+// tidy runs the tests and then removes the program that they have built.
+type tidy struct{ m *testing.M }
+
+func (r tidy) Run() int {
+	code := r.m.Run()
 	if program.dir != "" {
 		if err := os.RemoveAll(program.dir); err != nil {
-			println(err.Error())
-			code = 1
+			fmt.Fprintln(os.Stderr, err)
+			return max(code, 1)
 		}
 	}
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			println("goroutines are left after all servers have stopped:\n" + err.Error())
-			code = 1
-		}
-	}
-	os.Exit(code)
+	return code
 }

@@ -12,16 +12,15 @@ import (
 	"fmt"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"freehold/internal/engine"
 	"freehold/internal/engine/enginetest"
+	"freehold/internal/leaktest"
 )
 
 // The test binary is also the supervisor of the engine that it starts.
 func TestMain(m *testing.M) {
 	engine.RunSupervisorIfAsked()
-	goleak.VerifyTestMain(engineless{m})
+	leaktest.Main(engineless{m})
 }
 
 // engineless runs the tests and then ends the engine that they share, so that

@@ -91,9 +91,9 @@ func TestWireFacts(t *testing.T) {
 		{"wire trap 23", p("mistral").Quirks.For("x"), dialect.Quirks{
 			MaxTokensField: "max_tokens", NoStreamUsage: true, NoDeveloper: true, NativeSchema: true,
 			ToolRequired: "any", SeedField: "random_seed", PrefillStyle: "prefix", NameOnlyOnTool: true,
-			Unsupported: []string{"logit_bias", "logprobs", "top_logprobs", "user", "store", "service_tier"},
+			Unsupported: []string{"top_k", "logit_bias", "logprobs", "top_logprobs", "user", "store", "service_tier"},
 		}},
-		{"wire trap 24", p("ollama").Quirks.Unsupported, []string{"tool_choice", "logit_bias"}},
+		{"wire trap 24", p("ollama").Quirks.Unsupported, []string{"top_k", "tool_choice", "logit_bias"}},
 		{"wire trap 24", c.Lacks("ollama", "x").Names(), []string{"tool_required", "n"}},
 		{"wire trap 24", p("ollama").Quirks.InlineImagesOnly, true},
 		{"wire trap 24", p("ollama").Quirks.DefaultContext, int64(4096)},

@@ -281,6 +281,28 @@ models: {}
 	}
 }
 
+// A parameter that the vendor's dialect lacks is refused here, by its name, and
+// not there; or dropped, and said, where the configuration allows it.
+func TestVendorLacksParameter(t *testing.T) {
+	for _, members := range []string{`,"top_k":5`, `,"thinking":{"type":"enabled","budget_tokens":2000}`} {
+		param, _, _ := strings.Cut(members[2:], `"`)
+		for _, drop := range []bool{false, true} {
+			a := mocktest.Start(t, mock.Options{Profile: "openai", Models: []string{"gpt-4o"}})
+			s := serve(t, fmt.Sprintf("server: {listen: 127.0.0.1:0, drop_unsupported: %v}", drop)+`
+providers: {openai: {preset: openai, base_url: "%s/v1", api_key: k, probe: {enabled: false}}}
+models: {}
+`, a)
+			got := client{url: s.URL, claude: true}.ask(t, "gpt-4o", "hi", false, members)
+			if drop && (got.status != 200 || got.header.Get("X-Freehold-Dropped") != param) {
+				t.Errorf("dropping %s: %v, dropped %q", param, got, got.header.Get("X-Freehold-Dropped"))
+			}
+			if !drop && (got.status != 400 || !strings.Contains(got.body, `"param":"`+param+`"`) || a.Stats().Requests != 0) {
+				t.Errorf("%s: %v, %d requests", param, got, a.Stats().Requests)
+			}
+		}
+	}
+}
+
 // The client's own limit ends a request, also in mid-answer.
 func TestDeadline(t *testing.T) {
 	a, b := vllm(t, mock.Options{}), vllm(t, mock.Options{})

@@ -29,6 +29,8 @@ type Exclusion struct {
 	Policy, Context bool
 	// Param is the request's member that asks for what it lacks, if one does.
 	Param string
+	// Down is the deployment where only its health excludes it: later it may answer.
+	Down *fleet.Deployment
 }
 
 // Plan is the ordered answer to "who may answer this?".
@@ -102,7 +104,7 @@ func Make(in *Input) Plan {
 		return p
 	}
 	for i, c := range down {
-		p.Excluded = append(p.Excluded, Exclusion{Deployment: c.Name, Reason: reasons[i]})
+		p.Excluded = append(p.Excluded, Exclusion{Deployment: c.Name, Reason: reasons[i], Down: c.Deployment})
 	}
 	return p
 }

@@ -210,6 +210,10 @@ func (e *encoder) reasoning() {
 	if g == nil {
 		return
 	}
+	if e.foreign && slices.Contains(e.t.Quirks.Unsupported, "reasoning_effort") {
+		e.noReasoning(g)
+		return
+	}
 	effort := g.Effort
 	if effort == "" && g.Mode == "enabled" {
 		switch {

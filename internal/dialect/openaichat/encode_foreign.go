@@ -63,6 +63,21 @@ func clearingOnly(raw json.RawMessage) bool {
 	return root.Kind() == jsondoor.Object
 }
 
+// noReasoning is a wish for thinking at a model that has none, in the client's
+// own words. Adaptive thinking leaves it to the model whether it thinks.
+func (e *encoder) noReasoning(g *llm.Reasoning) {
+	switch g.Mode {
+	case "", "disabled":
+	case "adaptive":
+		e.drop("thinking")
+	default:
+		e.unsupported("thinking")
+	}
+	if g.Effort != "" && g.Effort != "none" {
+		e.unsupported("output_config.effort")
+	}
+}
+
 // effort turns Anthropic's output_config.effort, low to max, into a
 // reasoning_effort that the model takes. What becomes another word is reported.
 func (e *encoder) effort(word string) string {

@@ -79,6 +79,35 @@ func TestForeignMembers(t *testing.T) {
 	}
 }
 
+// Thinking asked of a model that has none is refused in the client's words.
+func TestForeignThinking(t *testing.T) {
+	target := dialect.Target{Quirks: dialect.Quirks{Unsupported: []string{"reasoning_effort", "top_k"}}}
+	for _, c := range []struct{ members, refused, dropped string }{
+		{`,"thinking":{"type":"disabled"}`, "", ""},
+		{`,"thinking":{"type":"adaptive"}`, "", "thinking"},
+		{`,"thinking":{"type":"enabled","budget_tokens":2000}`, "thinking", "thinking"},
+		{`,"output_config":{"effort":"high"}`, "output_config.effort", "output_config.effort"},
+		{`,"top_k":5`, "top_k", "top_k"},
+	} {
+		out, err := encodeForeign(t, c.members, target)
+		if c.refused != "" {
+			if f := (*fault.Error)(nil); !errors.As(err, &f) || f.Kind != fault.Unsupported || f.Param != c.refused {
+				t.Errorf("%s: %v", c.members, err)
+			}
+			dropping := target
+			dropping.Drop = true
+			out, err = encodeForeign(t, c.members, dropping)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.members, err)
+			continue
+		}
+		if got := strings.Join(out.Dropped, ","); got != c.dropped || strings.Contains(string(out.Body), "reasoning") || strings.Contains(string(out.Body), "top_k") {
+			t.Errorf("%s: dropped %q, body %s", c.members, got, out.Body)
+		}
+	}
+}
+
 func TestForeignTools(t *testing.T) {
 	const function = `"name":"look","description":"d","input_schema":{"type":"object"}`
 	const want = `"tools":[{"type":"function","function":{"name":"look","description":"d","parameters":{"type":"object"}}}]`

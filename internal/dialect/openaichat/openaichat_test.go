@@ -42,6 +42,7 @@ var refusals = []dialecttest.Refusal{
 	{Name: "message a string", Op: llm.Chat, Body: `{"model":"m","messages":["x"]}`, Param: "messages[0]"},
 	{Name: "no role", Op: llm.Chat, Body: `{"model":"m","messages":[{"content":"x"}]}`, Param: "messages[0].role"},
 	{Name: "role a number", Op: llm.Chat, Body: `{"model":"m","messages":[{"role":1,"content":"x"}]}`, Param: "messages[0].role"},
+	{Name: "unknown role", Op: llm.Chat, Body: `{"model":"m","messages":[{"role":"user","content":"x"},{"role":"robot","content":"x"}]}`, Param: "messages[1].role"},
 	{Name: "no content", Op: llm.Chat, Body: `{"model":"m","messages":[{"role":"user"}]}`, Param: "messages[0].content"},
 	{Name: "content a number", Op: llm.Chat, Body: `{"model":"m","messages":[{"role":"user","content":1}]}`, Param: "messages[0].content"},
 	{Name: "part a string", Op: llm.Chat, Body: `{"model":"m","messages":[{"role":"user","content":["x"]}]}`, Param: "messages[0].content[0]"},

@@ -30,6 +30,9 @@ func inspectMessages(messages jsondoor.Value, f *llm.Facts) *fault.Error {
 		if role.Kind() != jsondoor.String {
 			return wrongType(fmt.Sprintf("messages[%d].role", i), "a string", role)
 		}
+		if !knownRole(role) {
+			return unknownRole(role, i)
+		}
 		if bad := inspectContent(content, f, i); bad != nil {
 			return bad
 		}
@@ -59,6 +62,16 @@ func inspectMessages(messages jsondoor.Value, f *llm.Facts) *fault.Error {
 	}
 	f.Conversation = conversation.Key()
 	return nil
+}
+
+func knownRole(role jsondoor.Value) bool {
+	return role.Is("user") || role.Is("assistant") || role.Is("tool") || role.Is("system") || role.Is("developer") || role.Is("function")
+}
+
+func unknownRole(role jsondoor.Value, i int) *fault.Error {
+	param := fmt.Sprintf("messages[%d].role", i)
+	return &fault.Error{Kind: fault.BadRequest, Code: "invalid_value", Param: param,
+		Message: fmt.Sprintf("Invalid value for '%s': %.80s. Supported values are: 'system', 'developer', 'user', 'assistant', 'tool' and 'function'.", param, role.Raw())}
 }
 
 func inspectContent(content jsondoor.Value, f *llm.Facts, i int) *fault.Error {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"freehold/internal/suggest"
 )
 
 // builder turns the parser's tree into ours: aliases and merge keys resolved,
@@ -219,7 +221,7 @@ func (b *builder) value(n ast.Node, depth int) *node {
 		target, known := b.anchors[name]
 		switch {
 		case !known:
-			b.rep.errorf(at(n.Start), didYouMean(name, keys(b.anchors)), "alias *%s has no anchor &%s before it", name, name)
+			b.rep.errorf(at(n.Start), suggest.Hint(name, keys(b.anchors)), "alias *%s has no anchor &%s before it", name, name)
 		case target == nil:
 			b.rep.errorf(at(n.Start), "", "alias *%s stands inside its own anchor", name)
 		default:

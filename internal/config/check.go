@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"freehold/internal/suggest"
 )
 
 // checker looks at the whole: names that must exist, rules that contradict
@@ -221,7 +223,7 @@ func (c *checker) names() {
 func (c *checker) dataClass(d *DataClass) {
 	for i, p := range d.Providers {
 		if _, ok := c.cfg.Providers[p]; !ok {
-			c.rep.errorf(c.pos("data_classes", d.Name, "providers", fmt.Sprint(i)), didYouMean(p, keys(c.cfg.Providers)), "data_classes.%s: unknown provider %q", d.Name, p)
+			c.rep.errorf(c.pos("data_classes", d.Name, "providers", fmt.Sprint(i)), suggest.Hint(p, keys(c.cfg.Providers)), "data_classes.%s: unknown provider %q", d.Name, p)
 		}
 	}
 	for key, l := range map[string][]string{"jurisdictions": d.Jurisdictions, "regions": d.Regions, "providers": d.Providers} {
@@ -239,7 +241,7 @@ func (c *checker) workload(w *Workload) {
 			if c.has(at("data", fmt.Sprint(i))...) {
 				path = at("data", fmt.Sprint(i))
 			}
-			c.rep.errorf(c.pos(path...), didYouMean(d, keys(c.cfg.DataClasses)), "unknown data class %q", d)
+			c.rep.errorf(c.pos(path...), suggest.Hint(d, keys(c.cfg.DataClasses)), "unknown data class %q", d)
 		}
 	}
 	if w.Model != "" {
@@ -274,7 +276,7 @@ func (c *checker) workload(w *Workload) {
 func (c *checker) candidate(w *Workload, name string, path []string) {
 	m := c.cfg.Models[name]
 	if m == nil {
-		hint := didYouMean(name, keys(c.cfg.Models))
+		hint := suggest.Hint(name, keys(c.cfg.Models))
 		if _, is := c.cfg.Workloads[name]; is {
 			hint = "this is a workload; name a model"
 		} else if len(c.cfg.Models) == 0 {

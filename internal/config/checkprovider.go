@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"freehold/internal/suggest"
 )
 
 // engineKeys are the keys that only an engine has, remoteKeys those that it
@@ -163,7 +165,7 @@ func (c *checker) preset(p *Provider, at func(...string) []string) (PresetInfo, 
 	info, ok := c.env.Catalog.Preset(p.Preset)
 	if !ok {
 		names := c.env.Catalog.PresetNames()
-		hint := didYouMean(p.Preset, names)
+		hint := suggest.Hint(p.Preset, names)
 		if hint == "" {
 			hint = "for any other server: dialect: openai and base_url: https://...; presets are " + strings.Join(names, ", ")
 		}
@@ -246,7 +248,7 @@ func (c *checker) deployment(m *Model, d *Deployment, at []string) {
 	}
 	p := c.cfg.Providers[d.Provider]
 	if p == nil {
-		hint := or(didYouMean(d.Provider, keys(c.cfg.Providers)), "describe it under providers:")
+		hint := or(suggest.Hint(d.Provider, keys(c.cfg.Providers)), "describe it under providers:")
 		c.rep.errorf(c.pos(sub("provider")...), hint, "unknown provider %q", d.Provider)
 		return
 	}

@@ -169,11 +169,3 @@ func TestPositions(t *testing.T) {
 		}
 	}
 }
-
-func TestDidYouMean(t *testing.T) {
-	for word, want := range map[string]string{"modle": `did you mean "model"?`, "fallback": `did you mean "fallbacks"?`, "xyz": "one of fallbacks, model", "MODEL": `did you mean "model"?`} {
-		if got := didYouMean(word, []string{"fallbacks", "model"}); got != want {
-			t.Errorf("%s: %s", word, got)
-		}
-	}
-}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
+	"freehold/internal/suggest"
 )
 
 // defaulter is a struct that knows its defaults; they are set before the
@@ -128,7 +130,7 @@ func (d *decoder) structure(e *entry, v reflect.Value, where []string) {
 		f, ok := fields[child.key]
 		if !ok {
 			names := keys(fields)
-			hint := didYouMean(child.key, names)
+			hint := suggest.Hint(child.key, names)
 			if hint == "" {
 				hint = "keys here: " + strings.Join(names, ", ")
 			}
@@ -180,7 +182,7 @@ func (d *decoder) dictionary(e *entry, v reflect.Value, where []string) {
 			continue
 		}
 		if en, ok := reflect.Zero(kt).Interface().(enum); ok && !slices.Contains(en.values(), child.key) {
-			d.rep.errorf(child.keyPos, didYouMean(child.key, en.values()), "unknown key %q%s", child.key, in(where))
+			d.rep.errorf(child.keyPos, suggest.Hint(child.key, en.values()), "unknown key %q%s", child.key, in(where))
 			continue
 		}
 		val := reflect.New(vt).Elem()
@@ -283,7 +285,7 @@ func (d *decoder) scalar(e *entry, v reflect.Value, where []string, p *scalarKin
 		}
 		hint := p.hint
 		if p.values != nil {
-			hint = didYouMean(text, p.values)
+			hint = suggest.Hint(text, p.values)
 		}
 		d.rep.errorf(e.pos, hint, "%s: %s", label(where), msg)
 		return

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"freehold/internal/llm"
+	"freehold/internal/suggest"
 )
 
 // Resolve finds what a request's model field means: a workload, an alias of
@@ -114,38 +115,7 @@ func (f *Fleet) Relay(family string) *Provider {
 // Suggest returns the known name nearest to one that Resolve does not know,
 // or "" when none is near.
 func (f *Fleet) Suggest(name string) string {
-	best, limit := "", 1+len(name)/3
-	for _, set := range [][]string{f.WorkloadNames(), sortedKeys(f.Aliases), f.ModelNames()} {
-		for _, n := range set {
-			if d := distance(strings.ToLower(name), strings.ToLower(n), limit); d < limit {
-				best, limit = n, d
-			}
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of a and b, or limit if it is not below.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > 256 {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := diagonal
-			if a[i] != b[j] {
-				next = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return min(row[len(b)], limit)
+	return suggest.Nearest(name, slices.Concat(f.WorkloadNames(), sortedKeys(f.Aliases), f.ModelNames()))
 }
 
 // pathsFor fills the model id into a provider's paths.

@@ -20,6 +20,7 @@ var may = table(`
 	fault               : std
 	sse                 : std
 	jsondoor            : std
+	suggest             : std
 	dialect             : llm fault sse std
 	dialect/openaichat  : llm fault sse jsondoor dialect std
 	dialect/anthropic   : llm fault sse jsondoor dialect std
@@ -28,7 +29,7 @@ var may = table(`
 	policy              : std
 	health              : std
 	budget              : std
-	config              : policy
+	config              : policy suggest
 	auth                : std
 	auth/authtest       : auth
 	history             :
@@ -47,7 +48,7 @@ var may = table(`
 	store/storetest     : ledger
 	store/sqlite        : auth capture history ledger ledger/filelock
 
-	fleet               : catalog config dialect health llm meter policy upstream
+	fleet               : catalog config dialect health llm meter policy suggest upstream
 	routing             : fleet llm
 	gateway             : capture dialect fault fleet health ledger llm meter policy routing sse upstream
 	server              : auth dialect fault fleet gateway health ledger llm

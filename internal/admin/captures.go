@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ type CaptureFilter struct {
 
 func (s *Service) captures(f CaptureFilter) (capture.Filter, error) {
 	out := capture.Filter{Workload: f.Workload, User: f.User, Since: f.Since, Until: f.Until}
+	if err := ordered(f.Since, f.Until); err != nil {
+		return out, err
+	}
 	if f.Key != "" {
 		k, err := s.findKey(f.Key)
 		if err != nil {
@@ -55,7 +59,7 @@ func (s *Service) captures(f CaptureFilter) (capture.Filter, error) {
 // CapturesIn asks which requests have texts.
 type CapturesIn struct {
 	CaptureFilter
-	Limit  int    `json:"limit,omitempty" doc:"at most so many; 100 if absent"`
+	Limit  int    `json:"limit,omitempty" doc:"at most so many; 100 if absent, 10000 at most"`
 	Reason string `json:"reason,omitempty" doc:"for the history"`
 }
 
@@ -111,8 +115,8 @@ func (s *Service) captureList(ctx context.Context, c Caller, in CapturesIn) (Cap
 	if err != nil {
 		return CapturesOut{}, err
 	}
-	if f.Limit = in.Limit; f.Limit <= 0 {
-		f.Limit = 100
+	if f.Limit, err = limit(in.Limit); err != nil {
+		return CapturesOut{}, err
 	}
 	entries, err := s.app.Captures.List(ctx, f, by)
 	if err != nil {
@@ -148,6 +152,9 @@ func (s *Service) captureErase(ctx context.Context, c Caller, in CaptureEraseIn)
 	}
 	f.ID = in.ID
 	n, err := s.app.Captures.Erase(ctx, f, by)
+	if err == nil && n == 0 && f.ID != "" {
+		err = fmt.Errorf("erase %s: %w", f.ID, capture.ErrNotFound)
+	}
 	return CaptureEraseOut{Erased: n}, err
 }
 

@@ -69,7 +69,7 @@ func errorOf(err error) error {
 			Hint: "its workload has no capture, its time was up, or it was erased"}
 	case errors.Is(err, capture.ErrNoKey), errors.Is(err, capture.ErrWrongKey), errors.Is(err, capture.ErrDamaged):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
-	case errors.Is(err, capture.ErrNothing):
+	case errors.Is(err, capture.ErrNothing), errors.Is(err, history.ErrVerifierKey):
 		return invalid(err.Error(), "")
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey):
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"freehold/internal/capture"
 	"freehold/internal/history"
 )
 
@@ -13,7 +14,15 @@ type HistoryIn struct {
 	Subject string    `json:"subject,omitempty" doc:"what it happened to: a file, a key's id, a workload"`
 	Since   time.Time `json:"since,omitzero"`
 	Until   time.Time `json:"until,omitzero"`
-	Limit   int       `json:"limit,omitempty" doc:"at most so many; 100 if absent"`
+	Limit   int       `json:"limit,omitempty" doc:"at most so many; 100 if absent, 10000 at most"`
+}
+
+// HistoryKinds lists the kinds of changes that are put on record.
+func HistoryKinds() []history.Kind {
+	return []history.Kind{
+		history.KindConfig, history.KindOverlay, history.KindKeyCreate, history.KindKeyRotate, history.KindKeyRevoke,
+		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindHistoryKey,
+	}
 }
 
 // HistoryOut lists changes, newest first, without their diffs.
@@ -23,11 +32,18 @@ type HistoryOut struct {
 }
 
 func (s *Service) historyList(ctx context.Context, c Caller, in HistoryIn) (HistoryOut, error) {
-	f := history.Filter{Subject: in.Subject, Since: in.Since, Until: in.Until, Limit: in.Limit}
-	if f.Limit <= 0 {
-		f.Limit = 100
+	f := history.Filter{Subject: in.Subject, Since: in.Since, Until: in.Until}
+	var err error
+	if f.Limit, err = limit(in.Limit); err != nil {
+		return HistoryOut{}, err
+	}
+	if err := ordered(in.Since, in.Until); err != nil {
+		return HistoryOut{}, err
 	}
 	for _, k := range in.Kind {
+		if err := known("kind", history.Kind(k), HistoryKinds()); err != nil {
+			return HistoryOut{}, err
+		}
 		f.Kinds = append(f.Kinds, history.Kind(k))
 	}
 	records, err := s.app.History.List(ctx, f)

@@ -88,12 +88,12 @@ func (s *Service) keysCreate(ctx context.Context, c Caller, in KeysCreateIn) (Ke
 	cfg := s.app.Config()
 	for _, name := range in.DataClasses {
 		if cfg.DataClasses[name] == nil {
-			return KeyIssued{}, invalid(fmt.Sprintf("the data class %q does not exist", name), "data_classes in config.yaml defines them")
+			return KeyIssued{}, missing("data class", name, cfg.DataClasses, "data_classes in config.yaml defines them")
 		}
 	}
 	for _, w := range in.Workloads {
 		if !strings.HasSuffix(w, "*") && cfg.Workloads[w] == nil {
-			return KeyIssued{}, invalid(fmt.Sprintf("the workload %q does not exist", w), "freehold workloads lists them")
+			return KeyIssued{}, missing("workload", w, cfg.Workloads, "freehold workloads lists them")
 		}
 	}
 	key, plaintext, err := s.app.Keys.Create(ctx, auth.Request{
@@ -203,6 +203,9 @@ func (s *Service) keysRotate(ctx context.Context, c Caller, in KeysRotateIn) (Ke
 		var err error
 		if overlap, err = time.ParseDuration(in.Overlap); err != nil {
 			return KeyIssued{}, invalid(fmt.Sprintf("overlap: %q is not a duration", in.Overlap), "such as 24h or 30m")
+		}
+		if overlap < 0 {
+			return KeyIssued{}, invalid(fmt.Sprintf("overlap: %s is negative", overlap), "such as 24h; without one the old key ends at once")
 		}
 	}
 	if err := s.app.Keys.Refresh(ctx); err != nil {

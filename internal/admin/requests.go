@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -26,6 +27,14 @@ type Filter struct {
 func (s *Service) query(f Filter) (ledger.Query, error) {
 	q := ledger.Query{
 		Since: f.Since, Until: f.Until, Workload: f.Workload, Model: f.Model, Provider: f.Provider, Outcome: ledger.Outcome(f.Outcome),
+	}
+	if f.Outcome != "" {
+		if err := known("outcome", q.Outcome, ledger.Outcomes()); err != nil {
+			return q, err
+		}
+	}
+	if err := ordered(f.Since, f.Until); err != nil {
+		return q, err
 	}
 	if f.Key == "" {
 		return q, nil
@@ -101,10 +110,15 @@ func (s *Service) requests(ctx context.Context, _ Caller, in RequestsIn) (Reques
 	if err != nil {
 		return RequestsOut{}, err
 	}
-	if q.Limit = in.Limit; q.Limit <= 0 {
-		q.Limit = 100
+	if q.Limit, err = limit(in.Limit); err != nil {
+		return RequestsOut{}, err
 	}
-	q.Limit, q.After = min(q.Limit, 10_000), in.After
+	if q.After = in.After; q.After != "" {
+		// A page behind nothing would be the end of the list.
+		if _, err := s.app.Ledger.Request(ctx, q.After); err != nil {
+			return RequestsOut{}, err
+		}
+	}
 	rows, err := s.app.Ledger.Requests(ctx, q)
 	if err != nil {
 		return RequestsOut{}, err
@@ -227,14 +241,21 @@ func (s *Service) usage(ctx context.Context, _ Caller, in UsageIn) (UsageOut, er
 		out.Sum = &g
 	}
 	for _, by := range in.By {
-		q.GroupBy = append(q.GroupBy, ledger.Dimension(by))
+		d := ledger.Dimension(by)
+		if err := known("dimension", d, ledger.Dimensions()); err != nil {
+			return UsageOut{}, err
+		}
+		if slices.Contains(q.GroupBy, d) {
+			return UsageOut{}, invalid("by names "+by+" twice", "once is enough")
+		}
+		q.GroupBy = append(q.GroupBy, d)
 	}
 	if len(q.GroupBy) == 0 {
 		return out, nil
 	}
 	groups, err := s.app.Ledger.Usage(ctx, q)
 	if err != nil {
-		return UsageOut{}, invalid(err.Error(), "")
+		return UsageOut{}, err
 	}
 	for i := range groups {
 		out.Groups = append(out.Groups, s.group(&groups[i]))

@@ -113,8 +113,11 @@ func (g *Grant) check() error {
 	if slices.Contains(g.Tags, "") || slices.Contains(g.DataClasses, "") {
 		return errors.New("an empty tag or data class: leave it out")
 	}
-	if g.Limits.RequestsPerMinute < 0 || g.Limits.TokensPerMinute < 0 || g.Limits.Concurrent < 0 {
-		return fmt.Errorf("limits %+v: a limit is a positive number, or 0 for none", g.Limits)
+	l := g.Limits
+	for _, n := range []int64{l.RequestsPerMinute, l.TokensPerMinute, l.Concurrent} {
+		if n < 0 {
+			return fmt.Errorf("%d is no limit: give a positive number, or 0 for none", n)
+		}
 	}
 	return nil
 }

@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -98,8 +100,8 @@ type Request struct {
 // administration key.
 func (k *Keyring) Create(ctx context.Context, r Request) (Key, string, error) {
 	now := k.now()
-	if r.Name == "" || len(r.Name) > 200 || !utf8.ValidString(r.Name) {
-		return Key{}, "", errors.New("create a key: give it a name of 1 to 200 bytes that says what it is for")
+	if r.Name == "" || len(r.Name) > 200 || !utf8.ValidString(r.Name) || strings.ContainsFunc(r.Name, unicode.IsControl) {
+		return Key{}, "", errors.New("create a key: give it a name of 1 to 200 bytes, in one line, that says what it is for")
 	}
 	if !r.Expires.IsZero() && !r.Expires.After(now) {
 		return Key{}, "", fmt.Errorf("create the key %q: its expiry %s is not in the future", r.Name, r.Expires.Format(time.RFC3339))

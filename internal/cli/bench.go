@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -25,7 +27,7 @@ type benchFlags struct {
 }
 
 func (p *program) benchCommand() *cobra.Command {
-	var f benchFlags
+	f := benchFlags{concurrency: 8, peak: 10 * time.Second, rest: 5 * time.Second, maxTokens: 64}
 	c := p.facts(&cobra.Command{
 		Use:   "bench [WORKLOAD]",
 		Short: "Measure latency and throughput of a workload through the gateway",
@@ -36,7 +38,7 @@ tokens per second. It sends real requests: they cost what they cost. It ends
 with 1 if requests failed.`,
 		Example: `  freehold bench chat --concurrency 16 --duration 30s
   freehold bench chat --json --plot plots/`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: takes(0, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			if len(a) > 0 {
 				f.workload = a[0]
@@ -46,12 +48,12 @@ with 1 if requests failed.`,
 	})
 	f.at.flags(c)
 	fl := c.Flags()
-	fl.IntVarP(&f.concurrency, "concurrency", "c", 8, "requests at a time, at peak")
-	fl.DurationVarP(&f.peak, "duration", "d", 10*time.Second, "how long to measure at peak")
-	fl.DurationVar(&f.rest, "rest", 5*time.Second, "how long to measure at rest; 0: not at all")
-	fl.IntVarP(&f.limit, "requests", "n", 0, "at most `N` requests in each part; 0: no limit")
-	fl.StringVar(&f.prompt, "prompt", "Say in a few words what a gateway does.", "the question")
-	fl.IntVar(&f.maxTokens, "max-tokens", 64, "longest answer")
+	fl.VarP(whole(&f.concurrency, 1, 10_000), "concurrency", "c", "`N` requests at a time, at peak")
+	fl.VarP(span(&f.peak), "duration", "d", "how long to measure at peak; 0: not at all")
+	fl.Var(span(&f.rest), "rest", "how long to measure at rest; 0: not at all")
+	fl.VarP(whole(&f.limit, 0, math.MaxInt), "requests", "n", "at most `N` requests in each part; 0: no limit")
+	fl.StringVar(&f.prompt, "prompt", "Say in a few words what a gateway does.", "ask `TEXT`")
+	fl.Var(whole(&f.maxTokens, 0, math.MaxInt), "max-tokens", "at most `N` tokens an answer; 0: the provider's own limit")
 	fl.BoolVar(&f.plain, "no-stream", false, "ask for whole answers instead of streams")
 	fl.StringVar(&f.plot, "plot", "", "also draw the distributions, as SVG and PNG in `DIR`")
 	return c
@@ -103,12 +105,17 @@ func quantilesOf(h *hdrhistogram.Histogram) quantiles {
 }
 
 func (p *program) bench(ctx context.Context, f benchFlags) (err error) {
-	if f.concurrency < 1 {
-		return usagef("--concurrency %d: at least 1", f.concurrency)
+	if f.rest == 0 && f.peak == 0 {
+		return usagef("--rest 0 and --duration 0 leave nothing to measure")
 	}
 	if f.workload == "" {
 		if f.workload = usual(p.glance()); f.workload == "" {
-			return usagef("which workload? freehold workloads lists them")
+			return errWhich
+		}
+	}
+	if f.plot != "" { // before anything is measured for nothing
+		if err := os.MkdirAll(f.plot, 0o755); err != nil {
+			return fmt.Errorf("the plots have no place: %w", err)
 		}
 	}
 	g, err := p.reach(ctx, f.at)

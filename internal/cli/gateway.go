@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,14 +26,15 @@ type gateway struct {
 	url    string // http://127.0.0.1:4000
 	key    string // virtual key; empty: none
 	client *http.Client
-	stop   func() error // ends the server that was started for this command
+	admin  *admin.Client // what is on record there; whoever asks may not be let in
+	stop   func() error  // ends the server that was started for this command
 }
 
 // gatewayFlags say which gateway a command asks, and with which key.
 type gatewayFlags struct{ url, key string }
 
 func (f *gatewayFlags) flags(c *cobra.Command) {
-	c.Flags().StringVar(&f.url, "url", "", "`URL` of a gateway elsewhere, without /v1")
+	c.Flags().Var(base(&f.url, "/v1"), "url", "`URL` of a gateway elsewhere")
 	c.Flags().StringVar(&f.key, "key", "", "virtual `KEY` (default $FREEHOLD_API_KEY)")
 }
 
@@ -43,7 +45,11 @@ func (p *program) reach(ctx context.Context, f gatewayFlags) (*gateway, error) {
 	if g.key == "" {
 		g.key = p.getenv("FREEHOLD_API_KEY")
 	}
+	if strings.ContainsFunc(g.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, usagef("the key holds a character that no key has: was something else copied along?")
+	}
 	if g.url != "" {
+		g.admin = &admin.Client{Base: g.url, Key: g.key}
 		return g, nil
 	}
 	cfg := p.glance()
@@ -63,7 +69,7 @@ func (p *program) reach(ctx context.Context, f gatewayFlags) (*gateway, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.url = here(st.URL)
+		g.url, g.admin = here(st.URL), s
 		return g, nil
 	}
 	fmt.Fprintln(p.err, "no server runs: one is started for this command")
@@ -71,8 +77,16 @@ func (p *program) reach(ctx context.Context, f gatewayFlags) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.url, g.stop = here(at), stop
+	g.url, g.stop, g.admin = here(at), stop, p.server(ctx)
 	return g, nil
+}
+
+// why asks for what is on record of a request.
+func (g *gateway) why(ctx context.Context, id string) (admin.WhyOut, error) {
+	if g.admin == nil {
+		return admin.WhyOut{}, errors.New("the server cannot be reached by commands")
+	}
+	return admin.Why.Call(ctx, g.admin, admin.WhyIn{ID: id})
 }
 
 // here is the address of a server that may listen on all interfaces, from this

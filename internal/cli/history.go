@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,26 +22,19 @@ func (p *program) historyCommand() *cobra.Command {
 }
 
 func (p *program) historyListCommand() *cobra.Command {
-	var in admin.HistoryIn
-	var since, until string
+	in := admin.HistoryIn{Limit: 100}
 	c := p.facts(&cobra.Command{
 		Use:     "list",
 		Short:   "List changes, newest first",
 		Example: `  freehold history list --kind key.create,key.revoke`,
-		Args:    args(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if in.Since, err = when("since", since, p.clock()); err != nil {
-				return err
-			}
-			if in.Until, err = when("until", until, p.clock()); err != nil {
-				return err
-			}
+		Args:    takes(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
 			out, err := call(c.Context(), p, admin.HistoryList, in)
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
 			t := table{columns: []column{{head: "SEQ", right: true, keep: true}, {head: "TIME (UTC)", keep: true}, {head: "WHAT", keep: true},
-				{head: "SUBJECT"}, {head: "WHO"}, {head: "WHY"}}}
+				{head: "SUBJECT"}, {head: "WHO", below: true}, {head: "WHY", below: true}}}
 			for _, r := range out.Records {
 				t.row(strconv.FormatInt(r.Seq, 10), at(r.Time), string(r.Kind), short(r.Subject), r.Who.String(), orNone(r.Why))
 			}
@@ -53,11 +47,10 @@ func (p *program) historyListCommand() *cobra.Command {
 			return nil
 		},
 	})
-	c.Flags().StringSliceVar(&in.Kind, "kind", nil, "only this `KIND`: config.accept, config.overlay, key.create, key.rotate, key.revoke, capture.switch, capture.read, capture.list, capture.erase")
+	c.Flags().Var(newChoices(&in.Kind, admin.HistoryKinds()...), "kind", "only these `KINDS`, with commas between: "+strings.Join(texts(admin.HistoryKinds()), ", "))
 	c.Flags().StringVar(&in.Subject, "subject", "", "only changes of this `SUBJECT`: a file, a key's id, a path")
-	c.Flags().StringVar(&since, "since", "", "from `TIME` on: 24h or 7d ago, 2026-01-31")
-	c.Flags().StringVar(&until, "until", "", "before `TIME`")
-	c.Flags().IntVar(&in.Limit, "limit", 100, "at most `N` changes")
+	p.between(c, &in.Since, &in.Until)
+	c.Flags().Var(whole(&in.Limit, 1, admin.MaxLimit), "limit", fmt.Sprintf("at most `N` changes, up to %d", admin.MaxLimit))
 	return c
 }
 
@@ -91,7 +84,7 @@ func (p *program) historyShowCommand() *cobra.Command {
 		Use:     "show SEQ",
 		Short:   "Show one change with its diff",
 		Example: `  freehold history show 12`,
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			seq, err := strconv.ParseInt(a[0], 10, 64)
 			if err != nil || seq < 1 {
@@ -140,7 +133,7 @@ elsewhere (--outside) it also finds a history that was written anew or set back;
 without any it says "self-attested". It ends with 1 if anything is wrong.`,
 		Example: `  freehold history verify
   freehold history verify --outside /mnt/elsewhere/freehold-checkpoints`,
-		Args: args(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, done, err := p.local(c.Context())
 			if err != nil {

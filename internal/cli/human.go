@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -107,20 +108,26 @@ func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %ss", n, one)
+	return count(int64(n)) + " " + one + "s"
+}
+
+// length reads a length of time, in days too.
+func length(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err == nil && d < 0 {
+		err = errors.New("a length of time is not negative")
+	}
+	return d, err
 }
 
 // when reads a point in time: a date, a time, or how long ago (90m, 24h, 7d).
-func when(flag, s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil {
+func when(s string, now time.Time) (time.Time, error) {
+	if d, err := length(s); err == nil {
 		return now.Add(-d), nil
 	}
 	for _, layout := range []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02 15:04", time.RFC3339} {
@@ -128,17 +135,18 @@ func when(flag, s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usagef("--%s %q is no time: give 24h, 7d, 2026-01-31 or 2026-01-31T15:04:05Z", flag, s)
+	return time.Time{}, errors.New("is no time: give 24h, 7d, 2026-01-31 or 2026-01-31T15:04:05Z")
 }
 
 // ahead reads a point in time to come: a date, a time, or in how long.
-func ahead(flag, s string, now time.Time) (time.Time, error) {
-	t, err := when(flag, s, now)
-	if err == nil && s != "" && t.Before(now) {
-		if past := now.Sub(t); s[0] >= '0' && s[0] <= '9' && !strings.Contains(s, "-") {
-			return now.Add(past), nil // a length of time
-		}
-		return t, usagef("--%s %q has passed already", flag, s)
+func ahead(s string, now time.Time) (t time.Time, err error) {
+	if d, lerr := length(s); lerr == nil {
+		t = now.Add(d)
+	} else if t, err = when(s, now); err != nil {
+		return t, err
 	}
-	return t, err
+	if !t.After(now) {
+		return t, errors.New("has passed already")
+	}
+	return t, nil
 }

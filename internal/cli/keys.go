@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -19,7 +20,6 @@ func (p *program) keysCommand() *cobra.Command {
 
 func (p *program) keysCreateCommand() *cobra.Command {
 	var in admin.KeysCreateIn
-	var expires string
 	c := p.changes(p.facts(&cobra.Command{
 		Use:   "create NAME",
 		Short: "Issue a key; it is shown this once",
@@ -29,12 +29,9 @@ cannot be shown again. Without --workload the key may call all workloads (an
 		Example: `  freehold keys create shop --workload support-chat --reason "new shop"
   freehold keys create ops --admin --expires 90d
   freehold keys create ci --json`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, a []string) (err error) {
+		Args: takes(1, 1),
+		RunE: func(c *cobra.Command, a []string) error {
 			in.Name, in.Reason = a[0], p.reason
-			if in.Expires, err = ahead("expires", expires, p.clock()); err != nil {
-				return err
-			}
 			out, err := call(c.Context(), p, admin.KeysCreate, in)
 			if err != nil || p.json {
 				return p.done(out, err)
@@ -46,10 +43,10 @@ cannot be shown again. Without --workload the key may call all workloads (an
 	f.StringSliceVar(&in.Workloads, "workload", nil, "`NAME` of a workload that it may call, or the beginning of names and a *")
 	f.BoolVar(&in.Models, "models", false, "it may also ask for models by name")
 	f.BoolVar(&in.Admin, "admin", false, "it may administer")
-	f.StringVar(&expires, "expires", "", "`WHEN` it ends: 90d, 24h, 2026-12-31")
-	f.Int64Var(&in.RPM, "rpm", 0, "requests per minute; 0: no limit")
-	f.Int64Var(&in.TPM, "tpm", 0, "tokens per minute; 0: no limit")
-	f.Int64Var(&in.Concurrent, "concurrent", 0, "requests at a time; 0: no limit")
+	f.Var(p.coming(&in.Expires), "expires", "`WHEN` it ends: in 90d or 24h, 2026-12-31")
+	f.Var(whole(&in.RPM, 0, math.MaxInt64), "rpm", "at most `N` requests per minute; 0: no limit")
+	f.Var(whole(&in.TPM, 0, math.MaxInt64), "tpm", "at most `N` tokens per minute; 0: no limit")
+	f.Var(whole(&in.Concurrent, 0, math.MaxInt64), "concurrent", "at most `N` requests at a time; 0: no limit")
 	f.StringSliceVar(&in.Tags, "tag", nil, "`TAG` of its requests in the ledger")
 	f.StringSliceVar(&in.DataClasses, "data-class", nil, "data `CLASS` added to its requests: can only tighten")
 	return c
@@ -73,7 +70,7 @@ func (p *program) keysListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "List keys",
 		Example: "  freehold keys list --all",
-		Args:    args(cobra.NoArgs),
+		Args:    takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			out, err := call(c.Context(), p, admin.KeysList, admin.None{})
 			if err != nil {
@@ -92,7 +89,7 @@ func (p *program) keysListCommand() *cobra.Command {
 				fmt.Fprintln(p.err, "no keys; freehold keys create NAME issues one")
 				return nil
 			}
-			t := table{columns: []column{{head: "ID", keep: true}, {head: "NAME"}, {head: "STATE", keep: true}, {head: "MAY CALL"}, {head: "EXPIRES (UTC)", keep: true}}}
+			t := table{columns: []column{{head: "ID", keep: true}, {head: "NAME"}, {head: "STATE", keep: true}, {head: "MAY CALL", below: true}, {head: "EXPIRES (UTC)", keep: true}}}
 			for _, k := range shown.Keys {
 				expires := none
 				if k.Expires != nil {
@@ -125,7 +122,7 @@ func (p *program) keysRevokeCommand() *cobra.Command {
 		Use:     "revoke ID",
 		Short:   "End a key for good",
 		Example: `  freehold keys revoke 7Hq2mZ --reason "leaked in a log"`,
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			out, err := call(c.Context(), p, admin.KeysRevoke, admin.KeysRevokeIn{ID: a[0], Reason: p.reason})
 			if err != nil {
@@ -151,7 +148,7 @@ func (p *program) keysRotateCommand() *cobra.Command {
 		Use:     "rotate ID",
 		Short:   "Issue a successor of a key",
 		Example: `  freehold keys rotate 7Hq2mZ --overlap 24h`,
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			out, err := call(c.Context(), p, admin.KeysRotate, admin.KeysRotateIn{ID: a[0], Overlap: overlap.String(), Reason: p.reason})
 			if err != nil || p.json {
@@ -160,6 +157,6 @@ func (p *program) keysRotateCommand() *cobra.Command {
 			return p.printIssued(out)
 		},
 	}))
-	c.Flags().DurationVar(&overlap, "overlap", 0, "how long the old key works beside the new one; 0: it ends at once")
+	c.Flags().Var(span(&overlap), "overlap", "how long the old key works beside the new one; 0: it ends at once")
 	return c
 }

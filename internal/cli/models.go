@@ -18,14 +18,14 @@ self-hosted), health now, price of a million tokens in and out, and the 95th
 percentile of whole answers in the last 24 hours.`,
 		Example: `  freehold models
   freehold models --json`,
-		Args: args(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			out, err := call(c.Context(), p, admin.Models, admin.None{})
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
-			t := table{columns: []column{{head: "MODEL"}, {head: "PROVIDER"}, {head: "CL", right: true, keep: true},
-				{head: "HEALTH", keep: true}, {head: "PRICE IN/OUT PER 1M", right: true, keep: true}, {head: "P95", right: true, keep: true}, {head: "24H", right: true, keep: true}}}
+			t := table{columns: []column{{head: "MODEL"}, {head: "PROVIDER"}, {head: "CL", right: true, keep: true, below: true}, {head: "HEALTH", keep: true, below: true},
+				{head: "PRICE IN/OUT PER 1M", right: true, keep: true, below: true}, {head: "P95", right: true, keep: true, below: true}, {head: "24H", right: true, keep: true, below: true}}}
 			for _, m := range out.Models {
 				for _, d := range m.Deployments {
 					t.row(m.Name, d.Provider, strconv.Itoa(d.Class), d.Health.State, price(d.Price), latency(d.Traffic.Total.P95), count(d.Traffic.Requests))
@@ -60,14 +60,14 @@ now, price of a million tokens in and out, and the 95th percentile of whole
 answers in the last 24 hours.`,
 		Example: `  freehold workloads
   freehold workloads --json`,
-		Args: args(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			out, err := call(c.Context(), p, admin.Workloads, admin.None{})
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
-			t := table{columns: []column{{head: "WORKLOAD"}, {head: "MODEL"}, {head: "FB", right: true, keep: true}, {head: "CL", right: true, keep: true},
-				{head: "HEALTH", keep: true}, {head: "PRICE IN/OUT PER 1M", right: true, keep: true}, {head: "P95", right: true, keep: true}}}
+			t := table{columns: []column{{head: "WORKLOAD"}, {head: "MODEL"}, {head: "FB", right: true, keep: true, below: true}, {head: "CL", right: true, keep: true, below: true},
+				{head: "HEALTH", keep: true, below: true}, {head: "PRICE IN/OUT PER 1M", right: true, keep: true, below: true}, {head: "P95", right: true, keep: true, below: true}}}
 			for _, w := range out.Workloads {
 				t.row(w.Name, w.Model, strconv.Itoa(len(w.Fallbacks)), strconv.Itoa(w.Class), w.State, price(w.Price), latency(w.Traffic.Total.P95))
 			}

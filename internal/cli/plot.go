@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -12,13 +11,10 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// drawBench draws the distributions of a measurement: for each figure the
-// latency below which a share of the requests lies, at rest and at peak. It
-// returns the files.
+// drawBench draws the distributions of a measurement into a directory: for each
+// figure the latency below which a share of the requests lies, at rest and at
+// peak. It returns the files.
 func drawBench(dir string, b *benched) ([]string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
 	var files []string
 	for _, figure := range []struct {
 		name, title string

@@ -24,7 +24,7 @@ changed configuration into use by itself, on SIGHUP, and on
 POST /admin/v1/reload; a bad one changes nothing. It logs to standard error.`,
 		Example: `  freehold serve
   freehold serve --config /etc/freehold/config.yaml`,
-		Args: args(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, ds := p.load()
 			if cfg == nil {

@@ -16,10 +16,12 @@ type column struct {
 	head  string
 	right bool // numbers
 	keep  bool // not to be cut while another column can be
+	below bool // to a second line of each row where one line is too short
 }
 
-// table is printed with columns as wide as they need, cut to the width of the
-// terminal; 80 where there is none.
+// table is printed with columns as wide as they need. Where the terminal (80
+// columns where there is none) is narrower, the columns that may go below do;
+// what is still too wide is cut.
 type table struct {
 	columns []column
 	rows    [][]string
@@ -35,10 +37,11 @@ func (t *table) row(cells ...string) {
 // minColumn is how narrow a column can become.
 const minColumn = 4
 
-// widths fits the columns into total.
-func (t *table) widths(total int) []int {
-	w := make([]int, len(t.columns))
-	sum := 2 * (len(w) - 1)
+// natural are the widths that the columns need, and the sum of them with the
+// space between.
+func (t *table) natural() (w []int, sum int) {
+	w = make([]int, len(t.columns))
+	sum = 2 * (len(w) - 1)
 	for i, c := range t.columns {
 		w[i] = utf8.RuneCountInString(c.head)
 		for _, r := range t.rows {
@@ -46,6 +49,12 @@ func (t *table) widths(total int) []int {
 		}
 		sum += w[i]
 	}
+	return w, sum
+}
+
+// widths fits the columns into total.
+func (t *table) widths(total int) []int {
+	w, sum := t.natural()
 	for _, keep := range []bool{false, true} {
 		for sum > total {
 			widest := -1
@@ -64,10 +73,43 @@ func (t *table) widths(total int) []int {
 	return w
 }
 
-// print writes the table; paint colours a cell after it was padded.
+// part is the table of the columns that may go below, or of the others.
+func (t *table) part(below bool) *table {
+	out := &table{rows: make([][]string, len(t.rows))}
+	for i, c := range t.columns {
+		if c.below != below {
+			continue
+		}
+		out.columns = append(out.columns, c)
+		for j, r := range t.rows {
+			out.rows[j] = append(out.rows[j], r[i])
+		}
+	}
+	return out
+}
+
+// print writes the table.
 func (p *program) print(t *table) {
-	w := t.widths(p.width())
-	line := func(cells []string, head bool) {
+	const indent = "  "
+	total := p.width()
+	if _, sum := t.natural(); sum > total {
+		if upper, lower := t.part(false), t.part(true); len(lower.columns) > 0 {
+			first, second := p.lines(upper, total), p.lines(lower, total-len(indent))
+			for i := range first {
+				fmt.Fprintf(p.out, "%s\n%s%s\n", first[i], indent, second[i])
+			}
+			return
+		}
+	}
+	for _, line := range p.lines(t, total) {
+		fmt.Fprintln(p.out, line)
+	}
+}
+
+// lines are the table's, the heads first. A cell is coloured after it was padded.
+func (p *program) lines(t *table, total int) []string {
+	w := t.widths(total)
+	line := func(cells []string, head bool) string {
 		var b strings.Builder
 		for i, c := range t.columns {
 			if i > 0 {
@@ -87,27 +129,33 @@ func (p *program) print(t *table) {
 				b.WriteString(text + pad)
 			}
 		}
-		fmt.Fprintln(p.out, strings.TrimRight(b.String(), " "))
+		return strings.TrimRight(b.String(), " ")
 	}
 	heads := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		heads[i] = c.head
 	}
-	line(heads, true)
+	out := []string{line(heads, true)}
 	for _, r := range t.rows {
-		line(r, false)
+		out = append(out, line(r, false))
 	}
+	return out
 }
 
-// clip cuts a text to n characters, visibly.
+// clip cuts a text to n characters, visibly: a sentence at its end, a name in
+// its middle, for what tells names apart stands at either end.
 func clip(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	r := []rune(s)
+	switch {
+	case len(r) <= n:
 		return s
-	}
-	if n < 1 {
+	case n < 1:
 		return ""
+	case strings.ContainsRune(s, ' '):
+		return string(r[:n-1]) + "…"
 	}
-	return string([]rune(s)[:n-1]) + "…"
+	tail := (n - 1) / 2
+	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
 }
 
 // width is that of the terminal; 80 where there is none, or a narrower one.

@@ -28,7 +28,7 @@ as a reference to its variable, never as its value. Then it gets the engine and
 the model, serves, and prints the URL and a curl line to try.`,
 		Example: `  freehold up
   OPENAI_API_KEY=sk-... freehold up`,
-		Args: args(cobra.NoArgs),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := p.firstConfig(c.Context(), yes || !terminal(p.in)); err != nil {
 				return err

@@ -19,7 +19,7 @@ order, and who not and why), the version of the configuration, each attempt with
 its timings, where the answer changed deployments, dropped parameters, money.
 The id is in the header x-request-id of every answer.`,
 		Example: `  freehold why 01936f5e-7c1a-7000-8000-1b2c3d4e5f60`,
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
 			out, err := call(c.Context(), p, admin.Why, admin.WhyIn{ID: a[0]})
 			if err != nil || p.json {
@@ -92,8 +92,8 @@ func (p *program) printWhy(w admin.WhyOut) {
 	}
 	if len(w.Attempts) > 0 {
 		fmt.Fprintln(p.out, "\nattempts")
-		t := table{columns: []column{{head: "N", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "OUTCOME", keep: true},
-			{head: "FAULT"}, {head: "HTTP", right: true, keep: true}, {head: "FIRST", right: true, keep: true}, {head: "TOTAL", right: true, keep: true}}}
+		t := table{columns: []column{{head: "N", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "OUTCOME", keep: true, below: true}, {head: "FAULT", below: true},
+			{head: "HTTP", right: true, keep: true, below: true}, {head: "FIRST", right: true, keep: true, below: true}, {head: "TOTAL", right: true, keep: true, below: true}}}
 		for _, a := range w.Attempts {
 			code := none
 			if a.Status > 0 {
@@ -104,6 +104,6 @@ func (p *program) printWhy(w admin.WhyOut) {
 		p.print(&t)
 	}
 	for _, s := range w.Seams {
-		fmt.Fprintf(p.out, "\nseam after %s characters: %s took over from %s (%s, because of %s)\n", count(s.Offset), tame(s.To), tame(s.From), tame(s.Method), tame(s.Cause))
+		fmt.Fprintln(p.out, "\n"+seam(s))
 	}
 }

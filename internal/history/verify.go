@@ -22,6 +22,10 @@ type VerifyOptions struct {
 	Keys []string
 }
 
+// ErrVerifierKey is returned, wrapped, by [Log.Verify] for a text among
+// VerifyOptions.Keys that is no public key.
+var ErrVerifierKey = errors.New("this is not a verifier key")
+
 // Verify recomputes everything: each record's hash, each hash of the tree, each
 // checkpoint's root and signature, and each outside checkpoint. It changes
 // nothing. An error means that verification could not be done; what it found is
@@ -35,7 +39,7 @@ func (l *Log) Verify(ctx context.Context, o VerifyOptions) (Report, error) {
 	for _, text := range keys {
 		key, err := note.NewVerifier(text)
 		if err != nil {
-			return Report{}, fmt.Errorf("verify the history: the key %q is not a verifier key: %w", text, err)
+			return Report{}, fmt.Errorf("verify the history: %q: %w: %w", text, ErrVerifierKey, err)
 		}
 		v.trusted = append(v.trusted, key)
 	}

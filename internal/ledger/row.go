@@ -38,6 +38,11 @@ const (
 	Unknown     Outcome = "unknown"      // freehold died before the end was known
 )
 
+// Outcomes lists the outcomes of a request.
+func Outcomes() []Outcome {
+	return []Outcome{OK, Partial, ClientError, Refused, Shed, Canceled, Failed, Unknown}
+}
+
 // Err reports whether the outcome is a failure on our side or a provider's,
 // as opposed to an answer or to what the caller or our rules brought about.
 func (o Outcome) Err() bool { return o == Failed || o == Partial || o == Unknown }

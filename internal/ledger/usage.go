@@ -25,6 +25,11 @@ const (
 	ByHour     Dimension = "hour"
 )
 
+// Dimensions lists them all.
+func Dimensions() []Dimension {
+	return []Dimension{ByWorkload, ByModel, ByProvider, ByKey, ByOutcome, ByDay, ByHour}
+}
+
 // of returns the value that a rollup has in the dimension.
 func (d Dimension) of(k *RollupKey) (string, error) {
 	switch d {

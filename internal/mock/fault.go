@@ -55,7 +55,7 @@ var faultKinds = []string{"cut", "cutclean", "stall", "garbage", "slow", "errore
 //
 // KIND is
 //
-//	100-599     this status in the dialect's envelope. ARGs: a DURATION or after=DURATION
+//	200-599     this status in the dialect's envelope. ARGs: a DURATION or after=DURATION
 //	            (Retry-After in seconds), ms (retry-after-ms as well), date (Retry-After as a
 //	            date), noretry (x-should-retry: false), code=NAME, message=TEXT
 //	auth        401: the key is not accepted
@@ -268,7 +268,7 @@ func parseWhen(s string) (when, error) {
 	if name, value, ok := strings.Cut(s, "="); ok {
 		v, err := url.PathUnescape(value)
 		if err != nil || v == "" || !slices.Contains([]string{"model", "path", "key"}, name) {
-			return when{}, fmt.Errorf("cannot read the condition @%s", s)
+			return when{}, badWhen(s)
 		}
 		return when{word: name, name: v}, nil
 	}
@@ -303,5 +303,9 @@ func parseWhen(s string) (when, error) {
 			return when{word: "n", low: n, high: n}, nil
 		}
 	}
-	return when{}, fmt.Errorf("cannot read the condition @%s", s)
+	return when{}, badWhen(s)
+}
+
+func badWhen(s string) error {
+	return fmt.Errorf("cannot read the condition @%s: it is one of @3, @3+, @3-5, @%%3, @p0.1, @stream, @plain, @model=NAME, @path=NAME, @key=KEY", s)
 }

@@ -209,6 +209,9 @@ const (
 	ChunkWhole  Chunking = "whole"  // one piece
 )
 
+// Chunkings lists them.
+func Chunkings() []Chunking { return []Chunking{ChunkWords, ChunkRandom, ChunkRunes, ChunkWhole} }
+
 // cut cuts text.
 func (c Chunking) cut(text string, key uint64) []string {
 	if text == "" {

@@ -10,7 +10,7 @@ import (
 const (
 	// gcRoom is by how much the heap may grow over what is alive before it is
 	// collected, in bytes.
-	gcRoom = 20 << 20
+	gcRoom = 14 << 20
 	// gcLeast and gcMost bound that room in percent of what is alive: a large
 	// heap must not be collected all the time, a small one not left to grow to
 	// many times its size.

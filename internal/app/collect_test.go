@@ -11,7 +11,7 @@ func TestGCPercent(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 400}, {1 << 20, 400}, {5 << 20, 400}, {10 << 20, 200}, {20 << 20, 100}, {50 << 20, 40}, {1 << 40, 40},
+		{0, 400}, {1 << 20, 400}, {3 << 20, 400}, {7 << 20, 200}, {14 << 20, 100}, {50 << 20, 40}, {1 << 40, 40},
 	} {
 		if got := gcPercent(c.live); got != c.want {
 			t.Errorf("%d live bytes: %d percent, want %d", c.live, got, c.want)

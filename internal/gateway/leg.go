@@ -85,10 +85,10 @@ func (l *leg) prime(t fleet.Timeouts) error {
 }
 
 // more reports whether another event is there already. A read that brought
-// several events is one of a burst: then it is worth to look whether more have
-// come meanwhile, before what is there is written and flushed.
-func (l *leg) more() bool {
-	if l.gate.free > 1 {
+// several events is one of a burst: then it is worth to look (poll) whether more
+// have come meanwhile, before what is there is written and flushed.
+func (l *leg) more(poll bool) bool {
+	if poll && l.gate.free > 1 {
 		return l.rd.Poll()
 	}
 	return l.rd.Buffered()

@@ -114,7 +114,8 @@ func (x *exchange) relayStream(ctx context.Context, l *leg) error {
 	}
 	for {
 		l.gate.release()
-		more := !l.ended && l.more()
+		// The first content goes out with what came along and waits for no more.
+		more := !l.ended && l.more(x.row.FirstToken > 0)
 		if l.gate.waiting() && (!more || l.gate.full()) {
 			if err := x.show(l); err != nil {
 				return err

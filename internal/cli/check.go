@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"freehold"
 	"freehold/internal/admin"
 	"freehold/internal/app"
 	"freehold/internal/config"
@@ -23,18 +24,30 @@ type checked struct {
 }
 
 func (p *program) checkCommand() *cobra.Command {
-	var probe bool
+	var probe, schema, example bool
 	c := p.facts(&cobra.Command{
 		Use:   "check",
 		Short: "Validate config.yaml",
 		Long: `check reports every problem of config.yaml with its place, and warns of rules,
 fallbacks and deployments that can never be used. With --probe it also calls
 every provider (a list of models, or its health; no tokens are spent). It ends
-with 2 if the configuration is wrong, with 1 if a probe fails.`,
+with 2 if the configuration is wrong, with 1 if a probe fails. What there is to
+configure it prints with --example, and for editors with --schema.`,
 		Example: `  freehold check
-  freehold check --probe --config staging.yaml`,
+  freehold check --probe --config staging.yaml
+  freehold check --schema > config.schema.json`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case schema && example:
+				return usagef("--schema and --example are two files: give one of them")
+			case schema:
+				_, err := p.out.Write(freehold.Schema)
+				return err
+			case example:
+				_, err := p.out.Write(freehold.Example)
+				return err
+			}
 			cfg, ds := p.load()
 			out := checked{OK: cfg != nil, Config: p.configPath(), Diagnostics: []config.Diagnostic{}, Drift: []admin.Drift{}}
 			out.Diagnostics = append(out.Diagnostics, ds...)
@@ -59,6 +72,8 @@ with 2 if the configuration is wrong, with 1 if a probe fails.`,
 		},
 	})
 	c.Flags().BoolVar(&probe, "probe", false, "call every provider")
+	c.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of config.yaml instead")
+	c.Flags().BoolVar(&example, "example", false, "print a config.yaml with every key, explained, instead")
 	return c
 }
 

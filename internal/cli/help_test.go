@@ -68,6 +68,7 @@ func TestExamples(t *testing.T) {
 				if !ok {
 					continue
 				}
+				command, _, _ = strings.Cut(command, " > ")
 				words := split(strings.TrimSpace(command))
 				q, _ := tester()
 				found, rest, err := q.root().Find(words)

@@ -85,17 +85,26 @@ func (p *program) offer(found []find, yes bool) []find {
 	return taken
 }
 
+// The files beside the first configuration: it refers to both.
+const (
+	schemaFile  = "config.schema.json"
+	exampleFile = "config.example.yaml"
+)
+
 // starter is the first configuration.
 func starter(found []find) string {
 	var b strings.Builder
-	b.WriteString(`# What freehold serves, and who answers. Written by "freehold up"; it is yours now.
+	b.WriteString(`# yaml-language-server: $schema=./` + schemaFile + `
+#
+# What freehold serves, and who answers. Written by "freehold up"; it is yours now.
 # A running freehold takes changes of this file into use by itself, and never a
 # broken one: "freehold check" says what is wrong. Every key there is, explained:
-# config.example.yaml.
+# ` + exampleFile + `. Editors know them by the first line.
 
 server:
   listen: 127.0.0.1:4000       # another address needs auth: keys (freehold keys create NAME)
   auth: none                   # none: this machine only | keys: virtual keys
+  # jurisdiction: EU           # whose law binds this machine; until it is said, data classes that ask for one exclude its models
   unknown_models: relay        # a vendor's own model name goes to its provider, if that is configured
 
 providers:

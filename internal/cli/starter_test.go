@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"freehold"
 	"freehold/internal/app"
 	"freehold/internal/catalog"
 	"freehold/internal/config"
@@ -68,13 +70,13 @@ func TestStarter(t *testing.T) {
 	}
 }
 
-// uncommented takes the comment marks from the examples of models and of the
-// fallbacks: the file must stay valid.
+// uncommented takes the comment marks from the examples: the file must stay
+// valid.
 func uncommented(t *testing.T, text string, env config.Env) {
 	t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		if strings.Contains(line, "{provider:") || strings.Contains(line, "fallbacks:") {
+		if strings.Contains(line, "{provider:") || strings.Contains(line, "fallbacks:") || strings.Contains(line, "jurisdiction:") {
 			line = strings.Replace(line, "# ", "", 1)
 		}
 		b.WriteString(line)
@@ -108,6 +110,15 @@ func TestFirstConfig(t *testing.T) {
 	text, err := os.ReadFile(p.configFlag)
 	if err != nil || !strings.Contains(string(text), "local-small") {
 		t.Fatalf("%v\n%s", err, text)
+	}
+	// What it refers to is there, and an editor finds it.
+	line, _, _ := strings.Cut(string(text), "\n")
+	schema, found := strings.CutPrefix(line, "# yaml-language-server: $schema=./")
+	beside := filepath.Dir(p.configFlag)
+	for name, want := range map[string][]byte{schema: freehold.Schema, exampleFile: freehold.Example} {
+		if got, err := os.ReadFile(filepath.Join(beside, name)); err != nil || !bytes.Equal(got, want) || !found {
+			t.Errorf("%s beside it: %v", name, err)
+		}
 	}
 	if err := os.WriteFile(p.configFlag, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)

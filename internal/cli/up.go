@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"freehold"
 	"freehold/internal/app"
 	"freehold/internal/catalog"
 	"freehold/internal/config"
@@ -24,8 +26,9 @@ func (p *program) upCommand() *cobra.Command {
 		Long: `up serves config.yaml. If there is none it writes a commented one: with a small
 local model, and with the providers whose API keys are in the environment and
 the engines that run on this machine (on a terminal it asks). A key is written
-as a reference to its variable, never as its value. Then it gets the engine and
-the model, serves, and prints the URL and a curl line to try.`,
+as a reference to its variable, never as its value. Beside it come an example
+with every key there is, and the schema that editors check it with. Then up gets
+the engine and the model, serves, and prints the URL and a curl line to try.`,
 		Example: `  freehold up
   OPENAI_API_KEY=sk-... freehold up`,
 		Args: takes(0, 0),
@@ -62,7 +65,25 @@ func (p *program) firstConfig(ctx context.Context, yes bool) error {
 		return err
 	}
 	fmt.Fprintln(p.err, "wrote", path)
+	for name, text := range map[string][]byte{schemaFile: freehold.Schema, exampleFile: freehold.Example} {
+		if err := writeNew(filepath.Join(filepath.Dir(path), name), text); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// writeNew writes a file, unless there is one.
+func writeNew(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }
 
 // up gets what the configuration's local engines need, and serves.

@@ -63,6 +63,7 @@ type App struct {
 	codecs   map[string]dialect.Codec
 	started  time.Time
 	url      atomic.Pointer[string]
+	begun    atomic.Bool // the start is over: see ready
 
 	config  atomic.Pointer[config.Config]
 	fleet   atomic.Pointer[fleet.Fleet]

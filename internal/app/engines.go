@@ -83,17 +83,17 @@ func Spec(resolve func(string) string, p *config.Provider, m *config.Model, d *c
 // by itself.
 func (e *Engines) Sender(p *config.Provider, m *config.Model, d *config.Deployment) fleet.Sender {
 	if !e.start {
-		return failing{errors.New("no server runs")}
+		return failing{m.Name, errors.New("no server runs")}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	mgr, err := e.manager()
 	if err != nil {
-		return failing{err}
+		return failing{m.Name, err}
 	}
 	proc, err := mgr.Acquire(Spec(e.resolve, p, m, d))
 	if err != nil {
-		return failing{err}
+		return failing{m.Name, err}
 	}
 	e.next = append(e.next, proc)
 	s := e.senders[proc]
@@ -229,6 +229,8 @@ func (s *engineSender) Send(ctx context.Context, p upstream.Permit, call *upstre
 	return c.Send(ctx, p, call)
 }
 
+func (s *engineSender) status() engine.Status { return s.proc.Status() }
+
 // Unready implements fleet.Unready.
 func (s *engineSender) Unready() string { return unready(s.proc.Status()) }
 
@@ -267,7 +269,14 @@ func (s *engineSender) current() (*upstream.Client, error) {
 }
 
 // failing is the way to an engine that cannot be.
-type failing struct{ err error }
+type failing struct {
+	name string
+	err  error
+}
+
+func (f failing) status() engine.Status {
+	return engine.Status{Name: f.name, State: engine.Failed, Reason: f.err.Error(), Err: f.err}
+}
 
 func (f failing) Send(context.Context, upstream.Permit, *upstream.Call) (*upstream.Reply, error) {
 	return nil, &fault.Error{Kind: fault.EngineUnready, Message: f.err.Error(), Cause: f.err}

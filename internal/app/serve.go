@@ -163,9 +163,6 @@ func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// ready says why requests cannot be served now, or nil.
-func (a *App) ready() error { return a.Ledger.Check() }
-
 func settings(c *config.Config) server.Settings {
 	return server.Settings{
 		Keys:     c.Server.Auth == config.AuthKeys,

@@ -215,6 +215,22 @@ func (v Value) Bool() (value, ok bool) {
 	return k == True, k == True || k == False
 }
 
+// IntOrNil is [Value.Int], nil where there is none.
+func (v Value) IntOrNil() *int64 { return orNil(v.Int()) }
+
+// FloatOrNil is [Value.Float], nil where there is none.
+func (v Value) FloatOrNil() *float64 { return orNil(v.Float()) }
+
+// BoolOrNil is [Value.Bool], nil where there is none.
+func (v Value) BoolOrNil() *bool { return orNil(v.Bool()) }
+
+func orNil[T any](v T, ok bool) *T {
+	if !ok {
+		return nil
+	}
+	return new(v)
+}
+
 // appendUnescaped appends the text of a string's inside.
 func appendUnescaped(dst, raw []byte) []byte {
 	for {

@@ -42,13 +42,13 @@ func decodeMember(r *llm.Request, v jsondoor.Value) bool {
 			r.Messages = append(r.Messages, decodeMessage(m))
 		}
 	case "max_tokens":
-		r.MaxTokens = intOf(v)
+		r.MaxTokens = v.IntOrNil()
 	case "temperature":
-		r.Temperature = floatOf(v)
+		r.Temperature = v.FloatOrNil()
 	case "top_p":
-		r.TopP = floatOf(v)
+		r.TopP = v.FloatOrNil()
 	case "top_k":
-		r.TopK = intOf(v)
+		r.TopK = v.IntOrNil()
 	case "stop_sequences":
 		for s := v.First(); s.Exists(); s = s.Next() {
 			r.Stop = append(r.Stop, s.Text())
@@ -89,22 +89,6 @@ func reasoning(r *llm.Request) *llm.Reasoning {
 		r.Reasoning = &llm.Reasoning{}
 	}
 	return r.Reasoning
-}
-
-func intOf(v jsondoor.Value) *int64 {
-	n, ok := v.Int()
-	if !ok {
-		return nil
-	}
-	return &n
-}
-
-func floatOf(v jsondoor.Value) *float64 {
-	f, ok := v.Float()
-	if !ok {
-		return nil
-	}
-	return &f
 }
 
 func decodeOutputConfig(r *llm.Request, v jsondoor.Value) {

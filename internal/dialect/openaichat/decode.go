@@ -24,7 +24,7 @@ func (Codec) Decode(b *dialect.Body) (*llm.Request, error) {
 		}
 	}
 	if v := d.Root().Get("max_completion_tokens"); v.Present() {
-		r.MaxTokens = integerOf(v) // the newer name wins
+		r.MaxTokens = v.IntOrNil() // the newer name wins
 	}
 	return r, nil
 }
@@ -35,30 +35,6 @@ func extra(m jsondoor.Value) llm.Field {
 }
 
 func clone(v jsondoor.Value) json.RawMessage { return bytes.Clone(v.Raw()) }
-
-func integerOf(v jsondoor.Value) *int64 {
-	n, ok := v.Int()
-	if !ok {
-		return nil
-	}
-	return &n
-}
-
-func floatOf(v jsondoor.Value) *float64 {
-	f, ok := v.Float()
-	if !ok {
-		return nil
-	}
-	return &f
-}
-
-func boolOf(v jsondoor.Value) *bool {
-	b, ok := v.Bool()
-	if !ok {
-		return nil
-	}
-	return &b
-}
 
 // decodeMember takes one top-level member in; false: it has no place in the
 // canonical model.
@@ -71,21 +47,21 @@ func decodeMember(r *llm.Request, v jsondoor.Value) bool {
 	case "stream_options":
 		r.IncludeUsage, _ = v.Get("include_usage").Bool()
 	case "max_tokens", "max_completion_tokens":
-		r.MaxTokens = integerOf(v)
+		r.MaxTokens = v.IntOrNil()
 	case "temperature":
-		r.Temperature = floatOf(v)
+		r.Temperature = v.FloatOrNil()
 	case "top_p":
-		r.TopP = floatOf(v)
+		r.TopP = v.FloatOrNil()
 	case "top_k":
-		r.TopK = integerOf(v)
+		r.TopK = v.IntOrNil()
 	case "n":
-		r.N = integerOf(v)
+		r.N = v.IntOrNil()
 	case "seed":
-		r.Seed = integerOf(v)
+		r.Seed = v.IntOrNil()
 	case "frequency_penalty":
-		r.FrequencyPenalty = floatOf(v)
+		r.FrequencyPenalty = v.FloatOrNil()
 	case "presence_penalty":
-		r.PresencePenalty = floatOf(v)
+		r.PresencePenalty = v.FloatOrNil()
 	case "logit_bias":
 		r.LogitBias = clone(v)
 	case "stop":
@@ -113,9 +89,9 @@ func decodeOfOperation(r *llm.Request, v jsondoor.Value) bool {
 		case "echo":
 			r.Echo, _ = v.Bool()
 		case "best_of":
-			r.BestOf = integerOf(v)
+			r.BestOf = v.IntOrNil()
 		case "logprobs":
-			r.TopLogprobs = integerOf(v)
+			r.TopLogprobs = v.IntOrNil()
 		default:
 			return false
 		}
@@ -126,7 +102,7 @@ func decodeOfOperation(r *llm.Request, v jsondoor.Value) bool {
 		case "encoding_format":
 			r.EncodingFormat = v.Text()
 		case "dimensions":
-			r.Dimensions = integerOf(v)
+			r.Dimensions = v.IntOrNil()
 		default:
 			return false
 		}
@@ -147,15 +123,15 @@ func decodeChatMember(r *llm.Request, name string, v jsondoor.Value) bool {
 	case "tool_choice":
 		return decodeToolChoice(&r.ToolChoice, v)
 	case "parallel_tool_calls":
-		r.ToolChoice.Parallel = boolOf(v)
+		r.ToolChoice.Parallel = v.BoolOrNil()
 	case "response_format":
 		return decodeFormat(&r.Format, v)
 	case "reasoning_effort":
 		r.Reasoning = &llm.Reasoning{Effort: v.Text()}
 	case "logprobs":
-		r.Logprobs = boolOf(v)
+		r.Logprobs = v.BoolOrNil()
 	case "top_logprobs":
-		r.TopLogprobs = integerOf(v)
+		r.TopLogprobs = v.IntOrNil()
 	case "service_tier":
 		r.ServiceTier = v.Text()
 	default:
@@ -199,7 +175,7 @@ func decodeInput(texts *[]string, ids *[][]int64, v jsondoor.Value) bool {
 // nothing but its bytes.
 func decodeTool(v jsondoor.Value) llm.ToolDef {
 	fn := v.Get("function")
-	t := llm.ToolDef{Name: fn.Get("name").Text(), Description: fn.Get("description").Text(), Strict: boolOf(fn.Get("strict"))}
+	t := llm.ToolDef{Name: fn.Get("name").Text(), Description: fn.Get("description").Text(), Strict: fn.Get("strict").BoolOrNil()}
 	if typ := v.Get("type"); typ.Present() && !typ.Is("function") || fn.Kind() != jsondoor.Object {
 		t.Opaque, t.Dialect = v.Raw(), Name
 		return t
@@ -260,7 +236,7 @@ func decodeFormat(f *llm.Format, v jsondoor.Value) bool {
 	case typ.Is("json_schema"):
 		s := v.Get("json_schema")
 		f.Kind, f.Name, f.Description = llm.FormatSchema, s.Get("name").Text(), s.Get("description").Text()
-		f.Strict = boolOf(s.Get("strict"))
+		f.Strict = s.Get("strict").BoolOrNil()
 		if schema := s.Get("schema"); schema.Present() {
 			f.Schema = clone(schema)
 		}

@@ -25,20 +25,5 @@ func (db *DB) durableTx(ctx context.Context, fn func(*sql.Tx) error) (err error)
 		_, rerr := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = NORMAL")
 		err = errors.Join(err, rerr)
 	}()
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("%s: begin: %w", db.path, err)
-	}
-	defer func() {
-		if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
-			err = errors.Join(err, fmt.Errorf("%s: roll back: %w", db.path, rerr))
-		}
-	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: commit: %w", db.path, err)
-	}
-	return nil
+	return db.txOn(ctx, conn, fn)
 }

@@ -107,8 +107,18 @@ func (db *DB) Path() string { return db.path }
 
 // Tx runs fn in a writing transaction, which is committed when fn returns nil
 // and rolled back otherwise.
-func (db *DB) Tx(ctx context.Context, fn func(*sql.Tx) error) (err error) {
-	tx, err := db.write.BeginTx(ctx, nil)
+func (db *DB) Tx(ctx context.Context, fn func(*sql.Tx) error) error {
+	return db.txOn(ctx, db.write, fn)
+}
+
+// beginner is what a transaction begins on: an [sql.DB], or a connection of it.
+type beginner interface {
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
+// txOn is [DB.Tx] on a connection of one's own.
+func (db *DB) txOn(ctx context.Context, conn beginner, fn func(*sql.Tx) error) (err error) {
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("%s: begin: %w", db.path, err)
 	}

@@ -1,36 +1,21 @@
 package dialect
 
-import (
-	"freehold/internal/llm"
-	"freehold/internal/sse"
-)
+import "freehold/internal/llm"
 
 // SumUsage returns a decoder for a stream of several choices whose provider
 // reports usage for each choice alone, behind its finish reason
 // (Quirks.UsagePerChoice): usage events then tell the sum of what was reported
 // so far. n is how many choices each prompt has; they are numbered prompt after
 // prompt, and a prompt's tokens count once for all of them.
-func SumUsage(d StreamDecoder, n int) StreamDecoder { return &summer{inner: d, n: max(n, 1)} }
+func SumUsage(d StreamDecoder, n int) StreamDecoder {
+	s := &summer{n: max(n, 1)}
+	return &rewritten{d, s.rewrite}
+}
 
 type summer struct {
-	inner StreamDecoder
-	n     int
-	last  int // the choice that ended last
-	of    map[int]llm.Usage
-}
-
-func (s *summer) Decode(dst []llm.Event, ev *sse.Event) ([]llm.Event, error) {
-	from := len(dst)
-	dst, err := s.inner.Decode(dst, ev)
-	s.rewrite(dst[from:])
-	return dst, err
-}
-
-func (s *summer) End(dst []llm.Event) ([]llm.Event, error) {
-	from := len(dst)
-	dst, err := s.inner.End(dst)
-	s.rewrite(dst[from:])
-	return dst, err
+	n    int
+	last int // the choice that ended last
+	of   map[int]llm.Usage
 }
 
 func (s *summer) rewrite(events []llm.Event) {

@@ -1,9 +1,6 @@
 package dialect
 
-import (
-	"freehold/internal/llm"
-	"freehold/internal/sse"
-)
+import "freehold/internal/llm"
 
 // UnwrapTool returns a decoder whose events show the calls of the forced tool
 // as text: where a model has no structured output of its own, a response
@@ -14,28 +11,14 @@ func UnwrapTool(d StreamDecoder, tool string) StreamDecoder {
 	if tool == "" {
 		return d
 	}
-	return &unwrapper{inner: d, tool: tool}
+	u := &unwrapper{tool: tool}
+	return &rewritten{d, u.rewrite}
 }
 
 type unwrapper struct {
-	inner  StreamDecoder
 	tool   string
 	others map[int]bool // choices that called another tool
 	seen   map[int]bool // choices that called the forced tool
-}
-
-func (u *unwrapper) Decode(dst []llm.Event, ev *sse.Event) ([]llm.Event, error) {
-	from := len(dst)
-	dst, err := u.inner.Decode(dst, ev)
-	u.rewrite(dst[from:])
-	return dst, err
-}
-
-func (u *unwrapper) End(dst []llm.Event) ([]llm.Event, error) {
-	from := len(dst)
-	dst, err := u.inner.End(dst)
-	u.rewrite(dst[from:])
-	return dst, err
 }
 
 func (u *unwrapper) rewrite(events []llm.Event) {

@@ -121,8 +121,7 @@ func decodeToolChoice(v jsondoor.Value) llm.ToolChoice {
 		c.Mode = llm.ToolNone
 	}
 	if off, ok := v.Get("disable_parallel_tool_use").Bool(); ok {
-		on := !off
-		c.Parallel = &on
+		c.Parallel = new(!off)
 	}
 	return c
 }
@@ -138,9 +137,7 @@ func decodeTool(v jsondoor.Value) llm.ToolDef {
 		return t
 	}
 	t.Description, t.Schema = v.Get("description").Text(), v.Get("input_schema").Raw()
-	if strict, ok := v.Get("strict").Bool(); ok {
-		t.Strict = &strict
-	}
+	t.Strict = v.Get("strict").BoolOrNil()
 	if !only(v, "type", "name", "description", "input_schema", "cache_control", "strict", "eager_input_streaming") {
 		t.Opaque, t.Dialect = v.Raw(), Name
 	}

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -320,7 +321,7 @@ func applyParams(fields []llm.Field, t *dialect.Target, refuse func(param, why s
 			fields = append(fields, d)
 		}
 	}
-	for _, from := range sortedKeys(t.Params.Rename) {
+	for _, from := range slices.Sorted(maps.Keys(t.Params.Rename)) {
 		to := t.Params.Rename[from]
 		if i := index(from); i >= 0 && index(to) < 0 {
 			fields[i].Name = to

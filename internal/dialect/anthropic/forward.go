@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -103,7 +104,7 @@ func forwardParams(p *jsondoor.Patch, root jsondoor.Value, t *dialect.Target, ou
 		settled = append(settled, name)
 		out.Dropped = append(out.Dropped, param)
 	}
-	for _, from := range sortedKeys(t.Params.Rename) {
+	for _, from := range slices.Sorted(maps.Keys(t.Params.Rename)) {
 		to := t.Params.Rename[from]
 		if v, name, ok := free(from); ok && !root.Get(to).Exists() && !slices.Contains(settled, to) {
 			p.Rename(v, to)

@@ -3,7 +3,6 @@ package anthropic
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 
 	"freehold/internal/jsondoor"
@@ -66,8 +65,6 @@ func isObject[T string | []byte | json.RawMessage](raw T) bool {
 	defer d.Release()
 	return d.Root().Kind() == jsondoor.Object
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // clone copies bytes that are only valid until the next read.
 func clone(raw []byte) json.RawMessage { return append(json.RawMessage(nil), raw...) }

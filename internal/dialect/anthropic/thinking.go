@@ -2,6 +2,8 @@ package anthropic
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 
 	"freehold/internal/dialect"
@@ -229,7 +231,7 @@ func (e *encoder) thinkingFields() {
 		for _, f := range e.r.Extra {
 			var rest map[string]json.RawMessage
 			if f.Name == "output_config" && json.Unmarshal(f.Raw, &rest) == nil {
-				for _, name := range sortedKeys(rest) {
+				for _, name := range slices.Sorted(maps.Keys(rest)) {
 					config = append(config, llm.Field{Name: name, Raw: rest[name]})
 				}
 			}

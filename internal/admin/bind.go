@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -105,12 +106,7 @@ func (op *Operation) decode(r *http.Request, body []byte) (any, error) {
 		}
 	}
 	if op.Method == http.MethodGet && len(query) > 0 {
-		var names []string
-		for n := range query {
-			names = append(names, n)
-		}
-		slices.Sort(names)
-		return nil, invalid("unknown parameter "+strings.Join(names, ", "), "GET /admin/v1/openapi.json lists them")
+		return nil, invalid("unknown parameter "+strings.Join(slices.Sorted(maps.Keys(query)), ", "), "GET /admin/v1/openapi.json lists them")
 	}
 	return in.Elem().Interface(), nil
 }

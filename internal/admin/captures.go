@@ -46,14 +46,9 @@ func (s *Service) captures(f CaptureFilter) (capture.Filter, error) {
 	if err := ordered(f.Since, f.Until); err != nil {
 		return out, err
 	}
-	if f.Key != "" {
-		k, err := s.findKey(f.Key)
-		if err != nil {
-			return out, err
-		}
-		out.KeyID = k.ID
-	}
-	return out, nil
+	var err error
+	out.KeyID, err = s.keyID(f.Key)
+	return out, err
 }
 
 // CapturesIn asks which requests have texts.

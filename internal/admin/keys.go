@@ -252,17 +252,20 @@ func (s *Service) rotatable(k *auth.Key) error {
 	return nil
 }
 
-// findKey finds a key by id, or the newest of a name.
-func (s *Service) findKey(name string) (*auth.Key, error) {
-	if k, err := s.app.Keys.Get(name); err == nil {
-		return k, nil
+// keyID is the id of the key with an id, or of the newest with a name; "" for "".
+func (s *Service) keyID(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	k, err := s.app.Keys.Get(name)
+	if err == nil {
+		return k.ID, nil
 	}
 	list := s.app.Keys.List()
 	for i := len(list) - 1; i >= 0; i-- {
 		if list[i].Name == name {
-			return list[i], nil
+			return list[i].ID, nil
 		}
 	}
-	_, err := s.app.Keys.Get(name)
-	return nil, err
+	return "", err
 }

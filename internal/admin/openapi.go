@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -82,23 +83,8 @@ func (s *schemas) parameters(op *Operation) []any {
 
 // body is the schema of a POST's body: the members that are not in the path.
 func (s *schemas) body(op *Operation) map[string]any {
-	properties, required := map[string]any{}, []string{}
-	for _, m := range members(op.In) {
-		if op.inPath(m.name) {
-			continue
-		}
-		p := s.of(m.typ)
-		if m.doc != "" {
-			p["description"] = m.doc
-		}
-		properties[m.name] = p
-		if !m.optional {
-			required = append(required, m.name)
-		}
-	}
-	out := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
-	if len(required) > 0 {
-		out["required"] = required
-	}
+	list := slices.DeleteFunc(members(op.In), func(m member) bool { return op.inPath(m.name) })
+	out := s.properties(list)
+	out["additionalProperties"] = false
 	return out
 }

@@ -36,15 +36,9 @@ func (s *Service) query(f Filter) (ledger.Query, error) {
 	if err := ordered(f.Since, f.Until); err != nil {
 		return q, err
 	}
-	if f.Key == "" {
-		return q, nil
-	}
-	k, err := s.findKey(f.Key)
-	if err != nil {
-		return q, err
-	}
-	q.KeyID = k.ID
-	return q, nil
+	var err error
+	q.KeyID, err = s.keyID(f.Key)
+	return q, err
 }
 
 // RequestsIn asks for single requests.

@@ -62,8 +62,14 @@ func (s *schemas) object(t reflect.Type) map[string]any {
 		return ref
 	}
 	s.types[name] = t
+	s.components[name] = s.properties(members(t))
+	return ref
+}
+
+// properties is an object with these members.
+func (s *schemas) properties(list []member) map[string]any {
 	properties, required := map[string]any{}, []string{}
-	for _, m := range members(t) {
+	for _, m := range list {
 		p := s.of(m.typ)
 		if m.doc != "" {
 			p["description"] = m.doc
@@ -77,8 +83,7 @@ func (s *schemas) object(t reflect.Type) map[string]any {
 	if len(required) > 0 {
 		object["required"] = required
 	}
-	s.components[name] = object
-	return ref
+	return object
 }
 
 // pkg is the last element of a type's package path.

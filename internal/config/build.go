@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -221,7 +223,7 @@ func (b *builder) value(n ast.Node, depth int) *node {
 		target, known := b.anchors[name]
 		switch {
 		case !known:
-			b.rep.errorf(at(n.Start), suggest.Hint(name, keys(b.anchors)), "alias *%s has no anchor &%s before it", name, name)
+			b.rep.errorf(at(n.Start), suggest.Hint(name, slices.Sorted(maps.Keys(b.anchors))), "alias *%s has no anchor &%s before it", name, name)
 		case target == nil:
 			b.rep.errorf(at(n.Start), "", "alias *%s stands inside its own anchor", name)
 		default:

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -28,18 +29,18 @@ func (c *checker) run() {
 	c.captureKey()
 	c.file(c.pos("catalog"), c.cfg.Catalog.Prices, c.cfg.Catalog.Models)
 	c.clear(c.root, nil)
-	for _, name := range keys(c.cfg.Providers) {
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Providers)) {
 		c.provider(c.cfg.Providers[name])
 	}
 	c.shares()
-	for _, name := range keys(c.cfg.Models) {
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Models)) {
 		c.model(c.cfg.Models[name])
 	}
-	for _, name := range keys(c.cfg.DataClasses) {
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.DataClasses)) {
 		c.dataClass(c.cfg.DataClasses[name])
 	}
 	c.names()
-	for _, name := range keys(c.cfg.Workloads) {
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
 		c.workload(c.cfg.Workloads[name])
 	}
 	c.breaker()
@@ -200,13 +201,13 @@ func (c *checker) clear(e *entry, path []string) {
 // must mean one thing.
 func (c *checker) names() {
 	owner := map[string]string{}
-	for _, w := range keys(c.cfg.Workloads) {
+	for _, w := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
 		owner[w] = "the workload " + w
 		if _, clash := c.cfg.Models[w]; clash {
 			c.rep.errorf(c.keyPos("workloads", w), "rename one of them", "the workload %q has the name of a model", w)
 		}
 	}
-	for _, w := range keys(c.cfg.Workloads) {
+	for _, w := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
 		for i, a := range c.cfg.Workloads[w].Aliases {
 			p := c.pos("workloads", w, "aliases", fmt.Sprint(i))
 			if _, isModel := c.cfg.Models[a]; isModel {
@@ -223,7 +224,7 @@ func (c *checker) names() {
 func (c *checker) dataClass(d *DataClass) {
 	for i, p := range d.Providers {
 		if _, ok := c.cfg.Providers[p]; !ok {
-			c.rep.errorf(c.pos("data_classes", d.Name, "providers", fmt.Sprint(i)), suggest.Hint(p, keys(c.cfg.Providers)), "data_classes.%s: unknown provider %q", d.Name, p)
+			c.rep.errorf(c.pos("data_classes", d.Name, "providers", fmt.Sprint(i)), suggest.Hint(p, slices.Sorted(maps.Keys(c.cfg.Providers))), "data_classes.%s: unknown provider %q", d.Name, p)
 		}
 	}
 	for key, l := range map[string][]string{"jurisdictions": d.Jurisdictions, "regions": d.Regions, "providers": d.Providers} {
@@ -241,7 +242,7 @@ func (c *checker) workload(w *Workload) {
 			if c.has(at("data", fmt.Sprint(i))...) {
 				path = at("data", fmt.Sprint(i))
 			}
-			c.rep.errorf(c.pos(path...), suggest.Hint(d, keys(c.cfg.DataClasses)), "unknown data class %q", d)
+			c.rep.errorf(c.pos(path...), suggest.Hint(d, slices.Sorted(maps.Keys(c.cfg.DataClasses))), "unknown data class %q", d)
 		}
 	}
 	if w.Model != "" {
@@ -276,7 +277,7 @@ func (c *checker) workload(w *Workload) {
 func (c *checker) candidate(w *Workload, name string, path []string) {
 	m := c.cfg.Models[name]
 	if m == nil {
-		hint := suggest.Hint(name, keys(c.cfg.Models))
+		hint := suggest.Hint(name, slices.Sorted(maps.Keys(c.cfg.Models)))
 		if _, is := c.cfg.Workloads[name]; is {
 			hint = "this is a workload; name a model"
 		} else if len(c.cfg.Models) == 0 {
@@ -318,7 +319,7 @@ func (c *checker) params(p Params, path []string) {
 			c.rep.errorf(c.pos(append(path, "drop", fmt.Sprint(i))...), "", "the parameter %q is both given a default and dropped", name)
 		}
 	}
-	for _, from := range keys(p.Rename) {
+	for _, from := range slices.Sorted(maps.Keys(p.Rename)) {
 		if name := p.Rename[from]; name == "model" || name == "messages" || name == "stream" || from == "model" || from == "messages" || from == "stream" {
 			c.rep.errorf(c.pos(append(path, "rename", from)...), "", "%s: the parameter cannot be renamed", label(append(path, "rename", from)))
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -177,7 +178,7 @@ func (c *checker) preset(p *Provider, at func(...string) []string) (PresetInfo, 
 // shares finds what only one provider can have.
 func (c *checker) shares() {
 	relay, owns := map[RelayPath]string{}, map[string]string{}
-	for _, name := range keys(c.cfg.Providers) {
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Providers)) {
 		p := c.cfg.Providers[name]
 		for i, r := range p.Relay {
 			if other, taken := relay[r]; taken {
@@ -248,7 +249,7 @@ func (c *checker) deployment(m *Model, d *Deployment, at []string) {
 	}
 	p := c.cfg.Providers[d.Provider]
 	if p == nil {
-		hint := or(suggest.Hint(d.Provider, keys(c.cfg.Providers)), "describe it under providers:")
+		hint := or(suggest.Hint(d.Provider, slices.Sorted(maps.Keys(c.cfg.Providers))), "describe it under providers:")
 		c.rep.errorf(c.pos(sub("provider")...), hint, "unknown provider %q", d.Provider)
 		return
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -129,7 +130,7 @@ func (d *decoder) structure(e *entry, v reflect.Value, where []string) {
 	for _, child := range n.entries {
 		f, ok := fields[child.key]
 		if !ok {
-			names := keys(fields)
+			names := slices.Sorted(maps.Keys(fields))
 			hint := suggest.Hint(child.key, names)
 			if hint == "" {
 				hint = "keys here: " + strings.Join(names, ", ")
@@ -140,7 +141,7 @@ func (d *decoder) structure(e *entry, v reflect.Value, where []string) {
 		}
 		d.decode(child, v.FieldByIndex(f.index), append(slices.Clone(where), child.key), f.limits)
 	}
-	for _, name := range keys(fields) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if fields[name].limits.required && n.get(name) == nil {
 			d.rep.errorf(e.place(), "add "+name+": ...", "%s needs %s", label(where), name)
 		}
@@ -397,16 +398,6 @@ func (l limits) check(f float64) error {
 		return fmt.Errorf("%s is above %s", text, strconv.FormatFloat(l.max, 'f', -1, 64))
 	}
 	return nil
-}
-
-// keys are the sorted keys of a map.
-func keys[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }
 
 var secretWords = regexp.MustCompile(`(?i)api[-_]?key|key$|keys$|secret|(?:^|access|auth|api|refresh|session)[-_]?token$|password|passwd|authorization|credential|cookie|bearer|signature|session`)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -77,7 +78,7 @@ func decodeConfig(path string, doc *document, env Env, rep *report) (*Config, []
 	}
 	c := &checker{cfg: cfg, rep: rep, env: env, root: doc.root, files: exp.files, literals: dec.literals}
 	c.run()
-	cfg.files = keys(c.files)
+	cfg.files = slices.Sorted(maps.Keys(c.files))
 	return cfg, append(dec.literals, dec.hidden...)
 }
 

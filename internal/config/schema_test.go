@@ -3,9 +3,11 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -256,7 +258,7 @@ func TestExample(t *testing.T) {
 		reflect.TypeFor[Retention](), reflect.TypeFor[Provider](), reflect.TypeFor[ClientTLS](), reflect.TypeFor[Probe](), reflect.TypeFor[Model](),
 		reflect.TypeFor[Deployment](), reflect.TypeFor[Price](), reflect.TypeFor[Params](), reflect.TypeFor[DataClass](), reflect.TypeFor[Workload](), reflect.TypeFor[Hedge](),
 	} {
-		for _, key := range keys(fieldsOf(typ)) {
+		for _, key := range slices.Sorted(maps.Keys(fieldsOf(typ))) {
 			if !seen[key] && !strings.Contains(string(src), "# "+key+":") {
 				t.Errorf("%s is not shown: %s", key, typ)
 			}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -85,13 +86,13 @@ func (f *Fleet) vendorModel(name string) *Model {
 }
 
 // ProviderNames lists the providers by name.
-func (f *Fleet) ProviderNames() []string { return sortedKeys(f.Providers) }
+func (f *Fleet) ProviderNames() []string { return slices.Sorted(maps.Keys(f.Providers)) }
 
 // WorkloadNames lists the workloads by name.
-func (f *Fleet) WorkloadNames() []string { return sortedKeys(f.Workloads) }
+func (f *Fleet) WorkloadNames() []string { return slices.Sorted(maps.Keys(f.Workloads)) }
 
 // ModelNames lists the models by name.
-func (f *Fleet) ModelNames() []string { return sortedKeys(f.Models) }
+func (f *Fleet) ModelNames() []string { return slices.Sorted(maps.Keys(f.Models)) }
 
 // Deployments lists every configured deployment, by model and in order.
 func (f *Fleet) Deployments() []*Deployment {
@@ -115,7 +116,7 @@ func (f *Fleet) Relay(family string) *Provider {
 // Suggest returns the known name nearest to one that Resolve does not know,
 // or "" when none is near.
 func (f *Fleet) Suggest(name string) string {
-	return suggest.Nearest(name, slices.Concat(f.WorkloadNames(), sortedKeys(f.Aliases), f.ModelNames()))
+	return suggest.Nearest(name, slices.Concat(f.WorkloadNames(), slices.Sorted(maps.Keys(f.Aliases)), f.ModelNames()))
 }
 
 // pathsFor fills the model id into a provider's paths.
@@ -127,19 +128,10 @@ func pathsFor(p *Provider, id string) map[llm.Operation]string {
 	return out
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // AliasesOf lists the aliases of a workload by name.
 func (f *Fleet) AliasesOf(workload string) []string {
 	var out []string
-	for _, a := range sortedKeys(f.Aliases) {
+	for _, a := range slices.Sorted(maps.Keys(f.Aliases)) {
 		if f.Aliases[a].Workload == workload {
 			out = append(out, a)
 		}

@@ -1,6 +1,7 @@
 package mock
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -316,7 +317,7 @@ func closedSchema(schema any) string {
 		return "For 'object' type, 'additionalProperties' must be explicitly set to false"
 	}
 	props, _ := o["properties"].(map[string]any)
-	for _, name := range sortedKeys(props) {
+	for _, name := range slices.Sorted(maps.Keys(props)) {
 		if why := closedSchema(props[name]); why != "" {
 			return why
 		}

@@ -3,6 +3,7 @@ package mock
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -391,7 +392,7 @@ func strictSchema(schema any, path []string) string {
 		}
 		props, _ := o["properties"].(map[string]any)
 		required := strings_(o["required"])
-		for _, n := range sortedKeys(props) {
+		for _, n := range slices.Sorted(maps.Keys(props)) {
 			if !slices.Contains(required, n) {
 				return fmt.Sprintf("In context=%s, 'required' is required to be supplied and to be an array including every key in properties. Missing '%s'.", context, n)
 			}
@@ -405,7 +406,7 @@ func strictSchema(schema any, path []string) string {
 	}
 	for _, word := range []string{"$defs", "definitions"} {
 		defs, _ := o[word].(map[string]any)
-		for _, n := range sortedKeys(defs) {
+		for _, n := range slices.Sorted(maps.Keys(defs)) {
 			if why := strictSchema(defs[n], append(slices.Clone(path), word, n)); why != "" {
 				return why
 			}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sort"
@@ -57,12 +58,7 @@ const magic = "freehold recording 1"
 func (r *Recording) Encode() []byte {
 	var b bytes.Buffer
 	headers := func(h http.Header) {
-		names := make([]string, 0, len(h))
-		for n := range h {
-			names = append(names, n)
-		}
-		sort.Strings(names)
-		for _, n := range names {
+		for _, n := range slices.Sorted(maps.Keys(h)) {
 			for _, v := range h[n] {
 				fmt.Fprintf(&b, "header %s: %s\n", n, v)
 			}
@@ -189,7 +185,7 @@ func identity(method, path string, body []byte) (key string, members map[string]
 func distance(a, b map[string]any) (int, []string) {
 	n := 0
 	var names []string
-	all := slices.Concat(sortedKeys(a), sortedKeys(b))
+	all := slices.Concat(slices.Sorted(maps.Keys(a)), slices.Sorted(maps.Keys(b)))
 	sort.Strings(all)
 	for _, k := range slices.Compact(all) {
 		if x, y := compact(a[k]), compact(b[k]); x != y {

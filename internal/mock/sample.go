@@ -2,6 +2,7 @@ package mock
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -118,7 +119,7 @@ func (s *sampler) typed(t string, o map[string]any, key uint64, depth int) any {
 		out := map[string]any{}
 		props, _ := o["properties"].(map[string]any)
 		required, _ := o["required"].([]any)
-		for _, n := range sortedKeys(props) {
+		for _, n := range slices.Sorted(maps.Keys(props)) {
 			if depth > 6 && !slices.Contains(required, any(n)) {
 				continue
 			}

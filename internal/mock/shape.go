@@ -4,9 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -94,22 +94,13 @@ type members map[string]member
 
 // object demands these members and no others.
 func object(ms members) rule {
-	names := make([]string, 0, len(ms))
-	for n := range ms {
-		names = append(names, n)
-	}
-	sort.Strings(names)
+	names := slices.Sorted(maps.Keys(ms))
 	return func(path []any, v any) *problem {
 		o, ok := v.(map[string]any)
 		if !ok {
 			return mistyped(path, "an object", v)
 		}
-		given := make([]string, 0, len(o))
-		for n := range o {
-			given = append(given, n)
-		}
-		sort.Strings(given)
-		for _, n := range given {
+		for _, n := range slices.Sorted(maps.Keys(o)) {
 			if _, ok := ms[n]; !ok {
 				return &problem{kind: unknownMember, path: at(path, n)}
 			}
@@ -145,11 +136,7 @@ func (ms members) with(more members) members {
 
 // tagged chooses the rule by the string member tag; without it by fallback.
 func tagged(tag, fallback string, variants map[string]rule) rule {
-	var names []string
-	for n := range variants {
-		names = append(names, n)
-	}
-	sort.Strings(names)
+	names := slices.Sorted(maps.Keys(variants))
 	return func(path []any, v any) *problem {
 		o, ok := v.(map[string]any)
 		if !ok {
@@ -284,22 +271,13 @@ func mapOf(r rule) rule {
 		if !ok {
 			return mistyped(path, "an object", v)
 		}
-		for _, n := range sortedKeys(o) {
+		for _, n := range slices.Sorted(maps.Keys(o)) {
 			if p := r(at(path, n), o[n]); p != nil {
 				return p
 			}
 		}
 		return nil
 	}
-}
-
-func sortedKeys(o map[string]any) []string {
-	names := make([]string, 0, len(o))
-	for n := range o {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
 }
 
 // byKind chooses by the kind of JSON value; a kind without a rule is refused.

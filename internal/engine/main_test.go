@@ -168,17 +168,21 @@ func living(t *testing.T, pgid int) []string {
 	return found
 }
 
-// eventually fails the test if ok does not become true within the limit.
-func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+// patience is how long a test waits for what must happen: it ends what hangs,
+// and is more than a starved machine needs.
+const patience = 2 * time.Minute
+
+// eventually fails the test if ok does not become true.
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(limit); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("not within %v: %s", limit, what)
+	t.Fatalf("not within %v: %s", patience, what)
 }
 
 // fakeBinary makes a llama-server out of the test binary.
@@ -214,7 +218,7 @@ func manager(t *testing.T, change func(*engine.Options)) *engine.Manager {
 	}
 	m := engine.NewManager(o)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := m.Close(ctx); err != nil {
 			t.Errorf("close: %v", err)
@@ -230,7 +234,7 @@ func ready(t *testing.T, m *engine.Manager, s engine.Spec) *engine.Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := p.WaitReady(ctx); err != nil {
 		t.Fatal(err)

@@ -126,7 +126,7 @@ func TestCrashRestarts(t *testing.T) {
 	for range 2 {
 		before := p.Status().Restarts
 		post(t, p.BaseURL()+"/crash")
-		eventually(t, 30*time.Second, "the engine is ready again", func() bool { return p.Status().Restarts > before && p.Ready() })
+		eventually(t, "the engine is ready again", func() bool { return p.Status().Restarts > before && p.Ready() })
 	}
 	if p.BaseURL() != base {
 		t.Errorf("the address changed from %s to %s", base, p.BaseURL())
@@ -143,7 +143,7 @@ func TestSickEngineRestarts(t *testing.T) {
 	m := manager(t, func(o *engine.Options) { o.ProbeEvery = 5 * time.Millisecond })
 	p := ready(t, m, fakeSpec(t))
 	post(t, p.BaseURL()+"/sick")
-	eventually(t, 30*time.Second, "the engine is ready again", func() bool { return p.Status().Restarts == 1 && p.Ready() })
+	eventually(t, "the engine is ready again", func() bool { return p.Status().Restarts == 1 && p.Ready() })
 }
 
 func TestExitAtOnceFails(t *testing.T) {
@@ -161,7 +161,7 @@ func TestExitAtOnceFails(t *testing.T) {
 	if len(e.Log) != 20 || e.Log[19] != "error: unknown model architecture: 'nope'" || e.Log[18] != "line 29" {
 		t.Errorf("the last 20 lines are %q", e.Log)
 	}
-	eventually(t, 30*time.Second, "it gives up", func() bool { return p.Status().State == engine.Failed })
+	eventually(t, "it gives up", func() bool { return p.Status().State == engine.Failed })
 	if got := startsIn(t, starts); len(got) != 3 {
 		t.Errorf("it was tried %d times", len(got))
 	}
@@ -169,7 +169,7 @@ func TestExitAtOnceFails(t *testing.T) {
 		t.Errorf("reason %q", r)
 	}
 	p.Restart()
-	eventually(t, 30*time.Second, "it is tried again when asked", func() bool { return len(startsIn(t, starts)) == 6 })
+	eventually(t, "it is tried again when asked", func() bool { return len(startsIn(t, starts)) == 6 })
 }
 
 func TestPortTaken(t *testing.T) {
@@ -190,7 +190,7 @@ func TestPortTaken(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	l.Close()
-	eventually(t, 30*time.Second, "it takes the port when it is free", p.Ready)
+	eventually(t, "it takes the port when it is free", p.Ready)
 }
 
 func TestAnotherProgramAnswers(t *testing.T) {
@@ -248,11 +248,11 @@ func TestKilledOwnerLeavesNoOrphan(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd, w := startOwner(t, t.TempDir(), fakeSpec(t, tt.extra...), tt.until)
-			eventually(t, 30*time.Second, "supervisor and engine are in one group", func() bool { return len(living(t, w.PID)) == 2 })
+			eventually(t, "supervisor and engine are in one group", func() bool { return len(living(t, w.PID)) == 2 })
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 30*time.Second, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
+			eventually(t, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
 		})
 	}
 }
@@ -275,7 +275,7 @@ func TestKilledWhileDownloading(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "linux" {
-		eventually(t, 30*time.Second, "pip is gone", func() bool {
+		eventually(t, "pip is gone", func() bool {
 			out, err := exec.Command("ps", "-A", "-o", "args=").Output()
 			return err == nil && !strings.Contains(string(out), cache)
 		})
@@ -311,7 +311,7 @@ func TestKilledSupervisor(t *testing.T) {
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "another engine serves", func() bool { return p.Ready() && p.Status().PID != old })
+	eventually(t, "another engine serves", func() bool { return p.Ready() && p.Status().PID != old })
 	if left := living(t, old); len(left) > 0 {
 		t.Errorf("still alive: %q", left)
 	}
@@ -325,7 +325,7 @@ func TestSubscribeShowsTheNewest(t *testing.T) {
 	}
 	ch, cancel := p.Subscribe()
 	defer cancel()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case st := <-ch:

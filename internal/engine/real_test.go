@@ -331,7 +331,7 @@ func TestRealStreamIsCancelled(t *testing.T) {
 	}
 	cancel()
 	began := time.Now()
-	eventually(t, 10*time.Second, "the slot is free", func() bool { return busy(t, base) == 0 })
+	eventually(t, "the slot is free", func() bool { return busy(t, base) == 0 })
 	t.Logf("free after %v", time.Since(began))
 }
 
@@ -381,12 +381,12 @@ func TestRealEngineDiesWithItsOwner(t *testing.T) {
 					res.Body.Close()
 				}
 			}()
-			eventually(t, 30*time.Second, "it is at work", func() bool { return busy(t, w.BaseURL) == 1 })
+			eventually(t, "it is at work", func() bool { return busy(t, w.BaseURL) == 1 })
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 30*time.Second, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
+		eventually(t, "the engine is gone", func() bool { return len(living(t, w.PID)) == 0 })
 	}
 }
 
@@ -398,7 +398,7 @@ func TestRealEngineCrashRestarts(t *testing.T) {
 	if err := syscall.Kill(-st.PID, syscall.SIGSEGV); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, "it serves again", func() bool { return p.Status().Restarts == 1 && p.Ready() })
+	eventually(t, "it serves again", func() bool { return p.Status().Restarts == 1 && p.Ready() })
 	if p.BaseURL() != st.BaseURL {
 		t.Errorf("the address changed from %s to %s", st.BaseURL, p.BaseURL())
 	}

@@ -64,7 +64,7 @@ func freeport(ts *testscript.TestScript, _ bool, names []string) {
 }
 
 func await(ts *testscript.TestScript, _ bool, a []string) {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		resp, err := http.Get(a[0])
 		if err == nil {

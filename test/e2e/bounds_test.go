@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestBounds(t *testing.T) {
 	s := serve(t, fmt.Sprintf(`
 server:
   listen: 127.0.0.1:0
-  limits: {body: 64KiB, header: 8KiB, header_timeout: 300ms, body_timeout: 300ms, write_timeout: 300ms, idle_timeout: 20s}
+  limits: {body: 64KiB, header: 8KiB, header_timeout: 2s, body_timeout: 2s, write_timeout: 2s, idle_timeout: 10m}
 providers: {p: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
 models: {m: {provider: p, id: m}}
 workloads: {w: {model: m}}
@@ -53,7 +54,7 @@ workloads: {w: {model: m}}
 				t.Errorf("row: %+v", row)
 			}
 			// The same without an announced length.
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+c.Path(), io.LimitReader(endless('x'), 200<<10))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+c.Path(), io.LimitReader(endless('x'), 150<<10))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +77,7 @@ workloads: {w: {model: m}}
 		conn := dial(t, s.url)
 		write(t, conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{\"model\"")
 		served(t)
-		status := answerOf(t, conn, 5*time.Second)
+		status := answerOf(t, conn)
 		if status != "HTTP/1.1 400 Bad Request" && status != "HTTP/1.1 408 Request Timeout" {
 			t.Errorf("a body that never comes: %q", status)
 		}
@@ -85,11 +86,7 @@ workloads: {w: {model: m}}
 	t.Run("slow header", func(t *testing.T) {
 		conn := dial(t, s.url)
 		write(t, conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nX-A: ")
-		begun := time.Now()
-		answerOf(t, conn, 5*time.Second)
-		if took := time.Since(begun); took > 3*time.Second {
-			t.Errorf("held for %v", took)
-		}
+		answerOf(t, conn)
 	})
 
 	t.Run("header flood", func(t *testing.T) {
@@ -149,14 +146,14 @@ func write(t testing.TB, conn net.Conn, text string) {
 }
 
 // answerOf is the status line that comes, or "" when the connection ends.
-func answerOf(t testing.TB, conn net.Conn, limit time.Duration) string {
+func answerOf(t testing.TB, conn net.Conn) string {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if e, ok := err.(net.Error); ok && e.Timeout() {
-		t.Fatalf("no answer and no end within %v", limit)
+		t.Fatalf("no answer and no end within %v", patience)
 	}
 	return strings.TrimSpace(line)
 }
@@ -165,14 +162,33 @@ func answerOf(t testing.TB, conn net.Conn, limit time.Duration) string {
 // accepted, also what had to wait, is served.
 func TestShed(t *testing.T) {
 	for name, config := range map[string]string{
-		"server":   "server: {listen: \"127.0.0.1:0\", limits: {concurrency: 4, queue: 4, queue_wait: 20s}}\nproviders: {p: {preset: vllm, base_url: \"%s/v1\", probe: {enabled: false}}}",
+		"server":   "server: {listen: \"127.0.0.1:0\", limits: {concurrency: 4, queue: 4, queue_wait: 5m}}\nproviders: {p: {preset: vllm, base_url: \"%s/v1\", probe: {enabled: false}}}",
 		"provider": "server: {listen: \"127.0.0.1:0\"}\nproviders: {p: {preset: vllm, base_url: \"%s/v1\", max_concurrency: 4, queue: 4, probe: {enabled: false}}}\nretries: {max: 0}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			provider := mocktest.Start(t, mock.Options{Profile: mock.VLLM, Words: 3, Latency: mock.Latency{FirstToken: 300 * time.Millisecond}})
-			s := serve(t, fmt.Sprintf(config, provider.URL())+"\nmodels: {m: {provider: p, id: m}}\nworkloads: {w: {model: m}}\n")
+			good := mock.New(mock.Options{Profile: mock.VLLM, Words: 3})
+			room := make(chan struct{})
+			var now, most atomic.Int64
+			provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n := now.Add(1)
+				defer now.Add(-1)
+				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+				}
+				<-room // until all that is too much has been told so
+				good.ServeHTTP(w, r)
+			}))
+			defer provider.Close()
+			s := serve(t, fmt.Sprintf(config, provider.URL)+"\ntimeouts: {first_token: 5m, total: 10m}\nmodels: {m: {provider: p, id: m}}\nworkloads: {w: {model: m}}\n")
 			l := &load{clients: both(t, s.url), next: plainAndStreamed("w")}
-			all := l.run(t.Context(), 24, 24)
+			ran := make(chan []*asked)
+			go func() { ran <- l.run(t.Context(), 24, 24) }()
+			eventually(t, "four are at the provider, four wait, and sixteen are shed", func() bool {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return len(l.done) == 16 && now.Load() == 4
+			})
+			close(room)
+			all := <-ran
 			var ok, shed int
 			rows := s.rows(t)
 			for _, a := range all {
@@ -186,11 +202,8 @@ func TestShed(t *testing.T) {
 					t.Errorf("%v, row %+v", a, row)
 				}
 			}
-			if ok < 8 || ok+shed != len(all) || shed == 0 {
-				t.Errorf("%d served, %d shed of %d", ok, shed, len(all))
-			}
-			if most := provider.Stats().MaxInFlight; most > 4 {
-				t.Errorf("%d at once at the provider", most)
+			if ok != 8 || shed != 16 || most.Load() != 4 {
+				t.Errorf("%d served, %d shed, %d at once at the provider; want 8, 16 and 4", ok, shed, most.Load())
 			}
 		})
 	}
@@ -243,8 +256,8 @@ func TestMonsters(t *testing.T) {
 		},
 	}
 	var config strings.Builder
-	config.WriteString("timeouts: {connect: 1s, first_token: 1s, idle: 1s, total: 20s}\nretries: {max: 0}\nproviders:\n")
-	fmt.Fprintf(&config, "  good: {preset: vllm, base_url: \"%s/v1\", probe: {enabled: false}}\n", good.URL())
+	config.WriteString("timeouts: {connect: 1m, first_token: 1s, idle: 1s, total: 3m}\nretries: {max: 0}\nproviders:\n")
+	fmt.Fprintf(&config, "  good: {preset: vllm, base_url: \"%s/v1\", probe: {enabled: false}, timeouts: {first_token: 1m, idle: 1m}}\n", good.URL())
 	models, workloads := "  good: {provider: good, id: m}\n", ""
 	add := func(name, url string) {
 		fmt.Fprintf(&config, "  p-%s: {preset: vllm, base_url: \"%s/v1\", probe: {enabled: false}}\n", name, url)

@@ -80,7 +80,7 @@ func (l *load) one() {
 	n := int(l.n.Add(1) - 1)
 	c := l.clients[n%len(l.clients)]
 	a := &asked{Request: l.next(n), claude: c.Claude, begun: time.Now()}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	a.result, a.err = c.Ask(ctx, a.Request)
 	a.ended = time.Now()

@@ -33,7 +33,7 @@ func TestPerimeter(t *testing.T) {
 	defer files.Close()
 	s := serve(t, fmt.Sprintf(`
 server: {listen: 127.0.0.1:0, auth: keys}
-timeouts: {connect: 1s, first_token: 800ms, idle: 800ms}
+timeouts: {connect: 1m, first_token: 1m, idle: 1m}
 retries: {max: 0}
 breaker: {failures: 1000000, rate: 1, min_requests: 1000000}
 providers:
@@ -54,7 +54,7 @@ workloads:
   closed: {model: far, fallbacks: [near, far-too], data: restricted, hedge: {after: 50ms, max_share: 1}}
   eu: {model: far-too, fallbacks: [far, near], data: [public, eu-only]}
   nowhere: {model: far, fallbacks: [far-too], data: restricted}
-  starts-inside: {model: near, fallbacks: [far, far-too], data: eu-only}
+  starts-inside: {model: near, fallbacks: [far, far-too], data: eu-only, timeouts: {first_token: 800ms, idle: 800ms}}
 `, abroad.URL(), abroadToo.URL(), inside.URL(), files.URL))
 	key := func(classes ...string) http.Header {
 		_, plain, err := s.Keys.Create(t.Context(), auth.Request{Name: "test", Grant: auth.Grant{
@@ -79,7 +79,7 @@ workloads:
 		for _, c := range cs {
 			c := *c
 			c.Header = free
-			if r := ask(t, &c, client.Request{Model: "open", Prompt: "hi"}); !r.Whole() {
+			if r := ask(t, &c, client.Request{Model: "far", Prompt: "hi"}); !r.Whole() {
 				t.Errorf("%v", &r)
 			}
 		}
@@ -204,14 +204,14 @@ func TestHedge(t *testing.T) {
 	fast := mocktest.Start(t, mock.Options{Profile: mock.Anthropic, Words: 5})
 	mocktest.Fail(t, slow, "stall")
 	s := serve(t, fmt.Sprintf(`
-timeouts: {first_token: 1s}
+timeouts: {first_token: 1m}
 providers:
   slow: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
   fast: {preset: anthropic, base_url: "%s", api_key: k, probe: {enabled: false}}
 models: {one: {provider: slow, id: m}, two: {provider: fast, id: claude-3-5-sonnet-20241022}}
 workloads:
   hedged: {model: one, fallbacks: [two], hedge: {after: 50ms, max_share: 1}}
-  plain: {model: one, fallbacks: [two]}
+  plain: {model: one, fallbacks: [two], timeouts: {first_token: 300ms}}
 `, slow.URL(), fast.URL()))
 	for _, c := range both(t, s.url) {
 		for _, q := range []client.Request{
@@ -222,7 +222,7 @@ workloads:
 			begun := time.Now()
 			r := ask(t, c, q)
 			took := time.Since(begun)
-			if limit := 5 * time.Second; !r.Whole() || r.Header.Get("X-Freehold-Provider") != "fast" || took > limit {
+			if limit := 50 * time.Second; !r.Whole() || r.Header.Get("X-Freehold-Provider") != "fast" || took > limit {
 				t.Errorf("%+v: after %v: %v", q, took, &r)
 			}
 			mocktest.Wait(t, slow, func(s mock.Stats) bool { return s.InFlight == 0 })

@@ -74,8 +74,8 @@ func launch(t testing.TB, path string, env []string, prefix ...string) *process 
 			t.Fatalf("freehold ended at once: %v\n%s", p.err, p.log)
 		case <-time.After(time.Millisecond):
 		}
-		if time.Since(begun) > time.Minute {
-			t.Fatalf("freehold does not serve within a minute:\n%s", p.log)
+		if time.Since(begun) > patience {
+			t.Fatalf("freehold does not serve:\n%s", p.log)
 		}
 		p.url = listening(p.log.String())
 	}
@@ -119,7 +119,7 @@ func (p *process) terminate(t testing.TB) {
 		if p.err != nil {
 			t.Errorf("freehold ended with %v:\n%s", p.err, p.log.tail(4000))
 		}
-	case <-time.After(40 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("freehold does not end:\n%s", p.log.tail(4000))
 	}
 }

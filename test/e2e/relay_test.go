@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"freehold/internal/auth"
 	"freehold/internal/ledger"
@@ -200,7 +199,7 @@ workloads: {support-summaries: {model: m}}
 		}
 	}
 	replace(t, s.path, []byte(config("refuse")))
-	eventually(t, 5*time.Second, "vendor names are refused", func() bool {
+	eventually(t, "vendor names are refused", func() bool {
 		openAI, _ := clients(t, s.url)
 		r := ask(t, openAI, client.Request{Model: "gpt-4o", Prompt: "hi"})
 		return r.Status == http.StatusNotFound && strings.Contains(r.Body, "model_not_found")

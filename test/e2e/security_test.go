@@ -92,7 +92,8 @@ workloads: {w: {model: m}, other: {model: m}}
 		}
 	}
 
-	// Another process revokes: the server takes notice by itself.
+	// Another process revokes: the server takes notice by itself. (How soon, the
+	// keyring's own tests hold.)
 	other, err := app.Open(t.Context(), app.Options{ConfigPath: s.path})
 	if err != nil {
 		t.Fatal(err)
@@ -100,18 +101,14 @@ workloads: {w: {model: m}, other: {model: m}}
 	if _, err := other.Keys.Revoke(t.Context(), scoped.ID); err != nil {
 		t.Fatal(err)
 	}
-	revoked := time.Now()
 	if err := other.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []struct{ key, code string }{{scopedPlain, "revoked_key"}, {brief, "expired_key"}} {
-		eventually(t, 5*time.Second, want.code, func() bool {
+		eventually(t, want.code, func() bool {
 			r := ask(t, as(cs[0], "X-Api-Key", want.key), client.Request{Model: "w", Prompt: "hi"})
 			return r.Status == http.StatusUnauthorized && strings.Contains(r.Body, want.code)
 		})
-		if took := time.Since(revoked); want.key == scopedPlain && took > 1500*time.Millisecond {
-			t.Errorf("a revoked key worked for %v", took)
-		}
 	}
 }
 

@@ -77,9 +77,9 @@ func serveFile(t testing.TB, path, cache string) *server {
 	case err := <-s.ended:
 		stop()
 		t.Fatalf("freehold does not start: %v", err)
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		stop()
-		t.Fatalf("freehold does not start in a minute:\n%s", s.log)
+		t.Fatalf("freehold does not start:\n%s", s.log)
 	}
 	t.Cleanup(func() { s.halt(t) })
 	return s
@@ -163,7 +163,7 @@ func both(t testing.TB, url string) []*client.Client {
 // ask is Ask for what must come through the connection whole.
 func ask(t testing.TB, c *client.Client, q client.Request) client.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r, err := c.Ask(ctx, q)
 	if err != nil {
@@ -202,12 +202,16 @@ func send(t testing.TB, h *http.Client, method, url string, header http.Header, 
 	return resp.StatusCode, string(b)
 }
 
-// eventually waits until ok, for up to limit.
-func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+// patience is how long a test waits for what must happen: it ends what hangs,
+// and is more than a starved machine needs.
+const patience = 5 * time.Minute
+
+// eventually waits until ok.
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", limit, what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 // answers.
 func socketURL(config string) string {
 	socket := filepath.Join(filepath.Dir(config), "freehold.db.sock")
-	h := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+	h := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}}}
@@ -140,6 +140,10 @@ const settled = 4 * time.Minute
 // rises. What a shorter run than settled shows is only printed.
 func flat(t *testing.T, d time.Duration, all []sample) {
 	t.Helper()
+	if len(all) < 10 && d < settled {
+		t.Logf("%d samples: a slow machine, of which nothing is judged", len(all))
+		return
+	}
 	if len(all) < 10 {
 		t.Fatalf("%d samples", len(all))
 	}

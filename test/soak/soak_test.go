@@ -33,6 +33,10 @@ var (
 	pace    = flag.Duration("soak.pace", 20*time.Millisecond, "mean pause of a client between requests")
 )
 
+// patience is how long a client waits for an answer, and the test for freehold:
+// it ends what hangs, and is more than a starved machine needs.
+const patience = 5 * time.Minute
+
 // short is the length of a run that nobody asked for: it proves no flatness.
 const short = 6 * time.Second
 
@@ -124,12 +128,12 @@ func configure(t testing.TB, path string, n int, one, two, three *mock.Server) {
 	model := []string{"one", "two", "three"}[n%3]
 	text := fmt.Sprintf(`# generation %d
 server: {listen: 127.0.0.1:0, log: {level: error}}
-timeouts: {connect: 1s, first_token: %dms, idle: 500ms, total: 30s}
+timeouts: {connect: 1m, first_token: %dms, idle: 500ms, total: 5m}
 breaker: {open: 200ms, max_open: 1s}
 providers:
   p-one: {preset: vllm, base_url: "%s/v1", probe: {every: 1s}}
   p-two: {preset: anthropic, base_url: "%s", api_key: "${env:SOAK_KEY}", probe: {enabled: false}}
-  p-three: {preset: vllm, base_url: "%s/v1", timeouts: {first_token: 20s, idle: 20s}} # always well, however busy the machine
+  p-three: {preset: vllm, base_url: "%s/v1", timeouts: {first_token: 2m, idle: 2m}} # always well, however busy the machine
 models:
   one: {provider: p-one, id: m-%d, continuation: prefill}
   two: {provider: p-two, id: claude-3-5-sonnet-20241022, continuation: prefill}
@@ -191,7 +195,7 @@ func (w *work) run(ctx context.Context, seed uint64) {
 		if q.Model == "one" {
 			q.Model = "tools"
 		}
-		limited, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		limited, cancel := context.WithTimeout(context.Background(), patience)
 		r, err := c.Ask(limited, q)
 		cancel()
 		w.answered.Add(1)
@@ -294,7 +298,7 @@ func start(t *testing.T, path string) *process {
 			t.Logf("freehold's last words:\n%s", p.out)
 		}
 	})
-	for end := time.Now().Add(30 * time.Second); p.url == ""; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); p.url == ""; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("freehold does not serve:\n%s", p.out)
 		}
@@ -313,7 +317,7 @@ func (p *process) stop(t *testing.T) {
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("freehold ended with %v", err)
 	}
-	if took := time.Since(begun); took > 10*time.Second {
+	if took := time.Since(begun); took > 25*time.Second { // requests under way would have 30 s
 		t.Errorf("with nothing under way it took %v to end", took)
 	}
 }

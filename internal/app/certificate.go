@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"freehold/internal/regular"
 )
 
 // certificate reads a key pair from files, and again after they changed. A
@@ -26,7 +28,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c.pair != nil && now == c.changed {
 		return c.pair, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	pair, err := keyPair(c.cert, c.key)
 	if err != nil {
 		if c.pair == nil {
 			return nil, err
@@ -37,6 +39,21 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	c.changed = now
 	return c.pair, nil
+}
+
+// maxPEM bounds a file of certificates or a key.
+const maxPEM = 1 << 20
+
+func keyPair(cert, key string) (tls.Certificate, error) {
+	certPEM, err := regular.Read(cert, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyPEM, err := regular.Read(key, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
 func modified(path string) time.Time {

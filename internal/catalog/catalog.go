@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"freehold/internal/regular"
 )
 
 //go:embed data/presets/*.yaml data/models.json data/api-prices.json.gz data/prices-retired.json
@@ -30,6 +32,9 @@ const (
 	retiredSource = "freehold prices-retired"
 	retiredAsOf   = "2026-11"
 )
+
+// maxFile bounds a file of models or a preset (the embedded ones have 18 KB).
+const maxFile = 4 << 20
 
 // Options names files that refresh the embedded data. Each is optional.
 type Options struct {
@@ -79,7 +84,7 @@ func Load(o Options) (*Catalog, error) {
 	}
 	files := []source{{"embedded models.json", base}}
 	if o.ModelsFile != "" {
-		text, err := os.ReadFile(o.ModelsFile)
+		text, err := regular.Read(o.ModelsFile, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("catalog: models file: %w", err)
 		}
@@ -136,7 +141,7 @@ func (c *Catalog) addPresets(dir string) error {
 			continue
 		}
 		where := path.Join(dir, e.Name())
-		text, err := os.ReadFile(where)
+		text, err := regular.Read(where, maxFile)
 		if err != nil {
 			return fmt.Errorf("catalog: preset: %w", err)
 		}

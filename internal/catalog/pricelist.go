@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"freehold/internal/meter"
+	"freehold/internal/regular"
 )
 
 // priceList is one list, gzipped, in LiteLLM's form: one object, a member a
@@ -56,16 +56,12 @@ func openPrices(o Options) ([]priceList, error) {
 // readPriceFile reads and checks a whole file once and keeps it gzipped, so
 // that later look-ups read what was checked, whatever becomes of the file.
 func readPriceFile(name, asOf string) (priceList, error) {
-	f, err := os.Open(name)
+	f, info, err := regular.Open(name)
 	if err != nil {
 		return priceList{}, err
 	}
 	defer f.Close()
 	if asOf == "" {
-		info, err := f.Stat()
-		if err != nil {
-			return priceList{}, err
-		}
 		asOf = info.ModTime().UTC().Format("2006-01-02")
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxPriceFile+1))

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +18,7 @@ import (
 	"freehold/internal/admin"
 	"freehold/internal/app"
 	"freehold/internal/config"
+	"freehold/internal/regular"
 )
 
 // gateway is a gateway as its clients reach it.
@@ -108,7 +108,7 @@ func (g *gateway) trust(cfg *config.Config) error {
 	if cfg.Server.TLS == nil {
 		return nil
 	}
-	text, err := os.ReadFile(cfg.Resolve(string(cfg.Server.TLS.Cert)))
+	text, err := regular.Read(cfg.Resolve(string(cfg.Server.TLS.Cert)), 1<<20)
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,18 @@ import (
 	"reflect"
 	"slices"
 	"syscall"
+
+	"freehold/internal/regular"
 )
 
 // OSEnv takes variables and files from the operating system.
 func OSEnv(cat Catalog) Env {
 	return Env{LookupEnv: os.LookupEnv, ReadFile: readFile, Catalog: cat}
 }
+
+// readFile reads a configuration or a file that it names: one byte over the
+// bound of a configuration at most, which tells that it is too large.
+func readFile(name string) ([]byte, error) { return regular.ReadTo(name, maxFile+1) }
 
 // Load reads and checks a configuration file. All problems come back at once
 // in the order of the file; the Config is nil when one of them is an error.

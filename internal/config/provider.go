@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
+	"slices"
 	"time"
 )
 
@@ -72,6 +74,30 @@ func (p *Provider) Keys() []Secret {
 		return []Secret{p.APIKey}
 	}
 	return nil
+}
+
+// Secrets are the texts that must not be shown to anybody, whatever a provider
+// answers: its keys, and what headers, query and proxy hold by reference or
+// under names that are not known to be harmless.
+func (p *Provider) Secrets() []string {
+	var out []string
+	for _, k := range p.Keys() {
+		out = append(out, k.Reveal())
+	}
+	for where, group := range map[string]map[string]Secret{"headers": p.Headers, "query": p.Query} {
+		for name, v := range group {
+			if v.Reference() != "" || !shown([]string{where, name}, v.Reveal()) {
+				out = append(out, v.Reveal())
+			}
+		}
+	}
+	if u, err := url.Parse(p.Proxy.Reveal()); err == nil && u.User != nil {
+		if password, ok := u.User.Password(); ok {
+			out = append(out, password)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Local reports whether freehold itself runs the provider's process.

@@ -60,7 +60,7 @@ func Save(path string, before, after []byte) error {
 }
 
 func unchanged(target string, before []byte) error {
-	now, err := os.ReadFile(target)
+	now, err := readFile(target)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && before == nil:
 		return nil

@@ -153,6 +153,7 @@ func (b *builder) provider(p *config.Provider) (*Provider, error) {
 		}
 		out.Keys = upstream.NewKeyRing(secrets...)
 	}
+	out.Secrets = upstream.NewSecrets(p.Secrets()...)
 	b.probe(out, p, preset)
 	return out, nil
 }

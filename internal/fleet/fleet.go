@@ -31,6 +31,7 @@ type Provider struct {
 	Preset  string
 	Codec   dialect.Codec
 	Keys    *upstream.KeyRing
+	Secrets upstream.Secrets // what no answer of it may show
 	Place   policy.Place
 	Hosting string // api, managed, serverless, kubernetes, self
 	Engine  bool   // a local engine that freehold runs

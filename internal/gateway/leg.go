@@ -278,7 +278,7 @@ func (l *leg) streamFault(err error) error {
 		f.Cause = err
 	}
 	f.Provider = l.d.Provider.Name
-	return f
+	return l.hide(f)
 }
 
 // end puts the attempt's end on the row and tells health of it. err is nil for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"freehold/internal/fault"
@@ -69,33 +70,51 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	})
 	if err != nil {
 		l := &leg{x: x, d: &fleet.Deployment{Provider: p}}
-		f := x.faultOf(l.failure(err))
-		a.Total, a.Outcome, a.Fault = r.Gateway.Clock().Sub(a.Start), outcomeOf(f.Kind), string(f.Kind)
-		a.Cost.Valid = true
-		return f
+		return r.failed(a, 0, x.faultOf(l.failure(err)))
 	}
 	defer reply.Body.Close()
 	switch reply.Status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden:
-		return r.ours(x, a, p, reply)
+		return r.ours(a, p, reply)
 	case http.StatusTooManyRequests:
 		if wait, ok := upstream.RetryAfter(reply.Header, r.Gateway.Clock()); ok && p.Keys.Len() > 1 {
 			p.Keys.Cool(key, r.Gateway.Clock().Add(wait))
 		}
 	}
+	if reply.Status >= http.StatusBadRequest {
+		if f := hideIn(reply, p); f != nil {
+			return r.failed(a, reply.Status, f)
+		}
+	}
 	return r.answer(x, a, reply)
 }
 
+// failed puts the end of an attempt that gave no answer on the row.
+func (r *Relay) failed(a *ledger.Attempt, status int, f *fault.Error) *fault.Error {
+	a.Total, a.Status = r.Gateway.Clock().Sub(a.Start), status
+	a.Outcome, a.Fault = outcomeOf(f.Kind), string(f.Kind)
+	a.Cost.Valid = true // nothing was answered: nothing is owed
+	return f
+}
+
+// hideIn takes our secrets out of a provider's error.
+func hideIn(reply *upstream.Reply, p *fleet.Provider) *fault.Error {
+	body, err := reply.ReadAll(nil, maxErrorBody)
+	if err != nil {
+		return &fault.Error{Kind: fault.Malformed, Provider: p.Name, ProviderStatus: reply.Status, Cause: err,
+			Message: "the provider's error, status " + strconv.Itoa(reply.Status) + ", cannot be read"}
+	}
+	reply.Body = io.NopCloser(strings.NewReader(p.Secrets.Hide(string(body))))
+	return nil
+}
+
 // ours is a provider's refusal of our own credentials: never the caller's.
-func (r *Relay) ours(x *exchange, a *ledger.Attempt, p *fleet.Provider, reply *upstream.Reply) error {
+func (r *Relay) ours(a *ledger.Attempt, p *fleet.Provider, reply *upstream.Reply) error {
 	body, err := reply.ReadAll(nil, maxErrorBody)
 	if err != nil {
 		body = nil // the status says enough
 	}
-	f := p.Codec.DecodeError(reply.Status, reply.Header, body)
-	a.Total, a.Status = r.Gateway.Clock().Sub(a.Start), reply.Status
-	a.Outcome, a.Fault = outcomeOf(f.Kind), string(f.Kind)
-	a.Cost.Valid = true
+	f := r.failed(a, reply.Status, p.Codec.DecodeError(reply.Status, reply.Header, body))
 	return &fault.Error{Kind: f.Kind, Status: http.StatusBadGateway, Code: "upstream_credentials", NoRetry: true, Cause: f,
 		Message: "provider " + p.Name + " refuses this gateway's credentials: this is not your key"}
 }

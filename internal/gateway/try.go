@@ -238,7 +238,7 @@ func (l *leg) rejected() error {
 	if err != nil && upstream.KindOf(err) != upstream.TooLarge {
 		body = nil // the status alone then says what there is to know
 	}
-	body = l.key.Hide(body) // it may go on to the client and into the log
+	body = []byte(l.d.Provider.Secrets.Hide(string(body))) // it may go on to the client and into the log
 	f := l.d.Provider.Codec.DecodeError(l.reply.Status, l.reply.Header, body)
 	if f.Provider == "" {
 		f.Provider = l.d.Provider.Name
@@ -258,6 +258,17 @@ func (l *leg) rejected() error {
 	return f
 }
 
+// hide takes our secrets out of what a provider says of a failure.
+func (l *leg) hide(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		s := l.d.Provider.Secrets
+		f.Message, f.ProviderCode = s.Hide(f.Message), s.Hide(f.ProviderCode)
+		f.ProviderBody = []byte(s.Hide(string(f.ProviderBody)))
+	}
+	return err
+}
+
 // whole reads a plain answer and judges it.
 func (l *leg) whole() error {
 	limit := l.x.g.MaxAnswer
@@ -272,7 +283,7 @@ func (l *leg) whole() error {
 	l.body = body
 	s, err := l.d.Provider.Codec.Summarize(l.x.call.Op, body)
 	if err != nil {
-		return err
+		return l.hide(err)
 	}
 	l.usage = s.Usage
 	l.first = l.x.g.Clock().Sub(l.start)

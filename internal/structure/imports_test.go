@@ -29,7 +29,8 @@ var may = table(`
 	policy              : std
 	health              : std
 	budget              : std
-	config              : policy suggest
+	regular             : std
+	config              : policy regular suggest
 	auth                : std
 	auth/authtest       : auth
 	history             :
@@ -38,8 +39,8 @@ var may = table(`
 	engine              :
 	engine/enginetest   : engine
 	meter               : llm
-	catalog             : dialect llm meter
-	upstream            : upstream/h1
+	catalog             : dialect llm meter regular
+	upstream            : regular upstream/h1
 	upstream/h1         : std
 	upstream/upstreamtest : upstream
 	ledger              : ledger/filelock

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"bytes"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -25,18 +24,6 @@ func (k Key) value() string {
 		return ""
 	}
 	return *k.secret
-}
-
-// minHidden is the shortest secret that Hide looks for: a shorter one would be
-// found in ordinary words.
-const minHidden = 8
-
-// Hide returns b with the secret replaced wherever a provider has repeated it.
-func (k Key) Hide(b []byte) []byte {
-	if secret := k.value(); len(secret) >= minHidden {
-		return bytes.ReplaceAll(b, []byte(secret), []byte("[secret]"))
-	}
-	return b
 }
 
 // String is the key's place, counted from 1.

@@ -122,16 +122,3 @@ func TestHeaderPolicy(t *testing.T) {
 		t.Error(d)
 	}
 }
-
-// TestHide: a provider that repeats our key in its answer does not spread it.
-func TestHide(t *testing.T) {
-	for _, c := range []struct{ secret, text, want string }{
-		{"sk-secret-1", "bad key sk-secret-1, sk-secret-1", "bad key [secret], [secret]"},
-		{"short", "short", "short"},
-		{"", "nothing", "nothing"},
-	} {
-		if got := string(upstream.NewKey(c.secret).Hide([]byte(c.text))); got != c.want {
-			t.Errorf("%q of %q: %q, want %q", c.secret, c.text, got, c.want)
-		}
-	}
-}

@@ -8,9 +8,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"time"
+
+	"freehold/internal/regular"
 )
 
 // Auth says in which header a provider expects its key.
@@ -199,6 +200,9 @@ func (c *TLSConfig) build() (*tls.Config, error) {
 	return out, nil
 }
 
+// maxPEM bounds a file of certificates: the system's own lists have a quarter.
+const maxPEM = 1 << 20
+
 func pemOf(text, file, what string) ([]byte, error) {
 	switch {
 	case text != "" && file != "":
@@ -206,7 +210,7 @@ func pemOf(text, file, what string) ([]byte, error) {
 	case text != "":
 		return []byte(text), nil
 	case file != "":
-		b, err := os.ReadFile(file)
+		b, err := regular.Read(file, maxPEM)
 		if err != nil {
 			return nil, fmt.Errorf("tls: %s: %w", what, err)
 		}

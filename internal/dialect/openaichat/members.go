@@ -105,7 +105,7 @@ func (m members) patch(p *jsondoor.Patch, root jsondoor.Value) {
 
 // adjust applies the model's parameters and the provider's quirks.
 func (m *members) adjust(t *dialect.Target, op llm.Operation, dropped []string) ([]string, *fault.Error) {
-	m.params(&t.Params)
+	dropped = m.params(&t.Params, dropped)
 	q := &t.Quirks
 	if t.MaxTokens > 0 {
 		name := "max_tokens"
@@ -190,9 +190,13 @@ func remoteImages(raw []byte) bool {
 	return false
 }
 
-// params applies what the configuration says of the model.
-func (m *members) params(p *dialect.Params) {
+// params applies what the configuration says of the model, and adds to dropped
+// what it takes out.
+func (m *members) params(p *dialect.Params, dropped []string) []string {
 	for _, name := range p.Drop {
+		if m.has(name) {
+			dropped = appendOnce(dropped, name)
+		}
 		m.drop(name)
 	}
 	for from, to := range p.Rename {
@@ -203,6 +207,7 @@ func (m *members) params(p *dialect.Params) {
 			m.set(d.Name, d.Raw)
 		}
 	}
+	return dropped
 }
 
 // saidOtherwise reports whether the client used a parameter's other name.

@@ -81,8 +81,8 @@ func TestForward(t *testing.T) {
 				Defaults: []llm.Field{{Name: "temperature", Raw: json.RawMessage("0.5")}, {Name: "top_p", Raw: json.RawMessage("0.9")}, {Name: "max_tokens", Raw: json.RawMessage("1")}},
 				Rename:   map[string]string{"top_k": "topk"}, Drop: []string{"absent"}}},
 			want: hello + `,"temperature":2,"topk":3,"max_completion_tokens":9,"top_p":0.9}`},
-		{name: "a parameter removed", in: hello + `,"temperature":2}`, target: dialect.Target{Model: "m", Params: dialect.Params{Drop: []string{"temperature"}}},
-			want: hello + `}`},
+		{name: "a parameter removed", in: hello + `,"temperature":2}`, target: dialect.Target{Model: "m", Params: dialect.Params{Drop: []string{"temperature", "absent"}}},
+			want: hello + `}`, dropped: []string{"temperature"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.op == "" {

@@ -210,6 +210,9 @@ type Quirks struct {
 	// UsagePerChoice: usage is that of one choice. A stream has one for each
 	// choice, behind its finish reason; a plain answer only the first one's.
 	UsagePerChoice bool `json:"usage_per_choice,omitempty" yaml:"usage_per_choice,omitempty"`
+	// NoContradiction: a schema, pattern or grammar that wants something repeated
+	// at least more often than at most hangs the server, and is refused here.
+	NoContradiction bool `json:"no_contradiction,omitempty" yaml:"no_contradiction,omitempty"`
 	// DefaultMaxTokens is sent where the dialect requires a limit and the client gave none.
 	DefaultMaxTokens int64 `json:"default_max_tokens,omitempty" yaml:"default_max_tokens,omitempty"`
 }

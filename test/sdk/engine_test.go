@@ -51,7 +51,22 @@ func engineOpenAI(t *testing.T, by caller) {
 	if stream.Usage == nil || stream.Usage.Out != plain.Usage.Out {
 		t.Errorf("usage of the stream %+v, of the plain answer %+v", stream.Usage, plain.Usage)
 	}
+	p["n"], p["max_tokens"] = 2, 5
+	if o := by.do(t, step{Op: "chat_stream", Params: p}); o.Error != nil || len(o.Choices) != 2 || len(o.Odd) > 0 || o.Usage == nil || o.Usage.Out != 10 {
+		t.Errorf("two choices: %s", shown(o))
+	}
+	delete(p, "n")
 	delete(p, "stream_options")
+	prompts := object{"model": "gpt-4o-mini", "temperature": 0, "max_tokens": 2, "prompt": list{"a b c", "The capital of France is"}}
+	for _, op := range []string{"completion", "completion_stream"} {
+		o := by.do(t, step{Op: op, Params: prompts})
+		if o.Error != nil || len(o.Choices) != 2 || !strings.HasPrefix(o.Choices[1].Text, " Paris") || len(o.Odd) > 0 {
+			t.Errorf("two prompts, %s: %s", op, shown(o))
+		}
+	}
+	if o := by.do(t, step{Op: "completion", Params: object{"model": "gpt-4o-mini", "prompt": "a", "echo": true}}); o.Error == nil || o.Error.Status != 400 || o.Error.Param != "echo" {
+		t.Errorf("echo: %s", shown(o))
+	}
 	p["response_format"] = object{"type": "json_schema", "json_schema": object{"name": "person", "strict": true, "schema": person}}
 	p["max_tokens"] = 60
 	c := &cell{T: t}

@@ -38,7 +38,7 @@ func simple(b *dialect.Body, t *dialect.Target) bool {
 	q := &t.Quirks
 	return t.Params.IsZero() && t.MaxTokens == 0 && t.Stream == b.Facts.Stream && !q.NoStreamUsage &&
 		q.MaxTokensField == "" && q.ToolRequired == "" && q.SeedField == "" && len(q.Unsupported) == 0 &&
-		!q.NoDeveloper && !q.NameOnlyOnTool
+		!q.NoDeveloper && !q.NameOnlyOnTool && !q.NoContradiction
 }
 
 func askUsage(p *jsondoor.Patch, root jsondoor.Value) {

@@ -151,6 +151,9 @@ func (m *members) adjust(t *dialect.Target, op llm.Operation, dropped []string) 
 	if q.SeedField != "" {
 		m.rename("seed", q.SeedField)
 	}
+	if q.NoContradiction {
+		return dropped, m.contradiction()
+	}
 	return dropped, nil
 }
 

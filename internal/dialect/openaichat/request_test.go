@@ -30,6 +30,8 @@ func mustRead(t testing.TB, op llm.Operation, body string) *dialect.Body {
 
 const hello = `{"model":"m","messages":[{"role":"user","content":"x"}]`
 
+var contradicting = dialect.Target{Model: "m", Drop: true, Quirks: dialect.Quirks{NoContradiction: true}}
+
 func TestForward(t *testing.T) {
 	for _, c := range []struct {
 		name, in string
@@ -74,6 +76,13 @@ func TestForward(t *testing.T) {
 			want: hello + `}`, dropped: []string{"n", "logit_bias"}},
 		{name: "unsupported, but neutral", in: hello + `,"logit_bias":{},"n":1,"tool_choice":"auto"}`, target: dialect.Target{Model: "m", Quirks: dialect.Quirks{Unsupported: []string{"n", "logit_bias", "tool_choice"}}},
 			want: hello + `}`},
+		{name: "a contradiction", in: hello + `,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"a":{"items":[{"minLength":10,"maxLength":5}]}}}}}}`,
+			target: contradicting, refused: "response_format"},
+		{name: "a contradiction in a pattern", in: hello + `,"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"pattern":{"pattern":"^(ab){5, 2}$"}}}}}]}`,
+			target: contradicting, refused: "tools"},
+		{name: "a contradiction in a grammar", in: hello + `,"grammar":"root ::= \"a\"{0005,2}"}`, target: contradicting, refused: "grammar"},
+		{name: "no contradiction", in: hello + `,"grammar":"root ::= \"a\"{2,5} b{3,} c{3}","response_format":{"schema":{"minLength":5,"maxLength":5,"description":"{5,2}","properties":{"minLength":{"maxLength":1},"maxLength":{}}}}}`,
+			target: contradicting, want: hello + `,"grammar":"root ::= \"a\"{2,5} b{3,} c{3}","response_format":{"schema":{"minLength":5,"maxLength":5,"description":"{5,2}","properties":{"minLength":{"maxLength":1},"maxLength":{}}}}}`},
 		{name: "remote images", in: `{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]}`,
 			target: dialect.Target{Model: "m", Drop: true, Quirks: dialect.Quirks{Unsupported: []string{"image_url"}}}, refused: "image_url"},
 		{name: "parameters", in: hello + `,"temperature":2,"top_k":3,"max_completion_tokens":9}`,

@@ -30,7 +30,7 @@ workloads: {w: {model: m, continue: "off"}}
 `)
 	for _, claude := range []bool{false, true} {
 		got := client{url: s.URL, claude: claude}.ask(t, "w", "hi", true, "")
-		if got.text != "Good morning" || got.err == "" || got.finish != "" {
+		if got.Text != "Good morning" || got.Err == "" || got.Finish != "" {
 			t.Errorf("claude client %v: %v", claude, got)
 		}
 	}

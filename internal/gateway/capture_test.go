@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"freehold/internal/app/apptest"
 	"freehold/internal/capture"
 	"freehold/internal/history"
@@ -118,14 +121,15 @@ func TestCaptured(t *testing.T) {
 						continue
 					}
 					var saw, kept result
-					if err := saw.stream(bytes.NewReader(wire), claude); err != nil {
+					if err := saw.Stream(bytes.NewReader(wire), claude); err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
-					if err := kept.plain(rec.Answer.Body, claude); err != nil {
+					if err := kept.Plain(rec.Answer.Body, claude); err != nil {
 						t.Fatalf("%s: %v", name, err)
 					}
-					if saw.String() != kept.String() || saw.in != kept.in || saw.out != kept.out || saw.text+saw.tools == "" {
-						t.Errorf("%s: kept %v (%d, %d tokens)\nof %v (%d, %d tokens)", name, kept, kept.in, kept.out, saw, saw.in, saw.out)
+					kept.Events = saw.Events // a plain answer has none
+					if d := cmp.Diff(saw, kept, cmpopts.IgnoreUnexported(result{})); d != "" || saw.Text+saw.Tools == "" {
+						t.Errorf("%s (-shown +kept):\n%s", name, d)
 					}
 					if c.fault == "cut:6e" && len(row.Seams) == 0 {
 						t.Errorf("%s: there is no seam", name)
@@ -158,13 +162,13 @@ func TestCapturedFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := saw.stream(bytes.NewReader(wire), false); err != nil {
+	if err := saw.Stream(bytes.NewReader(wire), false); err != nil {
 		t.Fatal(err)
 	}
-	if err := kept.plain(rec.Answer.Body, false); err != nil {
+	if err := kept.Plain(rec.Answer.Body, false); err != nil {
 		t.Fatalf("%v: %s", err, rec.Answer.Body)
 	}
-	if saw.err == "" || kept.text != saw.text || saw.text == "" || rec.Outcome != "partial" {
+	if saw.Err == "" || kept.Text != saw.Text || saw.Text == "" || rec.Outcome != "partial" {
 		t.Errorf("a part was shown: %v, kept %v, %s", saw, kept, rec.Outcome)
 	}
 }

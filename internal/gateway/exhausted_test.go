@@ -44,9 +44,9 @@ func TestRetryAfterIsTheSoonest(t *testing.T) {
 				}
 			}
 			got := cl.ask(t, c.model, "hi", false, "")
-			n, err := strconv.Atoi(got.header.Get("Retry-After"))
-			if got.status != 503 || err != nil || n < c.low || n > c.high {
-				t.Errorf("Retry-After %q, want %d to %d: %v", got.header.Get("Retry-After"), c.low, c.high, got)
+			n, err := strconv.Atoi(got.Header.Get("Retry-After"))
+			if got.Status != 503 || err != nil || n < c.low || n > c.high {
+				t.Errorf("Retry-After %q, want %d to %d: %v", got.Header.Get("Retry-After"), c.low, c.high, got)
 			}
 		})
 	}

@@ -107,7 +107,7 @@ func TestNoFailureIsSeen(t *testing.T) {
 				for _, stream := range []bool{false, true} {
 					want := c.ask(t, "two", "tell me", stream, "")
 					n++
-					if want.status != 200 || want.text == "" || !want.ended {
+					if want.Status != 200 || want.Text == "" || !want.Ended {
 						t.Fatalf("without faults: %v", want)
 					}
 					faults := invisible
@@ -118,7 +118,7 @@ func TestNoFailureIsSeen(t *testing.T) {
 						mocktest.Fail(t, p.first, fault)
 						got := c.ask(t, workloadFor(fault), "tell me", stream, "")
 						n++
-						if got.status != 200 || got.text != want.text || got.finish != want.finish || !got.ended || got.err != "" {
+						if got.Status != 200 || got.Text != want.Text || got.Finish != want.Finish || !got.Ended || got.Err != "" {
 							t.Errorf("stream %v, fault %s: %v\nwant %v", stream, fault, got, want)
 						}
 					}
@@ -152,7 +152,7 @@ func TestCutAnywhere(t *testing.T) {
 				want := c.ask(t, "two", prompt, true, "")
 				mocktest.Fail(t, p.first, fault)
 				got := c.ask(t, "w", prompt, true, "")
-				if got.text != want.text || got.finish != want.finish || !got.ended || got.err != "" {
+				if got.Text != want.Text || got.Finish != want.Finish || !got.Ended || got.Err != "" {
 					rt.Fatalf("fault %s: %v\nwant %v", fault, got, want)
 				}
 			})
@@ -182,10 +182,10 @@ workloads: {w: {model: one, fallbacks: [two]}}
 		mocktest.Fail(t, first, fmt.Sprintf("cut:%de", n+1))
 		got := c.ask(t, "w", "tell me", true, "")
 		shared := 0
-		for shared < len(got.text) && shared < len(whole.text) && got.text[shared] == whole.text[shared] {
+		for shared < len(got.Text) && shared < len(whole.Text) && got.Text[shared] == whole.Text[shared] {
 			shared++
 		}
-		if got.finish == "" || !got.ended || got.err != "" || shared < len("Fine") && n > 1 {
+		if got.Finish == "" || !got.Ended || got.Err != "" || shared < len("Fine") && n > 1 {
 			t.Errorf("cut after %d events: %v", n, got)
 		}
 	}
@@ -211,12 +211,12 @@ func TestToolsAreHeld(t *testing.T) {
 		p := newPair(t, "vllm", "anthropic", "")
 		c := client{url: p.URL, claude: claude}
 		want := c.ask(t, "two", prompt, true, extra)
-		if !strings.Contains(want.tools, "Paris") || !strings.Contains(want.tools, "g(") {
+		if !strings.Contains(want.Tools, "Paris") || !strings.Contains(want.Tools, "g(") {
 			t.Fatalf("without faults: %v", want)
 		}
 		for at := 0; at < 100; at += 7 {
 			mocktest.Fail(t, p.first, fmt.Sprintf("cut:%d%%", at))
-			if got := c.ask(t, "w", prompt, true, extra); got.tools != want.tools || got.finish != want.finish || got.err != "" {
+			if got := c.ask(t, "w", prompt, true, extra); got.Tools != want.Tools || got.Finish != want.Finish || got.Err != "" {
 				t.Errorf("cut at %d%%: %v\nwant %v", at, got, want)
 			}
 		}
@@ -254,18 +254,18 @@ func TestNothingLeft(t *testing.T) {
 					workload = "stalled"
 				}
 				got := client{url: p.URL, claude: claude}.ask(t, workload, "tell me", c.stream, "")
-				if got.status != c.status || got.err == "" || got.finish != "" || got.ended || c.code != "" && !strings.Contains(got.body, c.code) {
+				if got.Status != c.status || got.Err == "" || got.Finish != "" || got.Ended || c.code != "" && !strings.Contains(got.Body, c.code) {
 					t.Errorf("%v, want status %d, code %s", got, c.status, c.code)
 				}
-				if strings.HasPrefix(c.first, "429") && got.header.Get("Retry-After") != "3" {
-					t.Errorf("Retry-After %q", got.header.Get("Retry-After"))
+				if strings.HasPrefix(c.first, "429") && got.Header.Get("Retry-After") != "3" {
+					t.Errorf("Retry-After %q", got.Header.Get("Retry-After"))
 				}
 				row := p.Rows(t)[0]
 				if row.Outcome == ledger.OK || row.ErrorCode == "" {
 					t.Errorf("row: outcome %s, error %q", row.Outcome, row.ErrorCode)
 				}
-				if !strings.Contains(got.body, row.ID) {
-					t.Errorf("the error does not carry the request id %s: %s", row.ID, got.body)
+				if !strings.Contains(got.Body, row.ID) {
+					t.Errorf("the error does not carry the request id %s: %s", row.ID, got.Body)
 				}
 			})
 		}

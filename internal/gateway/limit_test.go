@@ -56,9 +56,9 @@ func TestLimitAcrossSeams(t *testing.T) {
 				const most = 12
 				for limit := 1; limit <= most; limit++ {
 					got := c.ask(t, "m", "tell me", true, fmt.Sprintf(`,"max_tokens":%d`, limit))
-					if !strings.HasPrefix(whole.text, got.text) || len(strings.Fields(got.text)) > limit || got.text == "" ||
-						got.finish != end || !got.ended || got.err != "" || claude && got.out == 0 {
-						t.Errorf("limit %d: %v, want a part of %q", limit, got, whole.text)
+					if !strings.HasPrefix(whole.Text, got.Text) || len(strings.Fields(got.Text)) > limit || got.Text == "" ||
+						got.Finish != end || !got.Ended || got.Err != "" || claude && got.Out == 0 {
+						t.Errorf("limit %d: %v, want a part of %q", limit, got, whole.Text)
 					}
 				}
 				seams, atLimit := 0, 0
@@ -108,7 +108,7 @@ providers:
 models: {m: {continuation: prefill, deployments: [{provider: a, id: m}, {provider: b, id: m}]}}
 `, provider.URL))
 	got := client{url: s.URL}.ask(t, "m", "hi", true, `,"max_tokens":20`)
-	if got.finish != "length" || !got.ended || got.err != "" || got.out != 21 || got.text != "Wort Wort Wort " {
+	if got.Finish != "length" || !got.Ended || got.Err != "" || got.Out != 21 || got.Text != "Wort Wort Wort " {
 		t.Error(got)
 	}
 	if want := []int{20, 13, 6}; !slices.Equal(asked, want) {
@@ -147,7 +147,7 @@ models:
 				mocktest.Fail(t, b, faults...)
 				before := [2]int{a.Stats().Requests, b.Stats().Requests}
 				got := client{url: s.URL}.ask(t, model, "tell me", true, "")
-				if got.err == "" || got.ended || got.finish != "" {
+				if got.Err == "" || got.Ended || got.Finish != "" {
 					t.Errorf("%s: %v", model, got)
 				}
 				if asked := [2]int{a.Stats().Requests - before[0], b.Stats().Requests - before[1]}; asked != want {

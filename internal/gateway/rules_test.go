@@ -56,11 +56,11 @@ func TestContextLength(t *testing.T) {
 		s := serve(t, strings.ReplaceAll(config2, "WORKLOAD", setting), a, b)
 		mocktest.Fail(t, a, tooLong)
 		got := client{url: s.URL}.ask(t, "w", "hi", false, "")
-		if got.status != want {
+		if got.Status != want {
 			t.Errorf("%q: %v", setting, got)
 		}
 		claude := client{url: s.URL, claude: true}.ask(t, "small", "hi", false, "")
-		if claude.status != 400 || !strings.Contains(claude.body, "prompt is too long") {
+		if claude.Status != 400 || !strings.Contains(claude.Body, "prompt is too long") {
 			t.Errorf("Claude Code would not know it: %v", claude)
 		}
 	}
@@ -73,7 +73,7 @@ func TestContentFilter(t *testing.T) {
 		a, b := vllm(t, mock.Options{}), vllm(t, mock.Options{})
 		s := serve(t, strings.ReplaceAll(config2, "WORKLOAD", setting), a, b)
 		mocktest.Fail(t, a, "400:code=content_filter:message=The%20response%20was%20filtered")
-		if got := (client{url: s.URL}).ask(t, "w", "hi", false, ""); got.status != want {
+		if got := (client{url: s.URL}).ask(t, "w", "hi", false, ""); got.Status != want {
 			t.Errorf("%q: %v", setting, got)
 		}
 	}
@@ -93,7 +93,7 @@ func TestBreaker(t *testing.T) {
 		t.Errorf("the broken deployment was asked %d times, want 3", n)
 	}
 	mocktest.Fail(t, a)
-	if got := c.ask(t, "small", "hi", false, ""); got.status != 200 || a.Stats().Requests != 4 {
+	if got := c.ask(t, "small", "hi", false, ""); got.Status != 200 || a.Stats().Requests != 4 {
 		t.Errorf("as the last resort: %v, %d requests", got, a.Stats().Requests)
 	}
 }
@@ -110,7 +110,7 @@ models: {m: {provider: a, id: m}}
 	c := client{url: s.URL}
 	mocktest.Fail(t, a, "429@key=k1:60s")
 	for range 3 {
-		if got := c.ask(t, "m", "hi", false, ""); got.status != 200 {
+		if got := c.ask(t, "m", "hi", false, ""); got.Status != 200 {
 			t.Fatal(got)
 		}
 	}
@@ -119,8 +119,8 @@ models: {m: {provider: a, id: m}}
 	}
 	mocktest.Fail(t, a, "429:60s")
 	got := c.ask(t, "m", "hi", false, "")
-	if got.status != 503 || got.header.Get("Retry-After") == "" {
-		t.Errorf("all keys limited: %v, Retry-After %q", got, got.header.Get("Retry-After"))
+	if got.Status != 503 || got.Header.Get("Retry-After") == "" {
+		t.Errorf("all keys limited: %v, Retry-After %q", got, got.Header.Get("Retry-After"))
 	}
 }
 
@@ -135,18 +135,18 @@ providers: {a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
 models: {m: {provider: a, id: m}}
 `, a)
 	mocktest.Fail(t, a, "500@1-2")
-	if got := (client{url: s.URL}).ask(t, "m", "hi", false, ""); got.status != 200 || got.header.Get("X-Freehold-Attempts") != "3" {
-		t.Errorf("%v after %s attempts", got, got.header.Get("X-Freehold-Attempts"))
+	if got := (client{url: s.URL}).ask(t, "m", "hi", false, ""); got.Status != 200 || got.Header.Get("X-Freehold-Attempts") != "3" {
+		t.Errorf("%v after %s attempts", got, got.Header.Get("X-Freehold-Attempts"))
 	}
 	mocktest.Fail(t, a, "500")
 	before := a.Stats().Requests
 	sdk := client{url: s.URL, header: http.Header{"X-Stainless-Retry-Count": {"1"}}}
-	if got := sdk.ask(t, "m", "hi", false, ""); got.status != 503 || a.Stats().Requests != before+1 {
+	if got := sdk.ask(t, "m", "hi", false, ""); got.Status != 503 || a.Stats().Requests != before+1 {
 		t.Errorf("an SDK's retry was multiplied: %v, %d requests", got, a.Stats().Requests-before)
 	}
 	mocktest.Fail(t, a, "400")
 	before = a.Stats().Requests
-	if got := (client{url: s.URL}).ask(t, "m", "hi", false, ""); got.status != 400 || a.Stats().Requests != before+1 {
+	if got := (client{url: s.URL}).ask(t, "m", "hi", false, ""); got.Status != 400 || a.Stats().Requests != before+1 {
 		t.Errorf("a request at fault was sent again: %v", got)
 	}
 }
@@ -167,8 +167,8 @@ func TestHedge(t *testing.T) {
 			s := serve(t, strings.ReplaceAll(config2, "WORKLOAD", c.config), a, b)
 			mocktest.Fail(t, a, "stall")
 			got := client{url: s.URL}.ask(t, "w", "hi", c.stream, "")
-			if got.status != 200 || !got.ended || got.header.Get("X-Freehold-Model") != "large" {
-				t.Errorf("%v by %s", got, got.header.Get("X-Freehold-Model"))
+			if got.Status != 200 || !got.Ended || got.Header.Get("X-Freehold-Model") != "large" {
+				t.Errorf("%v by %s", got, got.Header.Get("X-Freehold-Model"))
 			}
 			mocktest.Wait(t, a, func(st mock.Stats) bool { return st.InFlight == 0 })
 			rows := s.Rows(t)
@@ -188,7 +188,7 @@ func TestHoldStructured(t *testing.T) {
 	want := c.ask(t, "large", "hi", true, format)
 	for at := 0; at < 100; at += 11 {
 		mocktest.Fail(t, a, fmt.Sprintf("cut:%d%%", at))
-		if got := c.ask(t, "w", "hi", true, format); got.text != want.text || got.err != "" || !got.ended {
+		if got := c.ask(t, "w", "hi", true, format); got.Text != want.Text || got.Err != "" || !got.Ended {
 			t.Errorf("cut at %d%%: %v, want %v", at, got, want)
 		}
 	}
@@ -201,7 +201,7 @@ func TestNotContinued(t *testing.T) {
 		s := serve(t, strings.ReplaceAll(config2, "WORKLOAD", ""), a, b)
 		mocktest.Fail(t, a, "cut:70%")
 		got := client{url: s.URL}.ask(t, "w", "hi", true, extra)
-		if got.status != 200 || got.err == "" || got.ended || got.finish != "" {
+		if got.Status != 200 || got.Err == "" || got.Ended || got.Finish != "" {
 			t.Errorf("%s: %v", extra, got)
 		}
 		if row := s.Rows(t)[0]; row.Outcome != ledger.Partial {
@@ -267,16 +267,16 @@ providers: {openai: {preset: openai, base_url: "%s/v1", api_key: k, probe: {enab
 models: {}
 `, a)
 	c := client{url: s.URL}
-	if got := c.ask(t, "gpt-4o", "hi", false, ""); got.status != 200 || got.header.Get("X-Freehold-Provider") != "openai" {
+	if got := c.ask(t, "gpt-4o", "hi", false, ""); got.Status != 200 || got.Header.Get("X-Freehold-Provider") != "openai" {
 		t.Errorf("gpt-4o: %v", got)
 	}
-	if got := c.ask(t, "gpt-9", "hi", false, ""); got.status != 404 || got.err != "model_not_found" {
+	if got := c.ask(t, "gpt-9", "hi", false, ""); got.Status != 404 || got.Err != "model_not_found" {
 		t.Errorf("gpt-9: %v", got)
 	}
-	if got := c.ask(t, "llama", "hi", false, ""); got.status != 404 || got.err != "model_not_found" {
+	if got := c.ask(t, "llama", "hi", false, ""); got.Status != 404 || got.Err != "model_not_found" {
 		t.Errorf("llama: %v", got)
 	}
-	if got := c.ask(t, "gpt-4o", "hi", false, ""); got.status != 200 {
+	if got := c.ask(t, "gpt-4o", "hi", false, ""); got.Status != 200 {
 		t.Errorf("gpt-4o after the others: %v", got)
 	}
 }
@@ -293,10 +293,10 @@ providers: {openai: {preset: openai, base_url: "%s/v1", api_key: k, probe: {enab
 models: {}
 `, a)
 			got := client{url: s.URL, claude: true}.ask(t, "gpt-4o", "hi", false, members)
-			if drop && (got.status != 200 || got.header.Get("X-Freehold-Dropped") != param) {
-				t.Errorf("dropping %s: %v, dropped %q", param, got, got.header.Get("X-Freehold-Dropped"))
+			if drop && (got.Status != 200 || got.Header.Get("X-Freehold-Dropped") != param) {
+				t.Errorf("dropping %s: %v, dropped %q", param, got, got.Header.Get("X-Freehold-Dropped"))
 			}
-			if !drop && (got.status != 400 || !strings.Contains(got.body, `"param":"`+param+`"`) || a.Stats().Requests != 0) {
+			if !drop && (got.Status != 400 || !strings.Contains(got.Body, `"param":"`+param+`"`) || a.Stats().Requests != 0) {
 				t.Errorf("%s: %v, %d requests", param, got, a.Stats().Requests)
 			}
 		}
@@ -310,11 +310,11 @@ func TestDeadline(t *testing.T) {
 	c := client{url: s.URL, header: http.Header{"X-Freehold-Timeout-Ms": {"200"}}}
 	mocktest.Fail(t, a, "stall")
 	mocktest.Fail(t, b, "stall")
-	if got := c.ask(t, "w", "hi", false, ""); got.status != 504 || got.err != "deadline_exceeded" {
+	if got := c.ask(t, "w", "hi", false, ""); got.Status != 504 || got.Err != "deadline_exceeded" {
 		t.Errorf("plain: %v", got)
 	}
 	mocktest.Fail(t, a, "stall:3e")
-	if got, err := c.do(context.Background(), "small", "hi", true, ""); err != nil || got.err != "deadline_exceeded" || got.ended {
+	if got, err := c.do(context.Background(), "small", "hi", true, ""); err != nil || got.Err != "deadline_exceeded" || got.Ended {
 		t.Errorf("stream: %v, %v", got, err)
 	}
 }

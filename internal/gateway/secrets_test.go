@@ -58,7 +58,7 @@ models: {m: {provider: a}}
 	for _, claude := range []bool{false, true} {
 		for _, stream := range []bool{false, true} {
 			got := client{url: s.URL, claude: claude}.ask(t, "m", "hi", stream, "")
-			check(fmt.Sprintf("claude client %v, stream %v", claude, stream), got.body)
+			check(fmt.Sprintf("claude client %v, stream %v", claude, stream), got.Body)
 		}
 	}
 	resp, err := mocktest.Client().Get(s.URL + "/v1/files/x")

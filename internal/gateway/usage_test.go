@@ -34,7 +34,7 @@ models: {m: {provider: a}}
 workloads: {w: {model: m}}
 `)
 	for i, claude := range []bool{false, true} {
-		if got := (client{url: s.URL, claude: claude}).ask(t, "w", "hi", true, ""); got.finish == "" {
+		if got := (client{url: s.URL, claude: claude}).ask(t, "w", "hi", true, ""); got.Finish == "" {
 			t.Errorf("claude client %v: %v", claude, got)
 		}
 		for _, r := range s.WaitRows(t, i+1) {

@@ -8,19 +8,17 @@ import (
 	"io"
 )
 
-// failure is the error object of both dialects.
+// failure is an error as the SDKs read it: type and code are strings in both
+// dialects.
 type failure struct {
 	Type string `json:"type"`
-	Code any    `json:"code"`
+	Code string `json:"code"`
 }
 
 func (r *Result) fail(f *failure, body []byte) {
-	r.Err, r.Body = f.Type, string(body)
-	if s, ok := f.Code.(string); ok && s != "" {
-		r.Err = s
-	}
-	if r.Err == "" {
-		r.Err = "unnamed"
+	r.Err, r.Body = f.Code, string(body)
+	if f.Code == "" || f.Type == "" {
+		r.Err = "an error without type or code"
 	}
 }
 
@@ -29,11 +27,19 @@ type openAIUsage struct {
 	Out int64 `json:"completion_tokens"`
 }
 
+type openAIMessage struct {
+	Content   string
+	ToolCalls []struct {
+		Index    int
+		Function struct{ Name, Arguments string }
+	} `json:"tool_calls"`
+}
+
 type openAIAnswer struct {
 	Error   *failure
 	Choices []struct {
-		Message struct{ Content string }
-		Delta   struct{ Content string }
+		Message openAIMessage
+		Delta   openAIMessage
 		Finish  string `json:"finish_reason"`
 	}
 	Usage *openAIUsage
@@ -46,12 +52,19 @@ type claudeUsage struct {
 	Create int64 `json:"cache_creation_input_tokens"`
 }
 
+type claudeBlock struct {
+	Type, Text, Name string
+	Input            json.RawMessage
+}
+
 type claudeAnswer struct {
 	Type    string
 	Error   *failure
-	Content []struct{ Text string }
+	Content []claudeBlock
+	Block   claudeBlock `json:"content_block"`
 	Delta   struct {
 		Text       string
+		Arguments  string `json:"partial_json"`
 		StopReason string `json:"stop_reason"`
 	}
 	StopReason string `json:"stop_reason"`
@@ -59,7 +72,8 @@ type claudeAnswer struct {
 	Message    struct{ Usage *claudeUsage }
 }
 
-func (r *Result) plain(body []byte, claude bool) error {
+// Plain takes in the body of an answer that is not streamed.
+func (r *Result) Plain(body []byte, claude bool) error {
 	unreadable := func(err error) error { return fmt.Errorf("status %d: %w: %.300s", r.Status, err, body) }
 	if claude {
 		var a claudeAnswer
@@ -72,6 +86,9 @@ func (r *Result) plain(body []byte, claude bool) error {
 		}
 		for _, b := range a.Content {
 			r.Text += b.Text
+			if b.Type == "tool_use" {
+				r.Tools += b.Name + "(" + string(b.Input) + ")"
+			}
 		}
 		r.Finish, r.Ended = a.StopReason, true
 		r.claudeUsage(a.Usage)
@@ -88,7 +105,11 @@ func (r *Result) plain(body []byte, claude bool) error {
 	if len(a.Choices) != 1 {
 		return unreadable(fmt.Errorf("%d choices", len(a.Choices)))
 	}
-	r.Text, r.Finish, r.Ended = a.Choices[0].Message.Content, a.Choices[0].Finish, true
+	c := a.Choices[0]
+	r.Text, r.Finish, r.Ended = c.Message.Content, c.Finish, true
+	for _, call := range c.Message.ToolCalls {
+		r.Tools += call.Function.Name + "(" + call.Function.Arguments + ")"
+	}
 	r.openAIUsage(a.Usage)
 	return nil
 }
@@ -111,9 +132,15 @@ func (r *Result) claudeUsage(u *claudeUsage) {
 	r.Usage, r.Out = true, u.Out
 }
 
-func (r *Result) stream(body io.Reader, claude bool) error {
+// Stream takes in the body of a streamed answer.
+func (r *Result) Stream(body io.Reader, claude bool) error {
 	sc := bufio.NewScanner(body)
 	sc.Buffer(nil, 32<<20)
+	event := r.claudeEvent
+	var calls []openAICall
+	if !claude {
+		event = func(data []byte) error { return r.openAIEvent(data, &calls) }
+	}
 	for sc.Scan() {
 		data, ok := bytes.CutPrefix(sc.Bytes(), []byte("data: "))
 		if !ok {
@@ -123,15 +150,12 @@ func (r *Result) stream(body io.Reader, claude bool) error {
 			return fmt.Errorf("an event after the end mark: %.300s", data)
 		}
 		r.Events++
-		var err error
-		if claude {
-			err = r.claudeEvent(data)
-		} else {
-			err = r.openAIEvent(data)
-		}
-		if err != nil {
+		if err := event(data); err != nil {
 			return fmt.Errorf("%w: %.300s", err, data)
 		}
+	}
+	for _, c := range calls {
+		r.Tools += c.name + "(" + c.arguments + ")"
 	}
 	return sc.Err()
 }
@@ -146,8 +170,17 @@ func (r *Result) claudeEvent(data []byte) error {
 		r.fail(e.Error, data)
 	case "message_start":
 		r.claudeUsage(e.Message.Usage)
+	case "content_block_start":
+		if r.calling = e.Block.Type == "tool_use"; r.calling {
+			r.Tools += e.Block.Name + "("
+		}
 	case "content_block_delta":
 		r.Text += e.Delta.Text
+		r.Tools += e.Delta.Arguments
+	case "content_block_stop":
+		if r.calling {
+			r.Tools += ")"
+		}
 	case "message_delta":
 		r.Finish = e.Delta.StopReason
 		r.claudeUsage(e.Usage)
@@ -157,7 +190,10 @@ func (r *Result) claudeEvent(data []byte) error {
 	return nil
 }
 
-func (r *Result) openAIEvent(data []byte) error {
+// openAICall is a tool call of a stream, whose pieces come by its index.
+type openAICall struct{ name, arguments string }
+
+func (r *Result) openAIEvent(data []byte, calls *[]openAICall) error {
 	if string(data) == "[DONE]" {
 		r.Ended = true
 		return nil
@@ -175,6 +211,17 @@ func (r *Result) openAIEvent(data []byte) error {
 		r.Text += c.Delta.Content
 		if c.Finish != "" {
 			r.Finish = c.Finish
+		}
+		for _, d := range c.Delta.ToolCalls {
+			switch n := len(*calls); {
+			case d.Index == n:
+				*calls = append(*calls, openAICall{})
+			case d.Index < 0 || d.Index > n:
+				return fmt.Errorf("a piece of tool call %d after %d calls", d.Index, n)
+			}
+			call := &(*calls)[d.Index]
+			call.name += d.Function.Name
+			call.arguments += d.Function.Arguments
 		}
 	}
 	return nil

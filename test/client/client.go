@@ -35,14 +35,17 @@ type Result struct {
 	Status int
 	Header http.Header
 	Text   string
+	Tools  string // NAME(ARGUMENTS) of each call, joined
 	Finish string
 	Ended  bool   // the stream had its end mark, or the plain body was whole
-	Err    string // code, else type, of an error answer or error event
+	Err    string // code of an error answer or error event
 	Body   string // of an error
 	Usage  bool   // token counts came
 	In     int64
 	Out    int64
 	Events int // of a stream, up to its end
+
+	calling bool // the open block of a stream is a tool call
 }
 
 // ID is the id that freehold gave the request.
@@ -54,8 +57,8 @@ func (r *Result) Whole() bool {
 }
 
 // String is for failures.
-func (r *Result) String() string {
-	return fmt.Sprintf("status %d, text %.120q, finish %q, ended %v, error %q %.400s", r.Status, r.Text, r.Finish, r.Ended, r.Err, r.Body)
+func (r Result) String() string {
+	return fmt.Sprintf("status %d, text %.120q, tools %.120q, finish %q, ended %v, error %q %.400s", r.Status, r.Text, r.Tools, r.Finish, r.Ended, r.Err, r.Body)
 }
 
 // Path is where the client sends its conversations.
@@ -120,11 +123,11 @@ func (c *Client) Ask(ctx context.Context, q Request) (Result, error) {
 // Read takes an answer in.
 func (c *Client) Read(r *Result, resp *http.Response) error {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		return r.stream(resp.Body, c.Claude)
+		return r.Stream(resp.Body, c.Claude)
 	}
 	whole, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
 	}
-	return r.plain(whole, c.Claude)
+	return r.Plain(whole, c.Claude)
 }

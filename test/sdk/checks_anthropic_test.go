@@ -33,7 +33,7 @@ func anthropicChecks() []check {
 		{name: "large_body", run: anLarge},
 		{name: "too_long", run: anTooLong},
 		{name: "unknown_members_there", run: anUnknownThere},
-		{name: "unknown_members_back", provider: "anthropic", upstream: "strange", run: unknownBack("messages", object{"max_tokens": 10, "messages": list{user("hi")}})},
+		{name: "unknown_members_back", provider: "anthropic", upstream: "strange", run: anUnknownBack},
 		{name: "headers_there", run: anHeaders},
 		{name: "retry_after_passed", run: anRetryAfterPassed},
 		{name: "retry_after_honoured", run: anRetryAfterHonoured},
@@ -66,8 +66,10 @@ func anthropicChecks() []check {
 			class = "ServiceUnavailableError"
 		}
 		checks = append(checks, check{name: fmt.Sprint("status_", s.provider), run: func(c *cell) {
-			c.fail(fmt.Sprint(s.provider))
-			c.enveloped(c.raises(c.ask("messages", anSay()), s.client, class))
+			for _, op := range []string{"messages", "messages_stream"} {
+				c.fail(fmt.Sprint(s.provider))
+				c.enveloped(c.raises(c.ask(op, anSay()), s.client, class))
+			}
 		}})
 	}
 	return checks
@@ -358,36 +360,38 @@ func anTooLong(c *cell) {
 	c.that(strings.Contains(f.Message, "prompt is too long"), "the message is %q", f.Message)
 }
 
-func anUnknownThere(c *cell) {
-	o := c.step(step{Op: "messages", Params: anSay(), Extra: object{"x_new_member": object{"deep": list{1, 2}}}})
-	if c.provider == "openai" {
-		c.unsupported(o, "x_new_member")
-		return
+func anUnknownThere(c *cell) { c.unknownThere("anthropic", anSay(), "messages", "messages_stream") }
+
+func anUnknownBack(c *cell) {
+	for _, op := range []string{"messages", "messages_stream"} {
+		c.unknownBack(c.must(op, object{"max_tokens": 10, "messages": list{user("hi")}}))
 	}
-	c.that(o.Error == nil, "refused: %+v", o.Error)
-	c.that(strings.Contains(c.lastBody(), "x_new_member"), "the member did not reach the provider: %s", c.lastBody())
 }
 
 func anHeaders(c *cell) {
-	o := c.step(step{Op: "messages", Params: anSay(), Headers: map[string]string{
-		"anthropic-beta": "one-2026-01-01,two-2026-02-02", "anthropic-version": "2023-01-01", "Cookie": "session=secret"}})
-	if o.Error != nil {
-		c.Fatalf("%+v", *o.Error)
+	ops := []string{"messages", "messages_stream"}
+	if c.provider == "anthropic" { // else tokens are counted here
+		ops = append(ops, "count_tokens")
 	}
-	h := c.primary.Requests()[0].Header
-	if c.provider == "anthropic" {
-		c.equal("anthropic-beta", h.Get("Anthropic-Beta"), "one-2026-01-01,two-2026-02-02")
-		c.equal("anthropic-version", h.Get("Anthropic-Version"), "2023-01-01") // the client's own, not freehold's
+	for _, op := range ops {
+		p := anSay()
+		if op == "count_tokens" {
+			delete(p, "max_tokens")
+		}
+		h := c.headersOf(op, p, map[string]string{
+			"anthropic-beta": "one-2026-01-01,two-2026-02-02", "anthropic-version": "2023-01-01", "Cookie": "session=secret"})
+		if c.provider == "anthropic" {
+			c.equal(op+" anthropic-beta", h.Get("Anthropic-Beta"), "one-2026-01-01,two-2026-02-02")
+			c.equal(op+" anthropic-version", h.Get("Anthropic-Version"), "2023-01-01") // the client's own, not freehold's
+		}
 	}
-	c.equal("cookie", h.Get("Cookie"), "")
-	c.that(!strings.Contains(fmt.Sprint(h), c.key), "the client's key reached the provider")
 }
 
 func anRetryAfterPassed(c *cell) {
-	c.fail("429:7s")
-	f := c.ask("messages", anSay()).Error
-	c.that(f != nil && (f.Status == 429 || f.Status == 503), "%+v", f)
-	c.that(f != nil && f.RetryAfter == "7", "Retry-After is lost: %+v", f)
+	for _, op := range []string{"messages", "messages_stream"} {
+		c.fail("429:7s")
+		c.waits(c.ask(op, anSay()), 7)
+	}
 }
 
 func anRetryAfterHonoured(c *cell) {
@@ -411,11 +415,13 @@ func anRetries(c *cell) {
 func anMissing(c *cell) {
 	whole := merged(anSay(), object{"model": c.check.name})
 	for _, name := range []string{"messages", "max_tokens", "model"} {
-		body := merged(whole, nil)
-		delete(body, name)
-		f := c.enveloped(c.raises(c.step(step{Op: "post", Params: object{"path": "v1/messages", "body": body}}), 400, "BadRequestError"))
-		c.equal("type", f.Type, "invalid_request_error")
-		c.that(strings.Contains(f.Message, name), "%s is not named: %+v", name, *f)
+		for _, stream := range []bool{false, true} {
+			body := merged(whole, object{"stream": stream})
+			delete(body, name)
+			f := c.enveloped(c.raises(c.step(step{Op: "post", Params: object{"path": "v1/messages", "body": body}}), 400, "BadRequestError"))
+			c.equal("type", f.Type, "invalid_request_error")
+			c.that(strings.Contains(f.Message, name), "%s is not named: %+v", name, *f)
+		}
 	}
 	c.raises(c.step(step{Op: "post", Params: object{"path": "v1/messages", "body": merged(whole, object{"messages": list{}})}}), 400, "BadRequestError")
 	c.equal("requests that reached the provider", c.primary.Stats().Requests, 0)
@@ -430,9 +436,11 @@ func anWrongTypes(c *cell) {
 }
 
 func anUnknownModel(c *cell) {
-	body := merged(anSay(), object{"model": "nobody-has-this"})
-	f := c.enveloped(c.raises(c.step(step{Op: "post", Params: object{"path": "v1/messages", "body": body}}), 404, "NotFoundError"))
-	c.equal("type", f.Type, "not_found_error")
+	for _, stream := range []bool{false, true} {
+		body := merged(anSay(), object{"model": "nobody-has-this", "stream": stream})
+		f := c.enveloped(c.raises(c.step(step{Op: "post", Params: object{"path": "v1/messages", "body": body}}), 404, "NotFoundError"))
+		c.equal("type", f.Type, "not_found_error")
+	}
 	c.enveloped(c.raises(c.step(step{Op: "post", Params: object{"path": "v1/messages/nothing", "body": object{}}}), 404, "NotFoundError"))
 }
 
@@ -464,14 +472,14 @@ func anLeavesStream(c *cell) {
 
 func anLeavesWaiting(c *cell) {
 	c.fail("stall:head")
-	o := c.step(step{Op: "messages_stream", Params: anSay(), TimeoutMS: 500})
+	o := c.step(step{Op: "messages_stream", Params: anSay(), LeaveWaiting: true})
 	c.that(o.Left, "did not leave: %s", shown(o))
 	c.left(c.T)
 }
 
 func anLeavesPlain(c *cell) {
 	c.fail("stall:head")
-	o := c.step(step{Op: "messages", Params: anSay(), TimeoutMS: 500})
+	o := c.step(step{Op: "messages", Params: anSay(), LeaveWaiting: true})
 	c.that(o.Left, "did not leave: %s", shown(o))
 	c.left(c.T)
 }

@@ -35,7 +35,7 @@ func openAIChecks() []check {
 		{name: "large_body", run: oaLarge},
 		{name: "too_long", run: oaTooLong},
 		{name: "unknown_members_there", run: oaUnknownThere},
-		{name: "unknown_members_back", provider: "openai", upstream: "strange", run: unknownBack("chat", object{"messages": list{user("hi")}})},
+		{name: "unknown_members_back", provider: "openai", upstream: "strange", run: oaUnknownBack},
 		{name: "headers_there", run: oaHeaders},
 		{name: "retry_after_passed", run: oaRetryAfterPassed},
 		{name: "retry_after_honoured", run: oaRetryAfterHonoured},
@@ -65,8 +65,10 @@ func openAIChecks() []check {
 	}
 	for _, s := range statuses {
 		checks = append(checks, check{name: fmt.Sprint("status_", s.provider), run: func(c *cell) {
-			c.fail(fmt.Sprint(s.provider))
-			c.raises(c.ask("chat", oaSay()), s.client, s.class)
+			for _, op := range []string{"chat", "chat_stream"} {
+				c.fail(fmt.Sprint(s.provider))
+				c.raises(c.ask(op, oaSay()), s.client, s.class)
+			}
 		}})
 	}
 	return checks
@@ -401,43 +403,23 @@ func oaTooLong(c *cell) {
 	c.equal("code", f.Code, "context_length_exceeded")
 }
 
-func oaUnknownThere(c *cell) {
-	o := c.step(step{Op: "chat", Params: oaSay(), Extra: object{"x_new_member": object{"deep": list{1, 2}}}})
-	if c.provider == "anthropic" {
-		c.unsupported(o, "x_new_member")
-		return
-	}
-	c.that(o.Error == nil, "refused: %+v", o.Error)
-	c.that(strings.Contains(c.lastBody(), "x_new_member"), "the member did not reach the provider: %s", c.lastBody())
-}
+func oaUnknownThere(c *cell) { c.unknownThere("openai", oaSay(), "chat", "chat_stream") }
 
-// unknownBack: what a provider says beyond the documented comes back to a
-// client of its dialect, but for cookies.
-func unknownBack(op string, p object) func(*cell) {
-	return func(c *cell) {
-		o := c.must(op, p)
-		for _, name := range []string{"x_new_member", "x_inner", "x_usage"} {
-			c.that(strings.Contains(string(o.Raw), name), "%s is lost: %s", name, o.Raw)
-		}
-		rest := o.Headers["x-ratelimit-remaining-requests"] + o.Headers["anthropic-ratelimit-requests-remaining"]
-		c.that(strings.Contains(rest, "41"), "the provider's rate limits are lost: %v", o.Headers)
-		c.equal("set-cookie", o.Headers["set-cookie"], "")
-	}
+func oaUnknownBack(c *cell) {
+	p := object{"messages": list{user("hi")}}
+	c.unknownBack(c.must("chat", p))
+	c.unknownBack(c.must("chat_stream", merged(p, object{"stream_options": object{"include_usage": true}})))
 }
 
 func oaHeaders(c *cell) {
-	o := c.step(step{Op: "chat", Params: oaSay(), Headers: map[string]string{
-		"OpenAI-Beta": "assistants=v2", "Idempotency-Key": "once", "Cookie": "session=secret", "X-Forwarded-For": "10.0.0.1"}})
-	if o.Error != nil {
-		c.Fatalf("%+v", *o.Error)
+	for _, op := range []string{"chat", "chat_stream"} {
+		h := c.headersOf(op, oaSay(), map[string]string{
+			"OpenAI-Beta": "assistants=v2", "Idempotency-Key": "once", "Cookie": "session=secret", "X-Forwarded-For": "10.0.0.1"})
+		if c.provider == "openai" {
+			c.equal(op+" openai-beta", h.Get("OpenAI-Beta"), "assistants=v2")
+			c.equal(op+" idempotency-key", h.Get("Idempotency-Key"), "once")
+		}
 	}
-	h := c.primary.Requests()[0].Header
-	if c.provider == "openai" {
-		c.equal("openai-beta", h.Get("OpenAI-Beta"), "assistants=v2")
-		c.equal("idempotency-key", h.Get("Idempotency-Key"), "once")
-	}
-	c.equal("cookie", h.Get("Cookie"), "")
-	c.that(!strings.Contains(fmt.Sprint(h), c.key), "the client's key reached the provider")
 }
 
 func oaRefusal(c *cell) {

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -135,6 +137,55 @@ func (c *cell) unsupported(o outcome, param string) {
 	f := c.raises(o, 400, "BadRequestError")
 	c.that(strings.Contains(f.Message+f.Param, param), "the refusal does not name %s: %+v", param, *f)
 	c.equal("requests that reached the provider", c.primary.Stats().Requests, 0)
+}
+
+// unknownThere checks that a member which nobody documents reaches a provider of
+// the client's dialect, and is refused by name where it cannot.
+func (c *cell) unknownThere(dialect string, p object, ops ...string) {
+	c.Helper()
+	for _, op := range ops {
+		o := c.step(step{Op: op, Params: p, Extra: object{"x_new_member": object{"deep": list{1, 2}}}})
+		if c.provider != dialect {
+			c.unsupported(o, "x_new_member")
+			continue
+		}
+		c.that(o.Error == nil, "%s refused: %+v", op, o.Error)
+		c.that(strings.Contains(c.lastBody(), "x_new_member"), "%s: the member did not reach the provider: %s", op, c.lastBody())
+	}
+}
+
+// unknownBack checks that what a provider says beyond the documented comes back
+// to a client of its dialect, but for cookies.
+func (c *cell) unknownBack(o outcome) {
+	c.Helper()
+	for _, name := range []string{"x_new_member", "x_inner", "x_usage"} {
+		c.that(strings.Contains(string(o.Raw), name), "%s is lost: %s", name, o.Raw)
+	}
+	rest := o.Headers["x-ratelimit-remaining-requests"] + o.Headers["anthropic-ratelimit-requests-remaining"]
+	c.that(strings.Contains(rest, "41"), "the provider's rate limits are lost: %v", o.Headers)
+	c.equal("set-cookie", o.Headers["set-cookie"], "")
+}
+
+// headersOf asks with headers and returns those that reached the provider, which
+// must not have what is between client and freehold alone.
+func (c *cell) headersOf(op string, p object, headers map[string]string) http.Header {
+	c.Helper()
+	if o := c.step(step{Op: op, Params: p, Headers: headers}); o.Error != nil {
+		c.Fatalf("%s: %+v", op, *o.Error)
+	}
+	r := c.primary.Requests()
+	h := r[len(r)-1].Header
+	c.equal(op+" cookie", h.Get("Cookie"), "")
+	c.that(!strings.Contains(fmt.Sprint(h), c.key), "%s: the client's key reached the provider", op)
+	return h
+}
+
+// waits checks a refusal that says when to come again.
+func (c *cell) waits(o outcome, seconds int) {
+	c.Helper()
+	f := o.Error
+	c.that(f != nil && (f.Status == 429 || f.Status == 503), "%+v", f)
+	c.that(f != nil && f.RetryAfter == strconv.Itoa(seconds), "Retry-After is lost: %+v", f)
 }
 
 // cut checks that a stream without its end raised and was given no finish.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -34,12 +33,8 @@ func (g goAnthropic) do(t *testing.T, s step) (out outcome) {
 	for k, v := range s.Extra {
 		opts = append(opts, option.WithJSONSet(k, v))
 	}
-	ctx := t.Context()
-	if s.TimeoutMS > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(s.TimeoutMS)*time.Millisecond)
-		defer cancel()
-	}
+	ctx, leave := g.world.leaver(t, s)
+	defer leave()
 	params := mustJSON(t, s.Params)
 	var err error
 	switch s.Op {
@@ -109,9 +104,10 @@ func (g goAnthropic) stream(ctx context.Context, c anthropic.Client, s step, par
 	defer func() { err = errors.Join(err, st.Close()) }()
 	var m anthropic.Message
 	var events []string
+	var raw []json.RawMessage
 	for st.Next() {
 		e := st.Current()
-		events = append(events, e.Type)
+		events, raw = append(events, e.Type), append(raw, json.RawMessage(e.RawJSON()))
 		if err := m.Accumulate(e); err != nil {
 			return out, err
 		}
@@ -120,6 +116,6 @@ func (g goAnthropic) stream(ctx context.Context, c anthropic.Client, s step, par
 		}
 	}
 	out = messageOutcome(&m)
-	out.Events, out.Raw = events, nil
+	out.Events, out.Raw = events, listOf(raw)
 	return out, st.Err()
 }

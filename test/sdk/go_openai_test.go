@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -39,12 +38,8 @@ func (g goOpenAI) do(t *testing.T, s step) (out outcome) {
 	for k, v := range s.Extra {
 		opts = append(opts, option.WithJSONSet(k, v))
 	}
-	ctx := t.Context()
-	if s.TimeoutMS > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(s.TimeoutMS)*time.Millisecond)
-		defer cancel()
-	}
+	ctx, leave := g.world.leaver(t, s)
+	defer leave()
 	params := mustJSON(t, s.Params)
 	var err error
 	switch s.Op {
@@ -134,8 +129,11 @@ func unknownText(raw string) string {
 func (g goOpenAI) chatStream(ctx context.Context, c openai.Client, s step, params json.RawMessage, opts []option.RequestOption) (out outcome, err error) {
 	st := c.Chat.Completions.NewStreaming(ctx, param.Override[openai.ChatCompletionNewParams](params), opts...)
 	defer func() { err = errors.Join(err, st.Close()) }()
+	var raw []json.RawMessage
+	defer func() { out.Raw = listOf(raw) }()
 	for st.Next() {
 		chunk := st.Current()
+		raw = append(raw, json.RawMessage(chunk.RawJSON()))
 		hasUsage := chunk.JSON.Usage.Valid()
 		switch {
 		case len(chunk.Choices) == 0 && hasUsage:
@@ -249,6 +247,18 @@ func finish(ctx context.Context, out *outcome, err error, r *http.Response, read
 	if read(out.Error) && r != nil {
 		out.Error.RetryAfter = r.Header.Get("Retry-After")
 	}
+}
+
+// listOf is a JSON array.
+func listOf(values []json.RawMessage) json.RawMessage {
+	list := []byte{'['}
+	for i, v := range values {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = append(list, v...)
+	}
+	return append(list, ']')
 }
 
 func mustJSON(t *testing.T, v any) json.RawMessage {

@@ -55,8 +55,8 @@ type step struct {
 	// Key replaces the right key.
 	Key     string `json:"key,omitempty"`
 	Retries int    `json:"retries"`
-	// TimeoutMS makes the client leave when nothing came for so long.
-	TimeoutMS int `json:"timeout_ms,omitempty"`
+	// LeaveWaiting makes the client leave while it waits for the answer's head.
+	LeaveWaiting bool `json:"leave_waiting,omitempty"`
 	// LeaveAfter closes a stream after so many events.
 	LeaveAfter int `json:"leave_after,omitempty"`
 }
@@ -78,7 +78,7 @@ type outcome struct {
 	Vectors [][]float64     `json:"vectors"`
 	Tokens  int             `json:"tokens"` // of count_tokens
 	Models  []string        `json:"models"`
-	Raw     json.RawMessage `json:"raw"` // the parsed answer, with members the SDK does not know
+	Raw     json.RawMessage `json:"raw"` // the parsed answer or list of events, with members the SDK does not know
 	Headers headers         `json:"headers"`
 	Error   *failure        `json:"error"`
 	Left    bool            `json:"left"` // the client left as it was told

@@ -48,7 +48,8 @@ func TestMalformed(t *testing.T) {
 	w := start(t, "openai", []check{{name: "plain"}})
 	for _, d := range doors {
 		bad := map[string]string{
-			"empty": "", "truncated": d.body[:len(d.body)-3], "trailing": d.body + "{}", "not_json": "hello", "array": "[]", "null": "null", "empty_object": "{}",
+			"empty": "", "truncated": d.body[:len(d.body)-3],
+			"truncated_stream": `{"stream":true,` + d.body[1:len(d.body)-3], "trailing": d.body + "{}", "not_json": "hello", "array": "[]", "null": "null", "empty_object": "{}",
 			"duplicate_key":  strings.Replace(d.body, `{"model"`, `{"model":"other","model"`, 1),
 			"case_variant":   strings.Replace(d.body, `{"model"`, `{"Model":"other","model"`, 1),
 			"invalid_utf8":   strings.Replace(d.body, "hi", "h\xff", 1),

@@ -14,14 +14,14 @@ def do(where, step):
         api_key=step.get("key") or where["key"],
         max_retries=step["retries"],
     )
-    if step.get("timeout_ms"):
-        client = client.with_options(timeout=step["timeout_ms"] / 1000)
+    if step.get("leave_waiting"):  # all that this client can be told is how long to wait
+        client = client.with_options(timeout=2)
     extra = {"extra_headers": step.get("headers") or {}, "extra_body": step.get("extra") or None}
     out = {}
     try:
         CALLS[step["op"]](client, step, extra, out)
     except anthropic.APITimeoutError as e:
-        if step.get("timeout_ms"):
+        if step.get("leave_waiting"):
             out["left"] = True
         else:
             out["error"] = describe(e)
@@ -78,16 +78,18 @@ def messages(client, step, extra, out):
 def messages_stream(client, step, extra, out):
     """Uses the SDK's own putting together of a message."""
     out["events"] = []
+    raw = []
     with call(client.messages.stream, step, extra) as stream:
         out["headers"] = lower(stream.response.headers)
         for event in stream:
             if event.type in WIRE:  # the helper adds events of its own
                 out["events"].append(event.type)
+                raw.append(json.loads(event.model_dump_json()))
             if step.get("leave_after") and len(out["events"]) >= step["leave_after"]:
                 out["left"] = True
                 return
         show(out, stream.get_final_message())
-        out["raw"] = None
+        out["raw"] = raw
 
 
 WIRE = {"message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop", "ping"}

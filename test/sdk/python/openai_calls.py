@@ -13,14 +13,14 @@ def do(where, step):
         api_key=step.get("key") or where["key"],
         max_retries=step["retries"],
     )
-    if step.get("timeout_ms"):
-        client = client.with_options(timeout=step["timeout_ms"] / 1000)
+    if step.get("leave_waiting"):  # all that this client can be told is how long to wait
+        client = client.with_options(timeout=2)
     extra = {"extra_headers": step.get("headers") or {}, "extra_body": step.get("extra") or None}
     out = {}
     try:
         CALLS[step["op"]](client, step, extra, out)
     except openai.APITimeoutError as e:
-        if step.get("timeout_ms"):
+        if step.get("leave_waiting"):
             out["left"] = True
         else:
             out["error"] = describe(e)
@@ -69,12 +69,13 @@ def chat(client, step, extra, out):
 
 
 def chat_stream(client, step, extra, out):
-    out.update(choices=[], events=[], odd=[], usage=None)
+    out.update(choices=[], events=[], odd=[], usage=None, raw=[])
     raw = client.chat.completions.with_raw_response.create(**step["params"], stream=True, **extra)
     out["headers"] = lower(raw.headers)
     with raw.parse() as stream:
         for chunk in stream:
             out["model"] = chunk.model
+            out["raw"].append(json.loads(chunk.model_dump_json()))
             if not chunk.choices and chunk.usage:
                 out["events"].append("usage")
             elif not chunk.choices:

@@ -48,7 +48,6 @@ type exchange struct {
 	spent    int64                     // tokens that the client was shown of earlier legs
 	counted  int                       // bytes of the answer that spent stands for
 	began    *fleet.Deployment         // who began the answer
-	last     *fleet.Deployment         // who answers now
 	usage    llm.Usage                 // of this answer's earlier legs
 	plain    []byte                    // a whole answer that is about to be sent
 	promptIn int64                     // estimated prompt tokens

@@ -24,7 +24,7 @@ func Probe(c *upstream.Client, keys *upstream.KeyRing, path string, place policy
 		if err != nil {
 			return err
 		}
-		if _, err := r.ReadAll(nil, 1<<20); err != nil {
+		if _, err := r.ReadAll(1 << 20); err != nil {
 			return err
 		}
 		if r.Status >= 500 {

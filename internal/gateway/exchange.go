@@ -57,6 +57,7 @@ type exchange struct {
 func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {
 	x := &exchange{g: g, call: c}
 	x.out = newAnswer(w, c.Codec, g.WriteTimeout)
+	x.sent.Keep = maxTaken
 	x.row = ledger.Row{
 		ID: c.ID, ClientID: c.ClientID, Time: c.Received, KeyID: c.Caller.KeyID, KeyName: c.Caller.KeyName,
 		Dialect: c.Codec.Name(), Operation: string(c.Op), BytesIn: int64(len(c.Raw)),

@@ -223,6 +223,25 @@ func TestToolsAreHeld(t *testing.T) {
 	}
 }
 
+// A tool call that is held in many pieces is shown whole, to a client of the
+// provider's dialect and of another one.
+func TestLargeToolCall(t *testing.T) {
+	args := `{"text":"` + strings.Repeat("abcdefgh ", 8<<10) + `"}`
+	for _, claude := range []bool{false, true} {
+		extra := `,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]`
+		if claude {
+			extra = `,"tools":[{"name":"f","input_schema":{"type":"object"}}],"max_tokens":1000000`
+		}
+		p := newPair(t, "vllm", "vllm", "")
+		for _, stream := range []bool{false, true} {
+			got := client{url: p.URL, claude: claude}.ask(t, "w", "please\nmock: tools f "+args, stream, extra)
+			if got.Tools != "f("+args+")" || got.Err != "" || !got.Ended {
+				t.Errorf("claude client %v, stream %v: %.200v, %d bytes of tools", claude, stream, got, len(got.Tools))
+			}
+		}
+	}
+}
+
 // What cannot be mended is told: an error in the client's dialect, never a
 // made-up end.
 func TestNothingLeft(t *testing.T) {

@@ -17,9 +17,10 @@ import (
 // leg fails.
 type gate struct {
 	events []llm.Event
-	raw    []byte // the provider's own bytes of events, where these are relayed
-	output bool   // real content came
-	open   bool   // the answer ended whole: nothing is held any more
+	raw    []byte   // the provider's own bytes of events, where these are relayed
+	stowed [][]byte // what came before raw, when all of it is held
+	output bool     // real content came
+	open   bool     // the answer ended whole: nothing is held any more
 
 	// free and freeRaw are how much of events and raw may be shown: a stream that
 	// comes in bursts is shown in bursts, not event by event.
@@ -28,6 +29,10 @@ type gate struct {
 	tools, structured bool // what is held
 	holding           bool // from here on until the end
 	size              int
+
+	// text is that of the last event, a delta that is held: what follows it in
+	// the same part joins it, for an event takes more than the words of most.
+	text strings.Builder
 }
 
 const (
@@ -60,6 +65,10 @@ func (g *gate) push(e *llm.Event) error {
 	if g.tools && e.Kind == llm.EventPartStart && e.PartKind == llm.PartToolCall {
 		g.holding = true
 	}
+	if g.join(e) {
+		return nil
+	}
+	g.seal()
 	g.events = append(g.events, *e)
 	g.size += eventSize + len(e.Text) + len(e.Raw)
 	if g.held() > maxHeld && !g.ready() {
@@ -71,26 +80,65 @@ func (g *gate) push(e *llm.Event) error {
 	return nil
 }
 
+// maxJoined is how large one event of joined deltas becomes: a text that grows in
+// one piece leaves behind what it outgrew.
+const maxJoined = 32 << 10
+
+// join adds a delta to the one before it, if both are held.
+func (g *gate) join(e *llm.Event) bool {
+	n := len(g.events)
+	if !g.holding || g.open || e.Kind != llm.EventDelta || n == g.free || g.text.Len() > maxJoined || g.held() > maxHeld {
+		return false
+	}
+	last := &g.events[n-1]
+	if last.Kind != llm.EventDelta || last.Part != e.Part || last.Choice != e.Choice || len(last.Raw)+len(e.Raw) > 0 {
+		return false
+	}
+	if g.text.Len() == 0 {
+		g.text.WriteString(last.Text)
+		last.Text = ""
+	}
+	g.text.WriteString(e.Text)
+	g.size += len(e.Text)
+	return true
+}
+
+// stow puts bytes that are held aside when they are many, as maxJoined does for text.
+func (g *gate) stow() {
+	if len(g.raw) > maxJoined && g.freeRaw == 0 && !g.ready() {
+		g.stowed, g.size, g.raw = append(g.stowed, g.raw), g.size+len(g.raw), nil
+	}
+}
+
+// seal gives the last event its joined text.
+func (g *gate) seal() {
+	if g.text.Len() > 0 {
+		g.events[len(g.events)-1].Text = g.text.String()
+		g.text = strings.Builder{}
+	}
+}
+
 // held is about how many bytes of memory the gate holds.
 func (g *gate) held() int { return g.size + len(g.raw) }
 
 // check proves that what was held back of a choice parses.
 func (g *gate) check(choice int) error {
+	g.seal()
 	type place struct{ choice, part int }
-	args := map[place]*strings.Builder{}
+	args := map[place][]byte{}
 	for i := range g.events {
 		e := &g.events[i]
 		at := place{e.Choice, e.Part}
 		switch {
 		case e.Choice != choice:
 		case e.Kind == llm.EventPartStart && (e.PartKind == llm.PartToolCall || g.structured && e.PartKind == llm.PartText):
-			args[at] = &strings.Builder{}
+			args[at] = []byte{}
 		case e.Kind == llm.EventDelta && args[at] != nil:
-			args[at].WriteString(e.Text)
+			args[at] = append(args[at], e.Text...)
 		}
 	}
 	for at, b := range args {
-		if s := b.String(); !json.Valid([]byte(s)) && s != "" {
+		if len(b) > 0 && !json.Valid(b) {
 			if g.kind(at.choice, at.part) == llm.PartText {
 				return errJSON
 			}
@@ -116,6 +164,7 @@ func (g *gate) ready() bool { return g.open || g.output && !g.holding }
 // event was taken whole.
 func (g *gate) release() {
 	if g.ready() {
+		g.seal()
 		g.free, g.freeRaw = len(g.events), len(g.raw)
 	}
 }

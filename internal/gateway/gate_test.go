@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"testing"
 
 	"freehold/internal/llm"
@@ -56,5 +57,33 @@ func TestGateBatchIsBounded(t *testing.T) {
 	g = gate{output: true, raw: make([]byte, 8<<10)}
 	if g.release(); !g.full() {
 		t.Error("8 KiB of a provider's bytes wait for more")
+	}
+}
+
+// Held deltas of one part are one event; those of others, and what carries
+// logprobs, stay apart.
+func TestGateJoinsHeldDeltas(t *testing.T) {
+	g := gate{holding: true}
+	for _, e := range []llm.Event{
+		{Kind: llm.EventPartStart, PartKind: llm.PartText}, {Kind: llm.EventDelta, Text: "one"}, {Kind: llm.EventDelta, Text: " two"}, {Kind: llm.EventDelta},
+		{Kind: llm.EventDelta, Text: " three"}, {Kind: llm.EventDelta, Part: 1, Text: "a"}, {Kind: llm.EventDelta, Part: 1, Text: "b"},
+		{Kind: llm.EventDelta, Part: 1, Text: "c", Raw: []byte("{}")}, {Kind: llm.EventDelta, Part: 1, Text: "d"}, {Kind: llm.EventDelta, Part: 1, Text: "e"},
+	} {
+		size := g.held()
+		if err := g.push(&e); err != nil {
+			t.Fatal(err)
+		}
+		if g.held() < size+len(e.Text) {
+			t.Errorf("%q is not counted", e.Text)
+		}
+	}
+	g.open = true
+	g.release()
+	var got []string
+	for i := range g.events[:g.free] {
+		got = append(got, g.events[i].Text)
+	}
+	if want := []string{"", "one two three", "ab", "c", "de"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

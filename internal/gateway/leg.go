@@ -176,6 +176,7 @@ func (l *leg) step() error {
 		return l.fault(fault.Malformed, errHeld.Error())
 	}
 	if !last {
+		l.gate.stow()
 		return nil
 	}
 	l.tail, l.gate.raw = append(l.tail, l.gate.raw[raw:]...), l.gate.raw[:raw]

@@ -71,6 +71,7 @@ func (x *exchange) relayWhole(l *leg) error {
 	if err != nil {
 		return err
 	}
+	l.body = nil // what is sent may be as large
 	l.end(nil)
 	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
 	x.headers(l)
@@ -90,6 +91,7 @@ func (x *exchange) translate(l *leg) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.body = nil // it is copied
 	if l.out.Tool != "" {
 		dialect.UnwrapToolReply(r, l.out.Tool)
 	}
@@ -99,9 +101,11 @@ func (x *exchange) translate(l *leg) ([]byte, error) {
 
 // assemble makes a plain answer of a stream.
 func (x *exchange) assemble(l *leg) ([]byte, error) {
+	l.gate.seal()
 	var whole llm.Accumulator
 	for i := range l.gate.events {
 		whole.Add(&l.gate.events[i])
+		l.gate.events[i] = llm.Event{} // its text may be large, and is copied
 	}
 	whole.Usage = l.estimated()
 	return x.call.Codec.EncodeReply(whole.Response(), x.call.Op, x.view())
@@ -166,6 +170,14 @@ func (x *exchange) shown() *llm.Accumulator {
 func (x *exchange) show(l *leg) error {
 	if x.row.FirstToken == 0 && l.gate.output {
 		x.row.FirstToken = x.g.Clock().Sub(x.row.Time)
+	}
+	if l.gate.ready() {
+		for _, held := range l.gate.stowed {
+			if err := x.out.write(held); err != nil {
+				return err
+			}
+		}
+		l.gate.stowed = nil
 	}
 	buf := l.gate.raw[:l.gate.freeRaw]
 	if !l.same {

@@ -99,7 +99,7 @@ func (r *Relay) failed(a *ledger.Attempt, status int, f *fault.Error) *fault.Err
 
 // hideIn takes our secrets out of a provider's error.
 func hideIn(reply *upstream.Reply, p *fleet.Provider) *fault.Error {
-	body, err := reply.ReadAll(nil, maxErrorBody)
+	body, err := reply.ReadAll(maxErrorBody)
 	if err != nil {
 		return &fault.Error{Kind: fault.Malformed, Provider: p.Name, ProviderStatus: reply.Status, Cause: err,
 			Message: "the provider's error, status " + strconv.Itoa(reply.Status) + ", cannot be read"}
@@ -110,7 +110,7 @@ func hideIn(reply *upstream.Reply, p *fleet.Provider) *fault.Error {
 
 // ours is a provider's refusal of our own credentials: never the caller's.
 func (r *Relay) ours(a *ledger.Attempt, p *fleet.Provider, reply *upstream.Reply) error {
-	body, err := reply.ReadAll(nil, maxErrorBody)
+	body, err := reply.ReadAll(maxErrorBody)
 	if err != nil {
 		body = nil // the status says enough
 	}

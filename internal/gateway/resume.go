@@ -87,16 +87,14 @@ func (x *exchange) cannotResume() string {
 	case x.body.Facts.Features.Has(llm.FeatureLogprobs):
 		return "it carries logprobs"
 	}
-	size := 0
+	if x.sent.Cut {
+		return "it is longer than a model can take up"
+	}
 	for i := range x.sent.Choices[0].Parts {
 		p := &x.sent.Choices[0].Parts[i]
 		if p.Kind != llm.PartText && p.Kind != llm.PartThinking {
 			return "it holds more than text"
 		}
-		size += p.Len()
-	}
-	if size > maxTaken {
-		return "it is longer than a model can take up"
 	}
 	return ""
 }

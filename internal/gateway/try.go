@@ -234,7 +234,7 @@ func (x *exchange) requestHeader(d *fleet.Deployment, out *dialect.Outgoing) htt
 
 // rejected reads and classifies a provider's error answer.
 func (l *leg) rejected() error {
-	body, err := l.reply.ReadAll(nil, maxErrorBody)
+	body, err := l.reply.ReadAll(maxErrorBody)
 	if err != nil && upstream.KindOf(err) != upstream.TooLarge {
 		body = nil // the status alone then says what there is to know
 	}
@@ -275,7 +275,7 @@ func (l *leg) whole() error {
 	if l.x.call.Op == llm.Embedding {
 		limit *= 4 // 2,048 vectors of 3,072 numbers are 130 MB of text
 	}
-	body, err := l.reply.ReadAll(nil, limit)
+	body, err := l.reply.ReadAll(limit)
 	if err != nil {
 		return l.failure(err)
 	}

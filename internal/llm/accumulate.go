@@ -17,6 +17,23 @@ type Accumulator struct {
 	Usage                    Usage
 	Ended                    bool // the dialect's own end mark was seen
 	Choices                  []AccChoice
+	// Keep bounds the bytes of text and arguments that are kept, 0 does not.
+	// From the first piece on that is over it, none is, and Cut is true.
+	Keep int
+	Cut  bool
+	size int
+}
+
+// Size is how many bytes of text and arguments are kept.
+func (a *Accumulator) Size() int { return a.size }
+
+// keep reports whether n more bytes are kept.
+func (a *Accumulator) keep(n int) bool {
+	if a.Cut = a.Cut || a.Keep > 0 && a.size+n > a.Keep; a.Cut {
+		return false
+	}
+	a.size += n
+	return true
 }
 
 // AccChoice is one alternative of an answer under way.
@@ -60,11 +77,11 @@ func (a *Accumulator) Add(e *Event) {
 		c := a.choice(e.Choice)
 		c.Parts = append(c.Parts, AccPart{Kind: e.PartKind, ID: e.ID, Name: e.Name, Raw: e.Raw})
 	case EventDelta:
-		if p := a.part(e); p != nil {
+		if p := a.part(e); p != nil && a.keep(len(e.Text)) {
 			p.body = append(p.body, e.Text...)
 		}
 	case EventSignature:
-		if p := a.part(e); p != nil {
+		if p := a.part(e); p != nil && a.keep(len(e.Text)) {
 			p.sig = append(p.sig, e.Text...)
 		}
 	case EventPartStop:

@@ -78,3 +78,19 @@ func TestAccumulatorTellsAll(t *testing.T) {
 		t.Errorf("ended %v: %s", a.Ended, diff)
 	}
 }
+
+// Of an answer that is larger than what is kept, a beginning is: what comes
+// after a gap is not put behind it.
+func TestAccumulatorKeepsABeginning(t *testing.T) {
+	a := llm.Accumulator{Keep: 5}
+	a.Add(&llm.Event{Kind: llm.EventPartStart, PartKind: llm.PartText})
+	for _, text := range []string{"abc", "def", "g"} {
+		a.Add(&llm.Event{Kind: llm.EventDelta, Text: text})
+	}
+	if a.Text(0) != "abc" || !a.Cut || a.Size() != 3 {
+		t.Errorf("%q, cut %v, size %d", a.Text(0), a.Cut, a.Size())
+	}
+	if a.Add(&llm.Event{Kind: llm.EventFinish, Finish: llm.FinishStop}); !a.Complete() {
+		t.Error("the finish is lost")
+	}
+}

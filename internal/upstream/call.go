@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
-	"slices"
 	"strings"
 	"time"
 )
@@ -106,34 +105,93 @@ func (r *Reply) SetIdle(d time.Duration) {
 	}
 }
 
-// ReadAll appends the whole body to dst and closes it. More than limit bytes
-// are an error of kind TooLarge, found from the announced length where there
-// is one. dst is returned, grown, also with an error.
-func (r *Reply) ReadAll(dst []byte, limit int64) ([]byte, error) {
+// ReadAll returns the whole body and closes it. More than limit bytes are an
+// error of kind TooLarge, found from the announced length where there is one;
+// what was read first is returned also with an error.
+func (r *Reply) ReadAll(limit int64) ([]byte, error) { return r.ReadWithin(limit, nil) }
+
+// Room says whether a buffer may have so many bytes.
+type Room interface{ Need(size int) bool }
+
+// ErrNoRoom is returned when a body needs more room than there is.
+var ErrNoRoom = errors.New("no room for the answer")
+
+// pieceSize is how far a body grows in one buffer. Of what comes after that
+// without having been announced, each piece stays where it was read until all
+// is there: a buffer that grows leaves as much behind as it holds.
+const pieceSize = 1 << 20
+
+// ReadWithin is ReadAll with room, which nil does not bound; else it may end
+// with ErrNoRoom.
+func (r *Reply) ReadWithin(limit int64, room Room) ([]byte, error) {
 	defer r.Body.Close()
 	if r.Length > limit {
-		return dst, r.tooLarge()
+		return nil, r.tooLarge()
 	}
-	start := len(dst)
-	if r.Length > 0 { // an announcement alone must not take much memory
-		dst = slices.Grow(dst, int(min(r.Length+1, 1<<20)))
-	}
+	var pieces [][]byte
+	var had int64 // in pieces
+	buf := make([]byte, 0, r.first())
 	for {
-		if len(dst) == cap(dst) {
-			dst = slices.Grow(dst, max(len(dst), 4<<10))
+		if len(buf) == cap(buf) {
+			size := r.next(had + int64(len(buf)))
+			if room != nil && !room.Need(int(size)) {
+				return buf, ErrNoRoom
+			}
+			if len(buf) < pieceSize || r.Length > 0 {
+				grown := make([]byte, len(buf), min(size, limit+1))
+				copy(grown, buf)
+				buf = grown
+			} else {
+				pieces, had = append(pieces, buf), had+int64(len(buf))
+				buf = make([]byte, 0, min(pieceSize, limit+1-had))
+			}
 		}
-		n, err := r.Body.Read(dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
-		if int64(len(dst)-start) > limit {
-			return dst, r.tooLarge()
+		n, err := r.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if had+int64(len(buf)) > limit {
+			return buf, r.tooLarge()
 		}
 		if err == io.EOF {
-			return dst, nil
+			return joined(pieces, buf, had, room)
 		}
 		if err != nil {
-			return dst, err
+			return buf, err
 		}
 	}
+}
+
+// first is the size of the first buffer: an announcement alone must not take
+// much memory.
+func (r *Reply) first() int64 {
+	if r.Length > 0 {
+		return min(r.Length+1, pieceSize)
+	}
+	return 4 << 10
+}
+
+// next is the room that a body needs of which have bytes came: all that was
+// announced, once a part of it has come, and a byte to see the end.
+func (r *Reply) next(have int64) int64 {
+	if r.Length > have {
+		return min(r.Length+1, 4*have)
+	}
+	return have + max(min(have, pieceSize), 4<<10)
+}
+
+// joined puts the pieces of a body together; they are forgotten one by one.
+func joined(pieces [][]byte, last []byte, had int64, room Room) ([]byte, error) {
+	if len(pieces) == 0 {
+		return last, nil
+	}
+	size := had + int64(len(last))
+	if room != nil && !room.Need(int(2*size)) {
+		return nil, ErrNoRoom
+	}
+	whole := make([]byte, 0, size)
+	for i := range pieces {
+		whole, pieces[i] = append(whole, pieces[i]...), nil
+	}
+	return append(whole, last...), nil
 }
 
 func (r *Reply) tooLarge() error {

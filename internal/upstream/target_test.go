@@ -39,7 +39,7 @@ func try(t *testing.T, target upstream.Target) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := r.ReadAll(nil, 1<<20)
+	b, err := r.ReadAll(1 << 20)
 	return string(b), err
 }
 
@@ -209,7 +209,7 @@ func TestHTTP2(t *testing.T) {
 		if path == "/silent" {
 			r.SetIdle(50 * time.Millisecond)
 		}
-		b, err := r.ReadAll(nil, 1<<20)
+		b, err := r.ReadAll(1 << 20)
 		return r, string(b), err
 	}
 	big := strings.Repeat("x", 300_000)

@@ -101,7 +101,7 @@ func get(ctx context.Context, c *upstream.Client, call *upstream.Call) (*upstrea
 	if err != nil {
 		return nil, "", err
 	}
-	b, err := r.ReadAll(nil, 64<<20)
+	b, err := r.ReadAll(64 << 20)
 	return r, string(b), err
 }
 
@@ -585,8 +585,8 @@ func (s *suite) limits() {
 			if err != nil {
 				s.Fatal(err)
 			}
-			b, err := r.ReadAll([]byte("kept "), limit)
-			if upstream.KindOf(err) != want || want == 0 && string(b) != "kept hello world" {
+			b, err := r.ReadAll(limit)
+			if upstream.KindOf(err) != want || want == 0 && string(b) != "hello world" {
 				s.Errorf("chunked %v limit %d: %q, %v", chunked, limit, b, err)
 			}
 		}
@@ -647,7 +647,7 @@ func (s *suite) close() {
 	_, _, err = get(context.Background(), c, post("{}"))
 	s.kind(err, upstream.Canceled, false)
 	close(more)
-	if b, err := r.ReadAll(nil, 100); err != nil || string(b) != "helloworld" {
+	if b, err := r.ReadAll(100); err != nil || string(b) != "helloworld" {
 		s.Errorf("%q, %v", b, err)
 	}
 }

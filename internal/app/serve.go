@@ -145,7 +145,7 @@ func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server
 	g := &gateway.Gateway{
 		Journal: a.Ledger, Observer: observer, Log: a.Log, Clock: a.Clock, Pick: fleet.Pick,
 		Estimator: &meter.Estimator{}, Capture: a.Captures,
-		MaxAnswer: 64 << 20, MaxEvent: 16 << 20, WriteTimeout: a.Config().Server.Limits.WriteTimeout,
+		MaxAnswer: 64 << 20, MaxEvent: 16 << 20, Room: gateway.NewRoom(int64(a.Config().Server.Limits.Answers)), WriteTimeout: a.Config().Server.Limits.WriteTimeout,
 	}
 	l := a.Config().Server.Limits
 	o := server.Options{

@@ -60,6 +60,8 @@ type ServerTLS struct {
 type Limits struct {
 	// Largest request body; more answers 413.
 	Body Size `yaml:"body" jsonschema:"default=32MiB"`
+	// Memory for the answers under way, all together: those read whole, and what of streams is held back. An answer that needs more fails with 429 and Retry-After.
+	Answers Size `yaml:"answers" jsonschema:"default=512MiB"`
 	// Largest request header.
 	Header Size `yaml:"header" jsonschema:"default=64KiB"`
 	// Requests at work at once, streams included; more wait in the queue.
@@ -80,7 +82,7 @@ type Limits struct {
 
 func (l *Limits) defaults() {
 	*l = Limits{
-		Body: 32 << 20, Header: 64 << 10, Concurrency: 16384, Queue: 1024,
+		Body: 32 << 20, Answers: 512 << 20, Header: 64 << 10, Concurrency: 16384, Queue: 1024,
 		QueueWait: 5 * time.Second, HeaderTimeout: 10 * time.Second, BodyTimeout: time.Minute,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}

@@ -52,12 +52,13 @@ type exchange struct {
 	plain    []byte                    // a whole answer that is about to be sent
 	promptIn int64                     // estimated prompt tokens
 	settled  bool                      // the row is on record
+	share    share                     // of the room, for what is sent
 }
 
 func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {
 	x := &exchange{g: g, call: c}
 	x.out = newAnswer(w, c.Codec, g.WriteTimeout)
-	x.sent.Keep = maxTaken
+	x.sent.Keep, x.share.room = maxTaken, g.Room
 	x.row = ledger.Row{
 		ID: c.ID, ClientID: c.ClientID, Time: c.Received, KeyID: c.Caller.KeyID, KeyName: c.Caller.KeyName,
 		Dialect: c.Codec.Name(), Operation: string(c.Op), BytesIn: int64(len(c.Raw)),
@@ -66,8 +67,9 @@ func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {
 	return x
 }
 
-// close gives back what the body's reading holds.
+// close gives back what the request holds.
 func (x *exchange) close() {
+	x.share.release()
 	if x.body != nil {
 		x.body.Release()
 	}

@@ -49,6 +49,8 @@ type Gateway struct {
 	// MaxAnswer bounds a whole answer, in bytes; MaxEvent one stream event.
 	MaxAnswer int64
 	MaxEvent  int
+	// Room bounds what all answers under way take together; nil does not.
+	Room *Room
 	// WriteTimeout is how long a client may take to accept one write.
 	WriteTimeout time.Duration
 	// Capture keeps texts; nil keeps none.

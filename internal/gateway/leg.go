@@ -58,6 +58,8 @@ type leg struct {
 	ended    bool
 	finish   llm.FinishReason
 	finished int64  // choices that have a finish reason
+	share    share  // of the room, for what is read and held
+	buffered int    // what reading a large event takes
 	tail     []byte // the end mark's bytes, held back until the request is on record
 }
 
@@ -119,6 +121,7 @@ func (l *leg) stream() {
 	b := streams.Get().(*buffers)
 	l.buffers, l.rd = b, &b.rd
 	l.rd.Reset(l.reply.Body, l.x.g.MaxEvent)
+	l.rd.Room = (*reading)(l)
 	l.events, l.gate.events, l.gate.raw = b.events, b.held, b.raw
 }
 
@@ -172,8 +175,13 @@ func (l *leg) step() error {
 	if l.received += int64(len(ev.Raw)); l.received > l.x.g.MaxAnswer {
 		return &fault.Error{Kind: fault.Malformed, Code: tooLong, Provider: l.d.Provider.Name, Message: "the answer is larger than any answer may be"}
 	}
-	if !l.gate.ready() && l.gate.held() > maxHeld {
-		return l.fault(fault.Malformed, errHeld.Error())
+	if !l.gate.ready() {
+		if l.gate.held() > maxHeld {
+			return l.fault(fault.Malformed, errHeld.Error())
+		}
+		if !l.hasRoom() {
+			return noRoom()
+		}
 	}
 	if !last {
 		l.gate.stow()
@@ -259,6 +267,9 @@ func (l *leg) ending(err error) error {
 	var u *upstream.Error
 	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &u) && u.Kind == upstream.Cut
 	if !cut {
+		if errors.Is(err, sse.ErrNoRoom) {
+			return noRoom()
+		}
 		if errors.Is(err, sse.ErrTooLarge) {
 			return l.fault(fault.Malformed, "a stream event is too large")
 		}
@@ -327,7 +338,7 @@ func (l *leg) end(err error) {
 // givenUp are the ends of an attempt that we chose: the provider may have
 // worked, and may bill, for what nobody waited for.
 var givenUp = map[fault.Kind]bool{
-	fault.Canceled: true, fault.Deadline: true, fault.FirstTokenTime: true, fault.IdleTimeout: true,
+	fault.Canceled: true, fault.Deadline: true, fault.FirstTokenTime: true, fault.IdleTimeout: true, fault.Shed: true,
 }
 
 // outcome puts the attempt's fault into the words of health.
@@ -348,6 +359,8 @@ func (l *leg) outcome(f *fault.Error) health.Outcome {
 		switch {
 		case f.Kind == fault.EngineUnready:
 			o.Result = health.Neutral // the engine's own state says it
+		case f.Kind == fault.Shed:
+			o.Result = health.Neutral // we had no room for its answer
 		case f.Kind == fault.ProviderLimit:
 			o.Result = health.RateLimited
 			if l.d.Provider.Keys.Len() > 1 {
@@ -395,6 +408,7 @@ func (l *leg) close() {
 	if l.stop != nil {
 		l.stop(nil)
 	}
+	l.share.release()
 	l.leave()
 }
 

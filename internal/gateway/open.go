@@ -40,6 +40,9 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 		return context.Cause(ctx)
 	}
 	f := x.faultOf(err)
+	if f.Code == fullCode {
+		return f
+	}
 	switch f.Kind {
 	case fault.Storage, fault.Internal:
 		return f

@@ -63,6 +63,13 @@ func (x *exchange) reason(l *leg) string {
 func (x *exchange) relayWhole(l *leg) error {
 	var body []byte
 	var err error
+	copies := 3 // as it came, decoded, encoded
+	if l.same {
+		copies = 2
+	}
+	if !l.share.Need(copies * (len(l.body) + l.gate.held())) {
+		return noRoom()
+	}
 	if l.same {
 		body, err = x.call.Codec.RewriteReply(x.call.Op, l.body, x.view())
 	} else {
@@ -198,6 +205,9 @@ func (x *exchange) show(l *leg) error {
 			}
 		}
 		x.sent.Add(e)
+	}
+	if size := x.sent.Size(); !x.share.Need(size) {
+		x.sent.Keep = size // the stream goes on, but nobody could continue it
 	}
 	err := x.out.write(buf)
 	if !l.same {

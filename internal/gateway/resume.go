@@ -44,7 +44,7 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) (done bool, _ 
 		return false, context.Cause(ctx)
 	}
 	f := x.faultOf(err)
-	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal || f.Code == tooLong {
+	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal || f.Code == tooLong || f.Code == fullCode {
 		return false, f
 	}
 	if !x.out.begun() || x.shown() == nil {
@@ -54,6 +54,9 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) (done bool, _ 
 	}
 	if why := x.cannotResume(); why != "" {
 		return false, &fault.Error{Kind: f.Kind, Message: "the answer was cut and cannot be continued: " + why, Cause: f}
+	}
+	if !x.share.Need(4 * x.sent.Size()) { // sent, to be sent again, twice in a body
+		return false, noRoom()
 	}
 	x.usage = sum(x.usage, l.estimated())
 	if x.spend(l) {
@@ -88,7 +91,7 @@ func (x *exchange) cannotResume() string {
 		return "it carries logprobs"
 	}
 	if x.sent.Cut {
-		return "it is longer than a model can take up"
+		return "more of it was sent than is kept to go on from"
 	}
 	for i := range x.sent.Choices[0].Parts {
 		p := &x.sent.Choices[0].Parts[i]

@@ -44,7 +44,7 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 		return nil, &fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
 			Message: "every key of the provider is rate limited", RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
 	}
-	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, fallback: c.Fallback}
+	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, fallback: c.Fallback, share: share{room: x.g.Room}}
 	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil &&
 		x.streams(d) == x.body.Facts.Stream
 	if l.n, err = x.begin(d, cause); err != nil {
@@ -275,7 +275,10 @@ func (l *leg) whole() error {
 	if l.x.call.Op == llm.Embedding {
 		limit *= 4 // 2,048 vectors of 3,072 numbers are 130 MB of text
 	}
-	body, err := l.reply.ReadAll(limit)
+	body, err := l.reply.ReadWithin(limit, &l.share)
+	if errors.Is(err, upstream.ErrNoRoom) {
+		return noRoom()
+	}
 	if err != nil {
 		return l.failure(err)
 	}

@@ -18,9 +18,18 @@ const (
 // ErrTooLarge is returned for an event larger than the reader's limit.
 var ErrTooLarge = errors.New("sse: event larger than the limit")
 
+// ErrNoRoom is returned for an event for which the reader has no room.
+var ErrNoRoom = errors.New("sse: no room for the event")
+
+// Room says whether a buffer may have so many bytes.
+type Room interface{ Need(size int) bool }
+
 // Reader reads events. It reads ahead no more than one Read gives, and hands
 // an event on as soon as its blank line has come.
 type Reader struct {
+	// Room bounds the buffer of a large event; nil does not. Reset clears it.
+	Room Room
+
 	src io.Reader
 	max int
 	err error // of src, delivered after what is buffered
@@ -120,7 +129,9 @@ func (r *Reader) Poll() bool {
 	if !ok || r.err != nil {
 		return false
 	}
-	r.room()
+	if !r.room() {
+		return false
+	}
 	n, err := src.ReadNow(r.buf[r.end:])
 	r.got(n)
 	r.err = err
@@ -129,16 +140,22 @@ func (r *Reader) Poll() bool {
 
 // room makes room for a read. What is left of the event under way is moved to
 // the front while that is little to move, so that one read takes a whole burst.
-func (r *Reader) room() {
+// False says that there is none.
+func (r *Reader) room() bool {
 	if rest := r.end - r.start; r.start > 0 && (rest <= len(r.buf)/4 || len(r.buf)-r.end < len(r.buf)/4) {
 		copy(r.buf, r.buf[r.start:r.end])
 		r.start, r.end = 0, rest
 	}
 	if r.end == len(r.buf) || r.short {
-		grown := make([]byte, max(firstSize, 2*len(r.buf)))
+		size := max(firstSize, 2*len(r.buf))
+		if size > keepSize && r.Room != nil && !r.Room.Need(size) {
+			return false
+		}
+		grown := make([]byte, size)
 		copy(grown, r.buf[:r.end])
 		r.buf, r.short = grown, false
 	}
+	return true
 }
 
 // got takes n bytes that were read.
@@ -149,7 +166,10 @@ func (r *Reader) got(n int) {
 
 // fill reads once.
 func (r *Reader) fill() {
-	r.room()
+	if !r.room() {
+		r.err = ErrNoRoom
+		return
+	}
 	// A reader may return nothing without an error; a hundred times is too often.
 	for range 100 {
 		n, err := r.src.Read(r.buf[r.end:])

@@ -11,6 +11,7 @@ import (
 
 	"freehold/internal/app/apptest"
 	"freehold/internal/ledger"
+	"freehold/internal/mock"
 )
 
 // endless is a provider whose answers do not end, but for "short" ones.
@@ -63,8 +64,10 @@ breaker: {failures: 2}
 providers:
   a: {preset: vllm, base_url: "%[1]s/v1", probe: {enabled: false}}
   b: {preset: llama.cpp, base_url: "%[1]s/v1", probe: {enabled: false}}
-models: {m: {provider: a}, assembled: {provider: b}}
-`, endless(t)))
+  good: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
+models: {m: {provider: a}, assembled: {provider: b}, good: {provider: good}}
+workloads: {w: {model: m, fallbacks: [good]}}
+`, endless(t), vllm(t, mock.Options{}).URL()))
 	const tools = `,"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]`
 	const claudeTools = `,"tools":[{"name":"f","input_schema":{"type":"object"}}]`
 	cases := []struct {
@@ -103,6 +106,9 @@ models: {m: {provider: a}, assembled: {provider: b}}
 		if r.Outcome != ledger.Shed || len(r.Attempts) != 1 {
 			t.Errorf("outcome %s after %d attempts", r.Outcome, len(r.Attempts))
 		}
+	}
+	if got := (client{url: s.URL}).ask(t, "w", "plain", false, ""); got.Status != 200 || got.Header.Get("X-Freehold-Model") != "good" {
+		t.Errorf("with a fallback whose answer is small: %.300v", got)
 	}
 	for _, claude := range []bool{false, true} {
 		for _, stream := range []bool{false, true} {

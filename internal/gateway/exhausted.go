@@ -37,6 +37,9 @@ func (x *exchange) exhausted() error {
 		f.Message = "the providers refuse this gateway's credentials or do not have the model: this is not your key"
 		f.NoRetry, f.RetryAfter = true, 0
 	case count[fault.Shed]:
+		if worst.Code == fullCode {
+			return worst
+		}
 		f.Kind = fault.Shed
 		f.Message = "no deployment has room for another request now"
 	case count[fault.ContentFilter]:

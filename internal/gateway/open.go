@@ -40,9 +40,6 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 		return context.Cause(ctx)
 	}
 	f := x.faultOf(err)
-	if f.Code == fullCode {
-		return f
-	}
 	switch f.Kind {
 	case fault.Storage, fault.Internal:
 		return f
@@ -104,7 +101,7 @@ func (x *exchange) again(ctx context.Context) error {
 	var soonest time.Duration = -1
 	for _, c := range x.candidates() {
 		f := x.faults[c.Name]
-		if f == nil || fault.BlameOf(f.Kind) != fault.Provider || !x.mayTry(c.Deployment) {
+		if f == nil || fault.BlameOf(f.Kind) != fault.Provider || !x.mayTry(c.Deployment) || f.Code == fullCode {
 			continue
 		}
 		if f.RetryAfter <= s.RetryCap {

@@ -44,7 +44,7 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) (done bool, _ 
 		return false, context.Cause(ctx)
 	}
 	f := x.faultOf(err)
-	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal || f.Code == tooLong || f.Code == fullCode {
+	if f.Kind == fault.Canceled || f.Kind == fault.Storage || f.Kind == fault.Internal || f.Code == tooLong {
 		return false, f
 	}
 	if !x.out.begun() || x.shown() == nil {

@@ -65,8 +65,8 @@ func (s *share) release() {
 	}
 }
 
-// fullCode is the code of an answer for which there is no room: it is too much
-// wherever it comes from, so nobody else is asked.
+// fullCode is the code of an answer for which there is no room. Another
+// deployment may need less, but who needed too much is not asked again.
 const fullCode = "answers_too_large"
 
 func noRoom() *fault.Error {

@@ -7,7 +7,7 @@ import (
 )
 
 // Entry is one row on its way into a store: its encoding, what the store finds
-// it by, and what it adds to its rollup (see [RollUp]).
+// it by, and what it adds to its rollup (see [RollUp]) and to what was spent.
 type Entry struct {
 	ID   string
 	Time time.Time
@@ -18,6 +18,7 @@ type Entry struct {
 
 	adds addends
 	cost amount
+	used []used // by its attempts, for the spend (see [SpendOf])
 }
 
 // addends are what a row adds to the sums of its rollup, but for its cost.
@@ -66,6 +67,7 @@ func NewEntry(record []byte) (Entry, error) {
 			a.stream = d.int != 0
 		case fAttempt | fBytes:
 			a.attempts++
+			e.used = append(e.used, d.used())
 		case fSeam | fBytes:
 			a.seams++
 		case fFeature | fBytes:

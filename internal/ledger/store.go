@@ -22,7 +22,8 @@ type Store interface {
 
 	// Apply stores the batch in one transaction: the rows whose ids it does
 	// not have yet (a second row of an id, in the batch or in the store, is
-	// ignored), what these add to the rollups (see [RollUp]), and the position.
+	// ignored), what these add to the rollups (see [RollUp]) and to what was spent
+	// (see [SpendOf]), and the position.
 	Apply(ctx context.Context, b Batch) error
 
 	// Flush returns when everything applied so far would survive a loss of
@@ -34,6 +35,10 @@ type Store interface {
 	// last. The order is not defined; one key may come several times.
 	Rollups(ctx context.Context, q Query) iter.Seq2[*Rollup, error]
 
+	// Spends yields what was spent in the hours from since on, a whole hour or
+	// zero for all. The order is not defined; one key may come several times.
+	Spends(ctx context.Context, since time.Time) iter.Seq2[*Spend, error]
+
 	// Rows yields the rows that q selects, newest first, with their attempts.
 	Rows(ctx context.Context, q Query) iter.Seq2[*Row, error]
 
@@ -41,7 +46,7 @@ type Store interface {
 	Row(ctx context.Context, id string) (*Row, error)
 
 	// Prune removes up to limit rows that are older than before, which is a
-	// whole hour, and returns how many it removed. Rollups stay. It remembers
+	// whole hour, and returns how many it removed. Rollups and spends stay. It remembers
 	// the latest before that it was called with.
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 

@@ -22,6 +22,7 @@ const requestColumns = 4
 type statements struct {
 	requests                           [len(insertChunks)]*sql.Stmt
 	getRollup, addRollup, changeRollup *sql.Stmt
+	getSpend, newSpend, changeSpend    *sql.Stmt
 
 	args []any // of requests, kept for the next batch
 }
@@ -40,6 +41,9 @@ func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
 	s.getRollup = stmt(`SELECT id, ` + rollupSums + ` FROM rollups WHERE (` + rollupKey + `) = ` + values(1, 6))
 	s.addRollup = stmt(`INSERT INTO rollups (` + rollupSums + `, ` + rollupKey + `) VALUES ` + values(1, 17+6))
 	s.changeRollup = stmt(`UPDATE rollups SET (` + rollupSums + `) = ` + values(1, 17) + ` WHERE id = ?`)
+	s.getSpend = stmt(`SELECT id, ` + spendSums + ` FROM spends WHERE (` + spendKey + `, part) = (?, ?, ?, ?, ?, 0)`)
+	s.newSpend = stmt(`INSERT INTO spends (` + spendKey + `, ` + spendSums + `) VALUES ` + values(1, 5+3))
+	s.changeSpend = stmt(`UPDATE spends SET (` + spendSums + `) = ` + values(1, 3) + ` WHERE id = ?`)
 	if failed != nil {
 		return nil, fmt.Errorf("prepare the ledger's statements: %w", failed)
 	}

@@ -99,6 +99,9 @@ func (l *Ledger) apply(ctx context.Context, b ledger.Batch, again bool) error {
 		if err := l.statements.insert(ctx, tx, entries, rollups); err != nil {
 			return err
 		}
+		if err := l.statements.addSpends(ctx, tx, ledger.SpendOf(entries)); err != nil {
+			return err
+		}
 		if b.Journal == "" {
 			return nil
 		}

@@ -320,6 +320,12 @@ func rollupsAreSums(t *testing.T, s ledger.Store, rng *rand.Rand) {
 			r.FirstToken, r.Total = time.Duration(rng.Int64N(1e10)), time.Duration(rng.Int64N(1e12))
 			r.Features = [][]string{nil, {"tools"}, {"tools", "images"}}[rng.IntN(3)]
 			r.Attempts = r.Attempts[:rng.IntN(3)]
+			for i := range r.Attempts {
+				a := &r.Attempts[i]
+				a.Deployment, a.ProviderModel = pick("llama@x", "phi@x#2", "files@x"), pick("", "id")
+				a.Tokens = ledger.Tokens{In: rng.Int64N(2), Out: rng.Int64N(1e4)}
+				a.Cost = decimal.NullDecimal{Decimal: decimal.New(rng.Int64N(1e12), -12), Valid: rng.IntN(3) > 0}
+			}
 			rows = append(rows, r)
 		}
 		apply(t, s, rows...)
@@ -360,5 +366,36 @@ func rollupsAreSums(t *testing.T, s ledger.Store, rng *rand.Rand) {
 	})}
 	if diff := cmp.Diff(ledger.RollUp(Entries(t, selected...)), got, opts); diff != "" {
 		t.Errorf("rollups (-of the rows +stored):\n%s", diff)
+	}
+	spendsAreSums(t, s, stored, q.Since)
+}
+
+// spendsAreSums holds that what was spent is what the attempts of rows cost.
+func spendsAreSums(t *testing.T, s ledger.Store, rows []*ledger.Row, since time.Time) {
+	var later []*ledger.Row
+	for _, r := range rows {
+		if !r.Time.Before(since) {
+			later = append(later, r)
+		}
+	}
+	byKey := func(seq iter.Seq2[*ledger.Spend, error]) map[ledger.SpendKey]*ledger.Spend {
+		sums := make(map[ledger.SpendKey]*ledger.Spend)
+		for _, s := range collect(t, seq) {
+			if sums[s.SpendKey] == nil {
+				sums[s.SpendKey] = &ledger.Spend{SpendKey: s.SpendKey}
+			}
+			sums[s.SpendKey].Add(s)
+		}
+		return sums
+	}
+	want := byKey(func(yield func(*ledger.Spend, error) bool) {
+		for _, s := range ledger.SpendOf(Entries(t, later...)) {
+			if !yield(&s, nil) {
+				return
+			}
+		}
+	})
+	if diff := cmp.Diff(want, byKey(s.Spends(context.Background(), since)), rowsEqual); diff != "" {
+		t.Errorf("spends since %s (-of the rows +stored):\n%s", since, diff)
 	}
 }

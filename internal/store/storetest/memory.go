@@ -16,6 +16,7 @@ type Memory struct {
 	mu        sync.Mutex
 	rows      []*ledger.Row // in the order in which they came
 	rollups   map[ledger.RollupKey]*ledger.Sums
+	spends    []ledger.Spend // several of one key, perhaps
 	positions map[string]ledger.Position
 	pruned    time.Time
 	err       error
@@ -69,6 +70,7 @@ func (m *Memory) Apply(ctx context.Context, b ledger.Batch) error {
 		}
 		m.rollups[key].Merge(s)
 	}
+	m.spends = append(m.spends, ledger.SpendOf(fresh)...)
 	if b.Journal != "" {
 		m.positions[b.Journal] = b.Position
 	}
@@ -122,6 +124,20 @@ func (m *Memory) Rows(_ context.Context, q ledger.Query) iter.Seq2[*ledger.Row, 
 				return
 			}
 			if left--; left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// Spends implements [ledger.Store].
+func (m *Memory) Spends(_ context.Context, since time.Time) iter.Seq2[*ledger.Spend, error] {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := slices.Clone(m.spends)
+	return func(yield func(*ledger.Spend, error) bool) {
+		for i := range list {
+			if s := &list[i]; !s.Hour.Before(since) && !yield(s, nil) {
 				return
 			}
 		}

@@ -115,6 +115,8 @@ type Target struct {
 	// Continue, when set, asks the target to go on with an answer of which
 	// Prefix was already sent. Only for Encode.
 	Continue *Continuation
+	// Bound asks for Outgoing.Bound.
+	Bound bool
 }
 
 // Params are a model's configured parameters: defaults for what the client
@@ -228,6 +230,14 @@ type Outgoing struct {
 	// its arguments are the answer's text. The decoder's events pass through
 	// UnwrapTool to become text again. Empty: none.
 	Tool string
+	// Bound is what the body says of the answer's size, if the target asks for it.
+	Bound Bound
+}
+
+// Bound is what limits the size of an answer.
+type Bound struct {
+	MaxTokens int64 // of each answer, thinking included; 0: the body sets no limit
+	Answers   int64 // that are made of each prompt, those that are not shown too
 }
 
 // View is how an answer is shown to a client.

@@ -33,6 +33,9 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 		return nil, err
 	}
 	out.Body, out.Dropped = appendObject(nil, fields), e.dropped
+	if slices.ContainsFunc(fields, func(f llm.Field) bool { return f.Name == "max_tokens" }) {
+		out.Bound = dialect.Bound{MaxTokens: e.thinking.maxTokens, Answers: 1}
+	}
 	return out, nil
 }
 

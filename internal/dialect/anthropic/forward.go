@@ -27,14 +27,17 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	}
 	set("model", jsondoor.Quote(t.Model))
 	if b.Op == llm.Chat {
+		out.Bound = dialect.Bound{MaxTokens: b.Facts.MaxTokens, Answers: 1}
 		switch {
 		case t.MaxTokens > 0:
+			out.Bound.MaxTokens = t.MaxTokens
 			set("max_tokens", strconv.AppendInt(nil, t.MaxTokens, 10))
 		case !root.Get("max_tokens").Exists(): // Read demands it; bodies made by hand may not have it
 			limit := t.Quirks.DefaultMaxTokens
 			if limit <= 0 {
 				limit = defaultMaxTokens
 			}
+			out.Bound.MaxTokens = limit
 			set("max_tokens", strconv.AppendInt(nil, limit, 10))
 		}
 		if t.Stream != b.Facts.Stream {

@@ -50,7 +50,11 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 	if e.fail != nil {
 		return nil, e.fail
 	}
-	return &dialect.Outgoing{Body: e.members.bytes(), Dropped: e.dropped}, nil
+	out := &dialect.Outgoing{Body: e.members.bytes(), Dropped: e.dropped}
+	if t.Bound {
+		out.Bound = e.members.bound()
+	}
+	return out, nil
 }
 
 func (e *encoder) set(name string, raw []byte) { e.members.set(name, raw) }

@@ -36,7 +36,7 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 // simple reports whether model and stream_options are all there is to change.
 func simple(b *dialect.Body, t *dialect.Target) bool {
 	q := &t.Quirks
-	return t.Params.IsZero() && t.MaxTokens == 0 && t.Stream == b.Facts.Stream && !q.NoStreamUsage &&
+	return t.Params.IsZero() && t.MaxTokens == 0 && !t.Bound && t.Stream == b.Facts.Stream && !q.NoStreamUsage &&
 		q.MaxTokensField == "" && q.ToolRequired == "" && q.SeedField == "" && len(q.Unsupported) == 0 &&
 		!q.NoDeveloper && !q.NameOnlyOnTool && !q.NoContradiction
 }
@@ -62,6 +62,9 @@ func forwardAdjusted(p *jsondoor.Patch, root jsondoor.Value, b *dialect.Body, t 
 	var f *fault.Error
 	if out.Dropped, f = list.adjust(t, b.Op, nil); f != nil {
 		return f
+	}
+	if t.Bound {
+		out.Bound = list.bound()
 	}
 	list.patch(p, root)
 	if t.Quirks.NoDeveloper || t.Quirks.NameOnlyOnTool {

@@ -3,6 +3,7 @@ package openaichat
 import (
 	"bytes"
 	"slices"
+	"strconv"
 
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
@@ -270,6 +271,31 @@ func withUsage(raw []byte) ([]byte, bool) {
 	p := d.Patch()
 	p.Set(d.Root(), "include_usage", []byte("true"))
 	return p.Bytes(), true
+}
+
+// bound is what the members say of the answer's size.
+func (m members) bound() dialect.Bound {
+	number := func(name string) int64 {
+		x := m.find(name)
+		if x == nil {
+			return 0
+		}
+		n, err := strconv.ParseInt(string(x.raw), 10, 64)
+		if err != nil {
+			return 0
+		}
+		return max(n, 0)
+	}
+	b := dialect.Bound{
+		MaxTokens: max(number("max_tokens"), number("max_completion_tokens")),
+		Answers:   max(number("n"), number("best_of"), 1),
+	}
+	if m.has("n_predict") { // llama.cpp's own word, which wins there
+		if b.MaxTokens = max(b.MaxTokens, number("n_predict")); number("n_predict") == 0 {
+			b.MaxTokens = 0
+		}
+	}
+	return b
 }
 
 // neutral reports whether a parameter's value asks for nothing that would not

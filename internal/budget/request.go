@@ -1,0 +1,307 @@
+package budget
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Request is one request as the rules see it, from its arrival until its end is
+// on record. It counts in the periods in which it arrived, as in the ledger. Its
+// attempts may come at the same time.
+type Request struct {
+	k       *Keeper
+	subject Subject
+	at      time.Time
+
+	mu    sync.Mutex
+	holds []*Hold // that are not given back
+}
+
+// Open begins a request that arrived at a time. A keeper that is nil has no
+// rules for it.
+func (r *Request) Open(ctx context.Context, k *Keeper, s Subject, at time.Time) {
+	if r.k, r.subject, r.at = k, s, at; k.On() {
+		k.tidy(ctx)
+	}
+}
+
+// Over is what a rule has no room for.
+type Over struct {
+	Rule Rule
+	Account
+	Balance
+	Need   int64     // the most that the attempt could use, where the rule is strict
+	Why    string    // what keeps that from being known
+	Resets time.Time // when the next period begins
+}
+
+// Error says which budget it is, what is left of it, and when it begins anew.
+func (o *Over) Error() string {
+	u := o.Rule.Unit
+	s := fmt.Sprintf("the budget of %s for %s is used up: %s spent", Format(u, o.Rule.Limit), o.whose(), Format(u, o.Spent))
+	switch {
+	case o.Why != "":
+		s = fmt.Sprintf("the strict budget of %s for %s cannot hold what may cost anything: %s", Format(u, o.Rule.Limit), o.whose(), o.Why)
+	case o.Rule.Strict:
+		s = fmt.Sprintf("the strict budget of %s for %s has no room for up to %s more: %s spent", Format(u, o.Rule.Limit), o.whose(), Format(u, o.Need), Format(u, o.Spent))
+		if o.Reserved > 0 {
+			s += ", " + Format(u, o.Reserved) + " reserved for requests under way"
+		}
+	}
+	return s + "; it begins anew at " + o.Resets.Format(time.RFC3339)
+}
+
+// whose says what the budget is for, and for how long.
+func (o *Over) whose() string {
+	every := " this " + string(o.Rule.Every)
+	switch {
+	case o.Rule.Per == PerAll:
+		return "all requests" + every
+	case o.Rule.Per == PerKey && o.Rule.Name == "":
+		return "this key" + every
+	}
+	return string(o.Rule.Per) + " " + o.Scope + every
+}
+
+// Verdict is what the rules say of an attempt.
+type Verdict struct {
+	Over *Over // it is not to be made
+	Warn *Over // it may be made, and is to be warned of
+}
+
+// Check asks what the rules would say of an attempt now, and changes nothing. Of
+// several that have no room, one that blocks counts.
+func (r *Request) Check(ctx context.Context, model string, n *Need) (Verdict, error) {
+	var v Verdict
+	if !r.k.On() {
+		return v, nil
+	}
+	s := r.k.set.Load()
+	for i := range s.meters {
+		m := &s.meters[i]
+		scope, ok := m.scope(&r.subject, model)
+		if !ok {
+			continue
+		}
+		a := m.account(scope, r.at)
+		b, err := r.k.state.Balance(ctx, a)
+		if err != nil {
+			return v, fmt.Errorf("budget %s: %w", m, err)
+		}
+		for _, place := range m.rules {
+			rule := &s.rules[place]
+			o := rule.over(b, n)
+			if o == nil {
+				continue
+			}
+			o.at(a, m.location)
+			switch {
+			case rule.OnExceed == Warn:
+				if v.Warn == nil {
+					v.Warn = o
+				}
+			case v.Over == nil || rule.OnExceed == Block && v.Over.Rule.OnExceed != Block:
+				v.Over = o
+			}
+		}
+	}
+	return v, nil
+}
+
+func (o *Over) at(a Account, loc *time.Location) {
+	o.Account = a
+	_, o.Resets = a.Every.Period(time.Unix(a.Start, 0), loc)
+}
+
+// over says what the rule has no room for, nil if it has.
+func (r *Rule) over(b Balance, n *Need) *Over {
+	if r.Unit == USD && n.Free {
+		return nil
+	}
+	o := &Over{Rule: *r, Balance: b}
+	if !r.Strict {
+		if b.Spent < r.Limit {
+			return nil
+		}
+		return o
+	}
+	if o.Need, o.Why = n.of(r.Unit); o.Why == "" && plus(plus(b.Spent, b.Reserved), o.Need) <= r.Limit {
+		return nil
+	}
+	return o
+}
+
+// Strict reports whether a strict rule counts attempts at a model, and the
+// lowest limit that such rules set for answers; 0: none.
+func (r *Request) Strict(model string) (strict bool, limit int64) {
+	if !r.k.On() {
+		return false, 0
+	}
+	s := r.k.set.Load()
+	for i := range s.meters {
+		m := &s.meters[i]
+		if _, ok := m.scope(&r.subject, model); !ok || !m.strict {
+			continue
+		}
+		strict = true
+		for _, place := range m.rules {
+			if rule := &s.rules[place]; rule.Strict && rule.Cap > 0 && (limit == 0 || rule.Cap < limit) {
+				limit = rule.Cap
+			}
+		}
+	}
+	return strict, limit
+}
+
+// Hold is what is reserved for one attempt.
+type Hold struct {
+	request *Request
+	claims  []Claim // with the amounts that are reserved now
+}
+
+// Reserve reserves what an attempt at a model can use at most, of all accounts
+// that strict rules count it in. Where one has no room, nothing is reserved, and
+// the attempt must not be sent.
+func (r *Request) Reserve(ctx context.Context, model string, n *Need) (*Hold, *Over, error) {
+	if !r.k.On() {
+		return nil, nil, nil
+	}
+	s := r.k.set.Load()
+	var claims []Claim
+	var meters []*meter
+	for i := range s.meters {
+		m := &s.meters[i]
+		scope, ok := m.scope(&r.subject, model)
+		if !ok || !m.strict || m.Unit == USD && n.Free {
+			continue
+		}
+		a := m.account(scope, r.at)
+		need, why := n.of(m.Unit)
+		if why == "" && a.Start < m.oldest(r.k.clock()) {
+			why = "the request is older than the period before"
+		}
+		if why != "" {
+			b, err := r.k.state.Balance(ctx, a)
+			return nil, m.refusal(s, a, b, need, why), err
+		}
+		claims, meters = append(claims, Claim{Account: a, Amount: need, Limit: m.limit}), append(meters, m)
+	}
+	if len(claims) == 0 {
+		return nil, nil, nil
+	}
+	refused, b, err := r.k.state.Reserve(ctx, claims)
+	if err != nil {
+		return nil, nil, fmt.Errorf("budget: %w", err)
+	}
+	if refused >= 0 {
+		return nil, meters[refused].refusal(s, claims[refused].Account, b, claims[refused].Amount, ""), nil
+	}
+	h := &Hold{request: r, claims: claims}
+	r.mu.Lock()
+	r.holds = append(r.holds, h)
+	r.mu.Unlock()
+	return h, nil, nil
+}
+
+// refusal is by the meter's strict rule of the lowest limit.
+func (m *meter) refusal(s *set, a Account, b Balance, need int64, why string) *Over {
+	for _, place := range m.rules {
+		if r := &s.rules[place]; r.Strict && r.Limit == m.limit {
+			o := &Over{Rule: *r, Balance: b, Need: need, Why: why}
+			o.at(a, m.location)
+			return o
+		}
+	}
+	return nil // no meter is strict without such a rule
+}
+
+// Keep lowers what is reserved for an attempt to what it used, once it has
+// ended: that is counted when the request's end is on record. A nil Hold has
+// nothing to lower.
+func (h *Hold) Keep(ctx context.Context, u Use) error {
+	if h == nil {
+		return nil
+	}
+	h.request.mu.Lock()
+	changes := make([]Posting, len(h.claims))
+	for i := range h.claims {
+		c := &h.claims[i]
+		used := u.of(c.Unit)
+		changes[i] = Posting{c.Account, Balance{Reserved: used - c.Amount}}
+		c.Amount = used
+	}
+	h.request.mu.Unlock()
+	return h.request.k.state.Post(ctx, changes)
+}
+
+// Settle puts the end of the request on record with end, and counts in the same
+// step what its attempts have used; what was reserved for them is given back.
+// used is called only if there are rules. The error is end's; one of the state
+// is told to the log: what is on record is counted at the next start.
+func (r *Request) Settle(ctx context.Context, used func() []Use, end func() error) error {
+	if r.k == nil {
+		return end()
+	}
+	r.k.gate.RLock()
+	defer r.k.gate.RUnlock()
+	err := end()
+	changes := r.release()
+	s := r.k.set.Load()
+	var uses []Use
+	if len(s.meters) > 0 {
+		uses = used()
+	}
+	for i := range s.meters {
+		m := &s.meters[i]
+		for j := range uses {
+			u := &uses[j]
+			scope, ok := m.scope(&r.subject, u.Model)
+			if !ok {
+				continue
+			}
+			b := Balance{Spent: u.of(m.Unit)}
+			if m.Unit == USD && !u.Priced {
+				b.Unpriced = 1
+			}
+			if b != (Balance{}) {
+				changes = append(changes, Posting{m.account(scope, r.at), b})
+			}
+		}
+	}
+	r.k.post(ctx, changes)
+	return err
+}
+
+// Close gives back what is still reserved: of a request that never got to its
+// end.
+func (r *Request) Close(ctx context.Context) {
+	if r.k != nil {
+		r.k.post(ctx, r.release())
+	}
+}
+
+// release takes back the holds of the request.
+func (r *Request) release() (changes []Posting) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.holds {
+		for i := range h.claims {
+			c := &h.claims[i]
+			changes = append(changes, Posting{c.Account, Balance{Reserved: -c.Amount}})
+			c.Amount = 0
+		}
+	}
+	r.holds = nil
+	return changes
+}
+
+func (k *Keeper) post(ctx context.Context, changes []Posting) {
+	if len(changes) == 0 {
+		return
+	}
+	if err := k.state.Post(ctx, changes); err != nil {
+		k.log.Error("budgets: what a request has used cannot be counted", "error", err)
+	}
+}

@@ -1,10 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"freehold/internal/app"
+	"freehold/internal/config"
 	"freehold/internal/engine"
 )
 
@@ -49,7 +52,7 @@ type EnginesOut struct {
 }
 
 func (s *Service) engines(context.Context, Caller, None) (EnginesOut, error) {
-	out, err := Inventory(s.app.CacheDir)
+	out, err := Inventory(CacheDirs(s.app.Config(), s.app.CacheDir)...)
 	if err != nil {
 		return out, err
 	}
@@ -70,21 +73,41 @@ func (s *Service) engines(context.Context, Caller, None) (EnginesOut, error) {
 	return out, nil
 }
 
-// Inventory is what a cache directory holds; nothing runs in it. cacheDir
-// empty: the user's own.
-func Inventory(cacheDir string) (EnginesOut, error) {
+// CacheDirs are where the engines of a configuration keep theirs, usual for
+// those that do not say; usual alone without any, or without a configuration.
+func CacheDirs(cfg *config.Config, usual string) []string {
+	var dirs []string
+	if cfg != nil {
+		for _, p := range cfg.Providers {
+			if p.Local() {
+				dirs = append(dirs, cmp.Or(string(p.CacheDir), usual))
+			}
+		}
+	}
+	if len(dirs) == 0 {
+		return []string{usual}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
+// Inventory is what cache directories hold; nothing runs in them. An empty name
+// is the user's own.
+func Inventory(cacheDirs ...string) (EnginesOut, error) {
 	out := EnginesOut{Running: []Engine{}, Installed: []string{}, Weights: []Weights{}}
-	in, err := app.Installer(cacheDir, nil)
-	if err != nil {
-		return out, err
-	}
-	have, err := in.List()
-	if err != nil {
-		return out, err
-	}
-	out.Installed = append(out.Installed, have.Engines...)
-	for _, w := range have.Weights {
-		out.Weights = append(out.Weights, weightsOf(w))
+	for _, dir := range cacheDirs {
+		in, err := app.Installer(dir, nil)
+		if err != nil {
+			return out, err
+		}
+		have, err := in.List()
+		if err != nil {
+			return out, err
+		}
+		out.Installed = append(out.Installed, have.Engines...)
+		for _, w := range have.Weights {
+			out.Weights = append(out.Weights, weightsOf(w))
+		}
 	}
 	return out, nil
 }

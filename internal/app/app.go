@@ -215,7 +215,7 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 	}
 	var outside []string
 	if c := cfg.Server.History.CheckpointCopy; c != "" {
-		outside = []string{cfg.Resolve(string(c))}
+		outside = []string{string(c)}
 	}
 	a.History, err = history.Open(ctx, sqlite.NewHistory(a.DB), history.Options{
 		KeyFile: path + ".key", Outside: outside, Clock: a.Clock, Random: rand.Reader, Logger: a.Log,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -72,8 +73,12 @@ func Spec(resolve func(string) string, p *config.Provider, m *config.Model, d *c
 	if d.Context > 0 {
 		context = d.Context
 	}
+	binary := string(p.Path)
+	if binary != "" && filepath.Base(binary) == binary {
+		binary = "." + string(filepath.Separator) + binary // this file, and nothing of that name on PATH
+	}
 	return engine.Spec{
-		Name: m.Name, Engine: engine.LlamaCpp, Source: source, Binary: string(p.Path), CacheDir: string(p.CacheDir), Port: p.Port,
+		Name: m.Name, Engine: engine.LlamaCpp, Source: source, Binary: binary, CacheDir: string(p.CacheDir), Port: p.Port,
 		Threads: p.Threads, Context: context, Parallel: p.Parallel, GPULayers: p.GPULayers,
 		Embedding: p.Embedding || m.Mode == config.ModeEmbedding,
 	}

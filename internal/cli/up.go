@@ -129,7 +129,7 @@ func (p *program) installAll(ctx context.Context, cfg *config.Config) error {
 			if !c.Local() {
 				continue
 			}
-			in, err := app.Installer(cfg.Resolve(string(c.CacheDir)), nil)
+			in, err := app.Installer(string(c.CacheDir), nil)
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ BIN      := bin/freehold
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PACKAGES ?= ./...
 FUZZTIME ?= 20s
+INPUTS   ?= 1000x
 GOTEST   := go run ./scripts/gotest
 
 .PHONY: up build test lint fuzz bench soak clean
@@ -15,9 +16,10 @@ up: build ## build and start freehold with a local engine and model
 build: ## the one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X freehold/internal/app.Version=$(VERSION)" -o $(BIN) ./cmd/freehold
 
-test: ## install what the tests need and run all of them
+test: ## install what the tests need and run all of them, with INPUTS for each fuzz target
 	go run ./scripts/parts cc python engine
-	$(GOTEST) -- $$(scripts/race) -p 2 -timeout 20m $(PACKAGES)
+	@fuzz=0; scripts/fuzz -quick $$(scripts/race) $(INPUTS) $(PACKAGES) || fuzz=$$?; \
+	$(GOTEST) -- $$(scripts/race) -p 2 -timeout 20m $(PACKAGES) && exit $$fuzz
 
 lint: ## golangci-lint, builds without cgo for each system, known vulnerabilities
 	go run ./scripts/parts lint vuln

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
@@ -184,6 +185,7 @@ func TestRecordingErrors(t *testing.T) {
 
 func FuzzRecording(f *testing.F) {
 	f.Add([]byte("freehold recording 1\nrequest POST /v1/x\nheader A: b\nbody 2\n{}\nresponse 200\nchunk 1ms 3\na\nb\nend 2ms complete\n"))
+	f.Add([]byte("freehold recording 1\nrequest GET /\nresponse 200\nend 2ms cut\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		r, err := mock.DecodeRecording(file)
 		if err != nil {
@@ -193,7 +195,7 @@ func FuzzRecording(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v", err)
 		}
-		if d := cmp.Diff(r, again); d != "" {
+		if d := cmp.Diff(r, again, cmpopts.EquateEmpty()); d != "" { // no body is an empty one
 			t.Error(d)
 		}
 	})

@@ -26,7 +26,7 @@ func (u *unwrapper) rewrite(events []llm.Event) {
 		e := &events[i]
 		switch {
 		case e.Kind == llm.EventPartStart && e.PartKind == llm.PartToolCall && e.Name == u.tool:
-			e.PartKind, e.ID, e.Name = llm.PartText, "", ""
+			e.PartKind, e.ID, e.Name, e.Raw = llm.PartText, "", "", nil
 			mark(&u.seen, e.Choice)
 		case e.Kind == llm.EventPartStart && e.PartKind == llm.PartToolCall:
 			mark(&u.others, e.Choice)

@@ -10,7 +10,7 @@ type EventKind uint8
 // provider reports it (also earlier), and End.
 const (
 	EventStart     EventKind = iota + 1 // ID, Meta: not output
-	EventPartStart                      // Choice, Part, PartKind; tool calls: ID, Name
+	EventPartStart                      // Choice, Part, PartKind; tool calls: ID, Name, Raw as Part.Opaque
 	EventDelta                          // Text is appended to the part's text or arguments; Raw are its logprobs, as received
 	EventSignature                      // Text is appended to a thinking part's signature
 	EventPartStop                       // the part is whole
@@ -34,7 +34,7 @@ type Event struct {
 	Text         string
 	Finish       FinishReason
 	StopSequence string
-	Raw          json.RawMessage // Opaque; PartStart of an opaque part; Delta: logprobs
+	Raw          json.RawMessage // Opaque; PartStart of an opaque part or tool call; Delta: logprobs
 	Meta         *Meta           // Start, Usage; nil says nothing
 	Err          error
 }

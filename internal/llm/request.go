@@ -70,7 +70,9 @@ type Part struct {
 	// CacheControl is the prompt-cache mark of the part as it was received.
 	CacheControl json.RawMessage
 	// Opaque is a part (or the data of redacted thinking) kept as it was
-	// received; only a codec named Dialect may send it on.
+	// received; of a tool call it is an object with the members that the model
+	// here does not know (Gemini's thought signature). Only a codec named Dialect
+	// may send it on.
 	Opaque  json.RawMessage
 	Dialect string
 }

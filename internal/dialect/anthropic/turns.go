@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,6 +173,7 @@ func (e *encoder) sendable(role llm.Role, p *llm.Part, i int) (bool, error) {
 		if p.Arguments != "" && !isObject(p.Arguments) {
 			return false, invalid(at(i, "tool_calls"), "the arguments of "+strconv.Quote(p.Name)+" are not a JSON object")
 		}
+		e.dropMembers(p)
 		return true, nil
 	case llm.PartToolResult:
 		if role != llm.Tool && role != llm.User {
@@ -187,6 +190,18 @@ func (e *encoder) sendable(role llm.Role, p *llm.Part, i int) (bool, error) {
 		}
 	}
 	return false, e.refuse(at(i, "content"), "a kind of content that Anthropic does not take from "+string(role))
+}
+
+// dropMembers reports what only another dialect's servers understand of a tool
+// call, a thought signature for one.
+func (e *encoder) dropMembers(p *llm.Part) {
+	var members map[string]json.RawMessage
+	if p.Dialect == Name || json.Unmarshal(p.Opaque, &members) != nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		e.drop("tool_calls." + name)
+	}
 }
 
 // thinkingFirst moves thinking to the front of an assistant turn, where the

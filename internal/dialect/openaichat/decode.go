@@ -257,7 +257,34 @@ func decodeCall(v jsondoor.Value, prefix string, n int) llm.Part {
 	if p.ID == "" {
 		p.ID = callID(prefix, n)
 	}
+	if p.Opaque = callExtra(v); p.Opaque != nil {
+		p.Dialect = Name
+	}
 	return p
+}
+
+// callExtra returns an object of a tool call's members that the canonical model
+// does not know, nil for none. Gemini has its thought signature there
+// (extra_content), and refuses a conversation in which it is missing.
+func callExtra(v jsondoor.Value) json.RawMessage {
+	var w jsondoor.Writer
+	for m := v.First(); m.Exists(); m = m.Next() {
+		switch string(m.RawName()) {
+		case "id", "type", "function", "index":
+			continue
+		}
+		if !m.Present() {
+			continue
+		}
+		if len(w.Buf) == 0 {
+			w.Object()
+		}
+		w.Key(m.Name()).Raw(m.Raw())
+	}
+	if len(w.Buf) == 0 {
+		return nil
+	}
+	return w.EndObject().Buf
 }
 
 func arguments(v jsondoor.Value) string {

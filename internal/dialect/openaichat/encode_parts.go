@@ -1,6 +1,7 @@
 package openaichat
 
 import (
+	"encoding/json"
 	"strings"
 
 	"freehold/internal/jsondoor"
@@ -106,5 +107,24 @@ func writeCall(w *jsondoor.Writer, p *llm.Part) {
 		args = "{}"
 	}
 	w.Object().Key("id").String(p.ID).Key("type").String("function").Key("function").Object().
-		Key("name").String(p.Name).Key("arguments").String(args).EndObject().EndObject()
+		Key("name").String(p.Name).Key("arguments").String(args).EndObject()
+	if p.Dialect == Name || p.Dialect == "" { // a stream's parts do not say whose they are
+		writeMembers(w, p.Opaque)
+	}
+	w.EndObject()
+}
+
+// writeMembers adds the members of an object, as they were received.
+func writeMembers(w *jsondoor.Writer, object json.RawMessage) {
+	if len(object) == 0 {
+		return
+	}
+	d, err := jsondoor.ParseLax(object, jsondoor.Everything)
+	if err != nil {
+		return // it is ours, and was JSON when it was kept
+	}
+	defer d.Release()
+	for m := d.Root().First(); m.Exists(); m = m.Next() {
+		w.Key(m.Name()).Raw(m.Raw())
+	}
 }

@@ -14,7 +14,7 @@ func (s *streamDecoder) call(dst []llm.Event, n int, t jsondoor.Value) []llm.Eve
 	if !ok {
 		index = s.guess(n, id, fn)
 	}
-	return s.function(dst, n, fn, index, id)
+	return s.function(dst, n, t, fn, index, id)
 }
 
 // guess numbers a tool call of a server that does not: one with an id, or with
@@ -38,7 +38,7 @@ func (s *streamDecoder) guess(n int, id string, fn jsondoor.Value) int64 {
 
 // function reads a piece of a tool call. The same number with another id and a
 // name is another call: some servers number all of them 0.
-func (s *streamDecoder) function(dst []llm.Event, n int, fn jsondoor.Value, index int64, id string) []llm.Event {
+func (s *streamDecoder) function(dst []llm.Event, n int, call, fn jsondoor.Value, index int64, id string) []llm.Event {
 	st := &s.choices[n]
 	at := -1
 	for i := len(st.parts) - 1; i >= 0; i-- {
@@ -57,7 +57,7 @@ func (s *streamDecoder) function(dst []llm.Event, n int, fn jsondoor.Value, inde
 		}
 		at = len(st.parts)
 		st.called = true
-		dst = s.start(dst, n, partState{kind: llm.PartToolCall, index: index, id: id}, llm.Event{ID: id, Name: fn.Get("name").Text()})
+		dst = s.start(dst, n, partState{kind: llm.PartToolCall, index: index, id: id}, llm.Event{ID: id, Name: fn.Get("name").Text(), Raw: callExtra(call)})
 	}
 	args := fn.Get("arguments")
 	text := args.Text()

@@ -156,7 +156,7 @@ func (s *streamDecoder) choice(dst []llm.Event, n int, c jsondoor.Value) []llm.E
 		dst = s.call(dst, n, t)
 	}
 	if f := delta.Get("function_call"); f.Kind() == jsondoor.Object {
-		dst = s.function(dst, n, f, -1, "")
+		dst = s.function(dst, n, jsondoor.Value{}, f, -1, "")
 	}
 	for m := delta.First(); m.Exists(); m = m.Next() {
 		if (m.Named("annotations") || m.Named("audio")) && m.Present() && string(m.Raw()) != "[]" {

@@ -173,8 +173,9 @@ func (s *streamEncoder) part(dst []byte, e *llm.Event) []byte {
 	case llm.PartToolCall:
 		w := s.open(dst, e.Choice)
 		w.Object().Key("tool_calls").Array().Object().Key("index").Int(int64(p.tool)).Key("id").String(e.ID).
-			Key("type").String("function").Key("function").Object().Key("name").String(e.Name).Key("arguments").String("").
-			EndObject().EndObject().EndArray().EndObject()
+			Key("type").String("function").Key("function").Object().Key("name").String(e.Name).Key("arguments").String("").EndObject()
+		writeMembers(&w, e.Raw)
+		w.EndObject().EndArray().EndObject()
 		return s.shut(w, "", nil)
 	case llm.PartRedactedThinking:
 		w := s.open(dst, e.Choice)

@@ -95,7 +95,7 @@ func TestWireFacts(t *testing.T) {
 		}},
 		{"wire trap 24", p("ollama").Quirks.Unsupported, []string{"top_k", "tool_choice", "logit_bias"}},
 		{"wire trap 24", c.Lacks("ollama", "x").Names(), []string{"tool_required", "n"}},
-		{"wire trap 24", p("ollama").Quirks.InlineImagesOnly, true},
+		{"wire trap 24", p("ollama").Quirks.For("x").Unsupported, []string{"top_k", "tool_choice", "logit_bias", "image_url"}},
 		{"wire trap 24", p("ollama").Quirks.DefaultContext, int64(4096)},
 		{"wire trap 25", p("vllm").Quirks.ReasoningField, "reasoning"},
 		{"vllm prefill", p("vllm").Quirks.PrefillStyle, "continue_final_message"},

@@ -121,6 +121,9 @@ type ModelQuirks struct {
 // provider.
 func (q Quirks) For(id string) dialect.Quirks {
 	out := q.Quirks
+	if q.InlineImagesOnly {
+		out.Unsupported = slices.Concat(out.Unsupported, []string{"image_url"})
+	}
 	for _, m := range q.Models {
 		if !m.match.MatchString(id) {
 			continue

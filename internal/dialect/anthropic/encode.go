@@ -320,7 +320,7 @@ func applyParams(fields []llm.Field, t *dialect.Target, refuse func(param, why s
 		}
 	}
 	for _, d := range t.Params.Defaults {
-		if index(d.Name) < 0 {
+		if index(d.Name) < 0 && wireName(d.Name) != "max_tokens" { // see configuredLimit
 			fields = append(fields, d)
 		}
 	}

@@ -104,10 +104,17 @@ func runEncode(t *testing.T, cases []encodeCase) {
 
 func TestTrap16MaxTokensIsInjected(t *testing.T) {
 	none := ask(func(r *llm.Request) { r.MaxTokens = nil })
+	limit := func(name string) dialect.Params {
+		return dialect.Params{Defaults: []llm.Field{{Name: name, Raw: json.RawMessage("555")}}}
+	}
 	runEncode(t, []encodeCase{
 		{name: "client's", req: ask(), want: `{"max_tokens":100,"model":"claude-x"}`},
 		{name: "default", req: none, want: `{"max_tokens":4096}`},
 		{name: "preset's", req: none, target: dialect.Target{Quirks: dialect.Quirks{DefaultMaxTokens: 777}}, want: `{"max_tokens":777}`},
+		{name: "configured", req: none, target: dialect.Target{Params: limit("max_tokens"), Quirks: dialect.Quirks{DefaultMaxTokens: 777}}, want: `{"max_tokens":555}`},
+		{name: "configured by OpenAI's name", req: none, target: dialect.Target{Params: limit("max_completion_tokens")}, want: `{"max_tokens":555,"max_completion_tokens":null}`},
+		{name: "configured, but the client has its own", req: ask(), target: dialect.Target{Params: limit("max_tokens")}, want: `{"max_tokens":100}`},
+		{name: "configured, when counting", req: ask(func(r *llm.Request) { r.Operation = llm.CountTokens }), target: dialect.Target{Params: limit("max_tokens")}, want: `{"max_tokens":null}`},
 		{name: "what is left of a cut answer", req: ask(), target: dialect.Target{MaxTokens: 60}, want: `{"max_tokens":60}`},
 		{name: "not when counting", req: ask(func(r *llm.Request) { r.Operation = llm.CountTokens }), target: dialect.Target{Stream: true}, want: `{"max_tokens":null,"stream":null,"messages":[{"role":"user","content":"hi"}]}`},
 		{name: "zero", req: ask(func(r *llm.Request) { r.MaxTokens = ptr[int64](0) }), fails: "max_tokens", kind: fault.BadRequest},

@@ -115,7 +115,7 @@ func forwardParams(p *jsondoor.Patch, root jsondoor.Value, t *dialect.Target, ou
 		}
 	}
 	for _, f := range t.Params.Defaults {
-		if !root.Get(f.Name).Exists() && !slices.Contains(settled, f.Name) {
+		if !root.Get(f.Name).Exists() && !slices.Contains(settled, f.Name) && wireName(f.Name) != "max_tokens" {
 			p.Insert(root, f.Name, f.Raw)
 			settled = append(settled, f.Name)
 		}

@@ -68,6 +68,8 @@ func (e *encoder) planThinking() error {
 		th.maxTokens = e.t.MaxTokens
 	case e.r.MaxTokens != nil:
 		th.maxTokens = *e.r.MaxTokens
+	case configuredLimit(&e.t.Params) > 0:
+		th.maxTokens = configuredLimit(&e.t.Params)
 	case e.t.Quirks.DefaultMaxTokens > 0:
 		th.maxTokens = e.t.Quirks.DefaultMaxTokens
 	default:
@@ -107,6 +109,17 @@ func (e *encoder) planThinking() error {
 		return e.planAdaptive(r)
 	}
 	return e.planBudget(r, given)
+}
+
+// configuredLimit is the token limit that the configuration gives to requests
+// without one, under either name; 0: none.
+func configuredLimit(p *dialect.Params) int64 {
+	for _, d := range p.Defaults {
+		if n, err := strconv.ParseInt(string(d.Raw), 10, 64); err == nil && wireName(d.Name) == "max_tokens" {
+			return n
+		}
+	}
+	return 0
 }
 
 // planAdaptive asks for thinking whose depth the model chooses.

@@ -44,6 +44,9 @@ type Options struct {
 	Who history.Who
 	// Lenient: secrets that are not there count as set. For Open only.
 	Lenient bool
+	// Verifying: the history is opened to be read, and its outside copies stay as
+	// they are. For Open only.
+	Verifying bool
 }
 
 // App is freehold with its state open.
@@ -218,7 +221,7 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 		outside = []string{string(c)}
 	}
 	a.History, err = history.Open(ctx, sqlite.NewHistory(a.DB), history.Options{
-		KeyFile: path + ".key", Outside: outside, Clock: a.Clock, Random: rand.Reader, Logger: a.Log,
+		KeyFile: path + ".key", Outside: outside, ReadOnly: a.Verifying, Clock: a.Clock, Random: rand.Reader, Logger: a.Log,
 	})
 	if err != nil {
 		return err

@@ -42,7 +42,13 @@ func (p *program) runner(ctx context.Context) (r admin.Runner, done func() error
 
 // local opens the state here.
 func (p *program) local(ctx context.Context) (r admin.Runner, done func() error, err error) {
-	a, err := app.Open(ctx, app.Options{ConfigPath: p.configPath(), Clock: p.clock, Lenient: true})
+	return p.open(ctx, app.Options{})
+}
+
+// open is local with more options.
+func (p *program) open(ctx context.Context, o app.Options) (r admin.Runner, done func() error, err error) {
+	o.ConfigPath, o.Clock, o.Lenient = p.configPath(), p.clock, true
+	a, err := app.Open(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/app"
 	"freehold/internal/history"
 )
 
@@ -135,7 +136,7 @@ without any it says "self-attested". It ends with 1 if anything is wrong.`,
   freehold history verify --outside /mnt/elsewhere/freehold-checkpoints`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			r, done, err := p.local(c.Context())
+			r, done, err := p.open(c.Context(), app.Options{Verifying: true})
 			if err != nil {
 				return err
 			}

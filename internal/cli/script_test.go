@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
+//	forget DB              takes the history's last record away
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", ContinueOnError: true,
@@ -54,7 +55,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "post": post, "capture": capture, "columns": columns, "tamper": tamper,
+			"freeport": freeport, "await": await, "certificate": certificate, "post": post, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -152,10 +153,19 @@ func columns(ts *testscript.TestScript, _ bool, a []string) {
 }
 
 func tamper(ts *testscript.TestScript, _ bool, a []string) {
-	db, err := sql.Open("sqlite", ts.MkAbs(a[0]))
+	alter(ts, a[0], `UPDATE history SET record = CAST(replace(record, 'first', 'f1rst') AS BLOB) WHERE seq = (SELECT max(seq) FROM history)`)
+}
+
+func forget(ts *testscript.TestScript, _ bool, a []string) {
+	alter(ts, a[0], `DELETE FROM history WHERE seq = (SELECT max(seq) FROM history)`)
+}
+
+// alter does to the state what nobody may, to one record.
+func alter(ts *testscript.TestScript, file, statement string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(file))
 	ts.Check(err)
 	defer db.Close()
-	r, err := db.Exec(`UPDATE history SET record = CAST(replace(record, 'first', 'f1rst') AS BLOB) WHERE seq = (SELECT max(seq) FROM history)`)
+	r, err := db.Exec(statement)
 	ts.Check(err)
 	if n, err := r.RowsAffected(); err != nil || n != 1 {
 		ts.Fatalf("%d records changed: %v", n, err)

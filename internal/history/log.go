@@ -24,6 +24,9 @@ type Options struct {
 	// which a file is made. Best on another machine's storage, where this
 	// machine may append and not overwrite. Close the log if there are any.
 	Outside []string
+	// ReadOnly leaves the outside places as they are, and needs no key file: who
+	// verifies must not write the evidence first.
+	ReadOnly bool
 	// AcceptNewKey lets a log whose key was lost go on with a new one. The
 	// change of keys becomes a record, and Verify names it.
 	AcceptNewKey bool
@@ -46,18 +49,24 @@ type Log struct {
 // Open opens the history in a store. The first start makes the signing key.
 func Open(ctx context.Context, store Store, o Options) (*Log, error) {
 	l := &Log{store: store, o: o}
-	if o.KeyFile != "" {
-		// The last entry first: where there is none yet, a key made by another
-		// process in between is found below.
-		last, err := store.LastHistory(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("open the history: %w", err)
-		}
-		if l.key, err = openKey(last, o); err != nil {
-			return nil, err
-		}
+	var err error
+	switch {
+	case o.KeyFile == "":
+		return l, nil
+	case o.ReadOnly:
+		l.key, err = loadKey(o.KeyFile, o.Logger)
+		return l, err
 	}
-	if len(o.Outside) > 0 && l.key != nil {
+	// The last entry first: where there is none yet, a key made by another
+	// process in between is found below.
+	last, err := store.LastHistory(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the history: %w", err)
+	}
+	if l.key, err = openKey(last, o); err != nil {
+		return nil, err
+	}
+	if len(o.Outside) > 0 {
 		l.copier = startCopier(store, l.key, o.Outside, o.Clock, o.Logger)
 	}
 	return l, nil

@@ -53,6 +53,7 @@ func errorOf(err error) error {
 	var bad *app.ConfigError
 	var tampered *history.TamperedError
 	var denied *auth.Denied
+	var request *auth.RequestError
 	var f *fault.Error
 	switch {
 	case errors.As(err, &own):
@@ -69,6 +70,8 @@ func errorOf(err error) error {
 			Hint: "its workload has no capture, its time was up, or it was erased"}
 	case errors.Is(err, capture.ErrNoKey), errors.Is(err, capture.ErrWrongKey), errors.Is(err, capture.ErrDamaged):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
+	case errors.As(err, &request):
+		return invalid(err.Error(), "")
 	case errors.Is(err, capture.ErrNothing), errors.Is(err, history.ErrVerifierKey):
 		return invalid(err.Error(), "")
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey):

@@ -104,7 +104,7 @@ func (s *Service) keysCreate(ctx context.Context, c Caller, in KeysCreateIn) (Ke
 		},
 	})
 	if err != nil {
-		return KeyIssued{}, invalid(err.Error(), "")
+		return KeyIssued{}, err
 	}
 	err = s.note(ctx, history.Change{Kind: history.KindKeyCreate, Subject: key.ID, Who: c.Who, Why: in.Reason, Details: details(&key)})
 	if err != nil {

@@ -1,7 +1,10 @@
 package admin_test
 
 import (
+	"database/sql"
+	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +108,23 @@ func TestRequestsUsageWhy(t *testing.T) {
 	}
 	fails(t, w.socket, admin.Usage, admin.UsageIn{By: []string{"colour"}}, admin.CodeInvalid)
 	fails(t, w.socket, admin.Usage, admin.UsageIn{Filter: admin.Filter{Key: "nobody"}}, admin.CodeNotFound)
+}
+
+// TestKeyNotStored: a state that takes no key is not the caller's mistake.
+func TestKeyNotStored(t *testing.T) {
+	w := start(t)
+	db, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.path), "freehold.db"))
+	check(t, err)
+	defer db.Close()
+	_, err = db.Exec(`CREATE TRIGGER full BEFORE INSERT ON keys BEGIN SELECT RAISE(FAIL, 'the disk is full'); END`)
+	check(t, err)
+	e := fails(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "x"}, admin.CodeInternal)
+	if e.Status != http.StatusInternalServerError || !strings.Contains(e.Message, "the disk is full") {
+		t.Errorf("%d: %s", e.Status, e.Message)
+	}
+	for _, in := range []admin.KeysCreateIn{{}, {Name: "x", RPM: -1}, {Name: "x", Workloads: []string{"a*b*"}}, {Name: "x", Expires: time.Now().Add(-time.Hour)}} {
+		fails(t, w.socket, admin.KeysCreate, in, admin.CodeInvalid)
+	}
 }
 
 func TestKeys(t *testing.T) {

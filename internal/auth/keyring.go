@@ -101,13 +101,13 @@ type Request struct {
 func (k *Keyring) Create(ctx context.Context, r Request) (Key, string, error) {
 	now := k.now()
 	if r.Name == "" || len(r.Name) > 200 || !utf8.ValidString(r.Name) || strings.ContainsFunc(r.Name, unicode.IsControl) {
-		return Key{}, "", errors.New("create a key: give it a name of 1 to 200 bytes, in one line, that says what it is for")
+		return Key{}, "", &RequestError{"create a key: give it a name of 1 to 200 bytes, in one line, that says what it is for"}
 	}
 	if !r.Expires.IsZero() && !r.Expires.After(now) {
-		return Key{}, "", fmt.Errorf("create the key %q: its expiry %s is not in the future", r.Name, r.Expires.Format(time.RFC3339))
+		return Key{}, "", &RequestError{fmt.Sprintf("create the key %q: its expiry %s is not in the future", r.Name, r.Expires.Format(time.RFC3339))}
 	}
 	if err := r.Grant.check(); err != nil {
-		return Key{}, "", fmt.Errorf("create the key %q: %w", r.Name, err)
+		return Key{}, "", &RequestError{fmt.Sprintf("create the key %q: %v", r.Name, err)}
 	}
 	if r.Workloads == nil && !r.Admin {
 		r.Workloads = []string{"*"}
@@ -131,7 +131,7 @@ func (k *Keyring) Create(ctx context.Context, r Request) (Key, string, error) {
 // overlap of 0 it stops at once.
 func (k *Keyring) Rotate(ctx context.Context, id string, overlap time.Duration, by string) (Key, string, error) {
 	if overlap < 0 {
-		return Key{}, "", fmt.Errorf("rotate %s: the overlap %v is negative", id, overlap)
+		return Key{}, "", &RequestError{fmt.Sprintf("rotate %s: the overlap %v is negative", id, overlap)}
 	}
 	newID, plaintext, err := newToken(k.random)
 	if err != nil {
@@ -139,10 +139,10 @@ func (k *Keyring) Rotate(ctx context.Context, id string, overlap time.Duration, 
 	}
 	stored, err := k.change(ctx, id, func(old Key, now time.Time) ([]Key, error) {
 		if state := old.State(now); state != "active" {
-			return nil, fmt.Errorf("%s is %s: create a new key instead", &old, state)
+			return nil, &RequestError{fmt.Sprintf("%s is %s: create a new key instead", &old, state)}
 		}
 		if next := k.current.Load().successor(old.ID); next != nil {
-			return nil, fmt.Errorf("%s was rotated already: rotate its successor %s", &old, next)
+			return nil, &RequestError{fmt.Sprintf("%s was rotated already: rotate its successor %s", &old, next)}
 		}
 		successor := old
 		successor.ID, successor.Hash, successor.Rev = newID, hashKey(plaintext), 0

@@ -25,5 +25,12 @@ type Store interface {
 // ErrConflict is returned, possibly wrapped, by [Store.PutKeys].
 var ErrConflict = errors.New("the key was changed by someone else at the same time")
 
+// RequestError is what was asked for and cannot be had; asking again changes
+// nothing.
+type RequestError struct{ Message string }
+
+// Error implements error.
+func (e *RequestError) Error() string { return e.Message }
+
 // ErrNotFound is returned, wrapped, where an id names no key.
 var ErrNotFound = errors.New("no such key")

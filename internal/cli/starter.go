@@ -119,8 +119,9 @@ providers:
 	fmt.Fprintf(&b, `
 models:
   # A small model (SmolLM2-135M-Instruct, Apache-2.0) that shows that all works.
-  # Put a better one in its place: source: hf:ORG/REPO/FILE.gguf
-  local-small: {provider: local, source: %q}
+  # Put a better one in its place: source: hf:ORG/REPO/FILE.gguf, without features.
+  # This one knows no tools: who sends some is told so, or a fallback is asked.
+  local-small: {provider: local, source: %q, features: {tools: false}}
 `, engine.DefaultSource)
 	for _, f := range found {
 		for _, m := range first(f.models, 5) {

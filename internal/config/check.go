@@ -36,6 +36,7 @@ func (c *checker) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Models)) {
 		c.model(c.cfg.Models[name])
 	}
+	c.ports()
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.DataClasses)) {
 		c.dataClass(c.cfg.DataClasses[name])
 	}

@@ -195,6 +195,25 @@ func (c *checker) shares() {
 	}
 }
 
+// ports finds engines that would listen on one port: each model is a process of
+// its own.
+func (c *checker) ports() {
+	taken := map[int]string{}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Models)) {
+		for _, d := range c.cfg.Models[name].Deployments {
+			p := c.cfg.Providers[d.Provider]
+			if p == nil || !p.Local() || p.Port == 0 {
+				continue
+			}
+			if other, ok := taken[p.Port]; ok {
+				c.rep.errorf(c.pos("providers", d.Provider, "port"), "take port away, and each finds a free one",
+					"the engines of %s and %s cannot both listen on port %d", other, name, p.Port)
+			}
+			taken[p.Port] = name
+		}
+	}
+}
+
 func (c *checker) model(m *Model) {
 	at := func(key ...string) []string { return append([]string{"models", m.Name}, key...) }
 	paths := [][]string{}

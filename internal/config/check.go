@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"freehold/internal/suggest"
 )
@@ -95,6 +96,9 @@ func (c *checker) server() {
 		c.rep.errorf(c.pos("server", "listen"), "write 127.0.0.1:4000", "server.listen: %q is not HOST:PORT", s.Listen)
 	case s.Auth == AuthNone && !loopback(host):
 		c.rep.errorf(c.pos("server", "listen"), "set server.auth: keys and make a key with freehold keys create, or listen on 127.0.0.1", "server.listen: %s can be reached from outside, and server.auth is none", s.Listen)
+	}
+	if _, err := time.LoadLocation(s.Timezone); err != nil || s.Timezone == "Local" {
+		c.rep.errorf(c.pos("server", "timezone"), "write a name of the IANA database: Europe/Berlin, America/New_York, UTC", "server.timezone: %q is not a time zone", s.Timezone)
 	}
 	if t := s.TLS; t != nil {
 		c.file(c.pos("server", "tls"), t.Cert, t.Key)
@@ -264,6 +268,8 @@ func (c *checker) workload(w *Workload) {
 		seen[f] = true
 		c.candidate(w, f, path)
 	}
+	c.route(w, at("route"))
+	c.slo(w.SLO, at("slo"))
 	if h := w.Hedge; h != nil && h.After.Percentile == 0 && h.After.Delay <= 0 {
 		c.rep.errorf(c.pos(at("hedge")...), "write p95 or 800ms", "%s has no time", label(at("hedge", "after")))
 	}

@@ -248,8 +248,8 @@ func (c *checker) model(m *Model) {
 				c.rep.warnf(c.keyPos(paths[i]...), "", "%s stands here twice", label(paths[i]))
 			}
 		}
-		if d.Weight != 1 && m.Balance != BalanceWeighted {
-			c.rep.warnf(c.pos(append(paths[i], "weight")...), "set balance: weighted", "%s has no effect: the balance is %s", label(append(paths[i], "weight")), m.Balance)
+		if d.Weight != 1 && m.Balance != BalanceWeighted && m.Balance != BalanceLeastBusy {
+			c.rep.warnf(c.pos(append(paths[i], "weight")...), "set balance: weighted or least-busy", "%s has no effect: the balance is %s", label(append(paths[i], "weight")), m.Balance)
 		}
 	}
 	if m.Balance == BalanceWeighted && weights == 0 {

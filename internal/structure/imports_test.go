@@ -31,7 +31,8 @@ var may = table(`
 	budget              : std
 	budget/budgettest   : budget
 	regular             : std
-	config              : policy regular suggest
+	rule                : suggest
+	config              : policy regular rule suggest
 	auth                : std
 	auth/authtest       : auth
 	history             :

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 
 	"freehold/internal/app"
-	"freehold/internal/fleet"
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
+	"freehold/internal/routing"
 )
 
 // ExplainIn describes a request: a prompt, or a whole body.
@@ -18,6 +18,13 @@ type ExplainIn struct {
 	Dialect     string          `json:"dialect,omitempty" doc:"of body: openai (default) or anthropic"`
 	Operation   string          `json:"operation,omitempty" doc:"chat (default), completion or embedding"`
 	DataClasses []string        `json:"data_classes,omitempty" doc:"as x-freehold-data-class would add"`
+	Tags        []string        `json:"tags,omitempty" doc:"as x-freehold-tags would give"`
+	Key         string          `json:"key,omitempty" doc:"id or name of the virtual key; its classes and tags go along"`
+	MaxTokens   int64           `json:"max_tokens,omitempty" doc:"limit of the answer, put into the request"`
+	Stream      bool            `json:"stream,omitempty" doc:"put into the request"`
+	JSON        bool            `json:"json,omitempty" doc:"the request asks for JSON"`
+	Tools       bool            `json:"tools,omitempty" doc:"the request has a tool"`
+	Images      bool            `json:"images,omitempty" doc:"the request has an image"`
 }
 
 // Candidate is a deployment that would be asked.
@@ -36,6 +43,24 @@ type Exclusion struct {
 	Policy     bool   `json:"policy" doc:"the perimeter of a data class forbids it"`
 }
 
+// Ruling is one rule's part in the decision.
+type Ruling struct {
+	Name    string `json:"name"`
+	When    string `json:"when"`
+	Model   string `json:"model"`
+	Dry     bool   `json:"dry" doc:"counted, not obeyed"`
+	Outcome string `json:"outcome" doc:"matched, no match, failed, or not reached: a rule before it decided"`
+	Values  string `json:"values,omitempty" doc:"of what the condition reads"`
+	Error   string `json:"error,omitempty" doc:"why it could not be evaluated"`
+}
+
+// Prompt is what the request asks for.
+type Prompt struct {
+	Task       string  `json:"task" doc:"empty: unsure"`
+	Confidence float64 `json:"confidence" doc:"that the task is right, 0 to 1"`
+	Complexity float64 `json:"complexity" doc:"chance that a cheap model's answer would be worse, 0 to 1"`
+}
+
 // ExplainOut is the decision.
 type ExplainOut struct {
 	Asked        string      `json:"asked"`
@@ -44,6 +69,9 @@ type ExplainOut struct {
 	DataClasses  []string    `json:"data_classes"`
 	PromptTokens int64       `json:"prompt_tokens" doc:"estimated"`
 	Features     []string    `json:"features" doc:"that the request uses"`
+	Language     string      `json:"language,omitempty" doc:"of the prompt; absent: not clear"`
+	Prompt       *Prompt     `json:"prompt,omitempty" doc:"absent where nobody can tell"`
+	Rules        []Ruling    `json:"rules" doc:"of the workload, in order"`
 	Candidates   []Candidate `json:"candidates"`
 	Excluded     []Exclusion `json:"excluded"`
 	Refused      *Error      `json:"refused,omitempty" doc:"why the request would be refused before any attempt"`
@@ -66,20 +94,28 @@ func (s *Service) explain(_ context.Context, _ Caller, in ExplainIn) (ExplainOut
 	if err != nil {
 		return ExplainOut{}, err
 	}
-	e := gateway.Explain(&gateway.Call{
-		ID: "explain", Received: s.app.Clock(), Op: op, Codec: codec, Raw: body, Fleet: s.app.Fleet(), Classes: in.DataClasses,
-	}, s.app.Clock, fleet.Pick, s.app.Log)
+	call := &gateway.Call{
+		ID: "explain", Received: s.app.Clock(), Op: op, Codec: codec, Raw: body, Fleet: s.app.Fleet(), Classes: in.DataClasses, Tags: in.Tags,
+	}
+	if err := s.callAs(call, in.Key); err != nil {
+		return ExplainOut{}, err
+	}
+	e := s.app.Planner().Explain(call)
 
 	out := ExplainOut{
 		Asked: in.Workload, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
 		Candidates: []Candidate{}, Excluded: []Exclusion{}, Live: s.app.URL() != "",
+		Language: e.Language, Rules: rulings(&e.Plan),
+	}
+	if c := e.Plan.Class; c != nil {
+		out.Prompt = &Prompt{Task: c.Task, Confidence: c.Confidence, Complexity: c.Complexity}
 	}
 	if e.Route != nil {
 		out.Kind, out.Workload = e.Route.Kind, e.Route.Workload
 	}
 	for i, c := range e.Plan.Candidates {
 		out.Candidates = append(out.Candidates, Candidate{
-			Order: i + 1, Model: c.Model.Name, Reason: c.Reason, LastResort: c.LastResort, Deployment: s.deployment(c.Deployment),
+			Order: i + 1, Model: c.Model.Name, Reason: c.Reason(), LastResort: c.LastResort, Deployment: s.deployment(c.Deployment),
 		})
 	}
 	for _, x := range e.Plan.Excluded {
@@ -91,34 +127,19 @@ func (s *Service) explain(_ context.Context, _ Caller, in ExplainIn) (ExplainOut
 	return out, nil
 }
 
-// request is the body to plan for.
-func (in *ExplainIn) request(op llm.Operation) ([]byte, error) {
-	members := map[string]any{}
-	switch {
-	case len(in.Body) > 0:
-		given := map[string]json.RawMessage{}
-		if err := json.Unmarshal(in.Body, &given); err != nil {
-			return nil, invalid("the body is not a JSON object: "+err.Error(), "")
+func rulings(p *routing.Plan) []Ruling {
+	out := []Ruling{}
+	for _, r := range p.Rulings {
+		made := Ruling{Name: r.Rule.Name, When: r.Rule.Condition.Text(), Model: r.Rule.Models[0].Name, Dry: r.Rule.Dry, Outcome: "no match", Values: r.Values}
+		switch {
+		case !r.Reached:
+			made.Outcome = "not reached"
+		case r.Err != nil:
+			made.Outcome, made.Error = "failed", r.Err.Error()
+		case r.Matched:
+			made.Outcome = "matched"
 		}
-		for k, v := range given {
-			members[k] = v
-		}
-	case op == llm.Embedding:
-		members["input"] = in.Prompt
-	case op == llm.Completion:
-		members["prompt"] = in.Prompt
-	default:
-		prompt := in.Prompt
-		if prompt == "" {
-			prompt = "Hello"
-		}
-		members["messages"] = []map[string]string{{"role": "user", "content": prompt}}
-		if in.Dialect == "anthropic" {
-			members["max_tokens"] = 1024
-		}
+		out = append(out, made)
 	}
-	if in.Workload != "" {
-		members["model"] = in.Workload
-	}
-	return json.Marshal(members)
+	return out
 }

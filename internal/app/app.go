@@ -27,6 +27,7 @@ import (
 	"freehold/internal/health"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
+	"freehold/internal/routing"
 	"freehold/internal/store/sqlite"
 )
 
@@ -61,6 +62,7 @@ type App struct {
 	// Captures are the texts that workloads keep.
 	Captures *capture.Vault
 
+	affinity *routing.Affinity
 	embedded *catalog.Catalog // this program's own data
 	catalog  atomic.Pointer[catalog.Catalog]
 	codecs   map[string]dialect.Codec
@@ -96,7 +98,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 	if o.Who == (history.Who{}) {
 		o.Who = history.OSUser()
 	}
-	a = &App{Options: o, started: o.Clock(), codecs: Codecs()}
+	a = &App{Options: o, started: o.Clock(), codecs: Codecs(), affinity: routing.NewAffinity(conversations, conversationStay)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close(context.WithoutCancel(ctx)))

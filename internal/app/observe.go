@@ -14,7 +14,22 @@ func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error)
 		Health: a.Health.Snapshot, Ledger: a.Ledger.Stats, Engines: a.Engines.Status, Version: Version,
 		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
+		Rules:    a.rules,
 	}})
+}
+
+// rules are the routing rules in use, with what they did.
+func (a *App) rules() []telemetry.Rule {
+	var out []telemetry.Rule
+	f := a.Fleet()
+	for _, name := range f.WorkloadNames() {
+		for _, r := range f.Workloads[name].Rules {
+			out = append(out, telemetry.Rule{
+				Workload: name, Name: r.Name, Dry: r.Dry, Matches: r.Counts.Matches.Load(), Errors: r.Counts.Errors.Load(),
+			})
+		}
+	}
+	return out
 }
 
 func byName(counts map[auth.Code]int64) map[string]int64 {

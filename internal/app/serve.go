@@ -142,11 +142,10 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 
 // handler is the HTTP server's handler.
 func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server.Server {
-	g := &gateway.Gateway{
-		Journal: a.Ledger, Observer: observer, Log: a.Log, Clock: a.Clock, Pick: fleet.Pick,
-		Estimator: &meter.Estimator{}, Capture: a.Captures,
-		MaxAnswer: 64 << 20, MaxEvent: 16 << 20, Room: gateway.NewRoom(int64(a.Config().Server.Limits.Answers)), WriteTimeout: a.Config().Server.Limits.WriteTimeout,
-	}
+	g := a.Planner()
+	g.Journal, g.Observer, g.Estimator, g.Capture = a.Ledger, observer, &meter.Estimator{}, a.Captures
+	g.MaxAnswer, g.MaxEvent, g.WriteTimeout = 64<<20, 16<<20, a.Config().Server.Limits.WriteTimeout
+	g.Room = gateway.NewRoom(int64(a.Config().Server.Limits.Answers))
 	l := a.Config().Server.Limits
 	o := server.Options{
 		Fleet: a.Fleet, Gateway: g, OpenAI: a.codecs["openai"], Claude: a.codecs["anthropic"],

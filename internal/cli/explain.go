@@ -18,20 +18,21 @@ import (
 )
 
 func (p *program) explainCommand() *cobra.Command {
-	var classes []string
-	dialect := "openai"
+	in := admin.ExplainIn{Dialect: "openai"}
 	c := p.facts(&cobra.Command{
 		Use:   "explain WORKLOAD [PROMPT | FILE | -]",
 		Short: "Show who would answer, without sending anything",
 		Long: `explain plans a request as the gateway would, and sends nothing: who may answer,
-in which order, and what excluded every other deployment. The request is a
-prompt, a file with one, or a file with a whole JSON request; - reads standard
-input. It ends with 1 if the request would be refused.`,
+in which order, what excluded every other deployment, and which rule decided,
+with the values that it saw. The request is a prompt, a file with one, or a file
+with a whole JSON request; - reads standard input. It ends with 1 if the request
+would be refused.`,
 		Example: `  freehold explain chat "Summarize this ticket"
-  freehold explain support-chat request.json --data-class restricted`,
+  freehold explain support-chat request.json --data-class restricted
+  freehold explain chat "Hi" --key team-blue --tag batch --max-tokens 500`,
 		Args: takes(1, 2),
 		RunE: func(c *cobra.Command, a []string) error {
-			in := admin.ExplainIn{Workload: a[0], DataClasses: classes, Dialect: dialect}
+			in.Workload = a[0]
 			if len(a) > 1 {
 				text, err := p.prompt(a[1])
 				if err != nil {
@@ -58,8 +59,16 @@ input. It ends with 1 if the request would be refused.`,
 			return err
 		},
 	})
-	c.Flags().StringSliceVar(&classes, "data-class", nil, "add a data `CLASS` to the request")
-	c.Flags().Var(choice(&dialect, slices.Sorted(maps.Keys(app.Codecs()))...), "dialect", "`DIALECT` of a JSON request: openai or anthropic")
+	f := c.Flags()
+	f.StringSliceVar(&in.DataClasses, "data-class", nil, "add a data `CLASS` to the request")
+	f.StringSliceVar(&in.Tags, "tag", nil, "add a `TAG` to the request")
+	f.StringVar(&in.Key, "key", "", "plan for a virtual key: its `ID or NAME`")
+	f.Int64Var(&in.MaxTokens, "max-tokens", 0, "limit of the answer in `TOKENS`")
+	f.BoolVar(&in.Stream, "stream", false, "the answer is streamed")
+	f.BoolVar(&in.Tools, "tools", false, "the request has a tool")
+	f.BoolVar(&in.Images, "images", false, "the request has an image")
+	f.BoolVar(&in.JSON, "json-answer", false, "the request asks for JSON")
+	f.Var(choice(&in.Dialect, slices.Sorted(maps.Keys(app.Codecs()))...), "dialect", "`DIALECT` of a JSON request: openai or anthropic")
 	return c
 }
 
@@ -87,7 +96,9 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		kind = "alias of workload " + e.Workload
 	}
 	p.fields("asked", e.Asked, "is a", kind, "data classes", strings.Join(e.DataClasses, ", "),
-		"features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"))
+		"features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
+		"language", e.Language, "task", task(e.Prompt))
+	p.printRulings(e.Rules)
 	if len(e.Candidates) > 0 {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "#", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "CL", right: true, keep: true, below: true},
@@ -115,5 +126,37 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	}
 	if !e.Live {
 		fmt.Fprintln(p.err, "no server runs: health is not known")
+	}
+}
+
+// task is what the prompt asks for, in words.
+func task(c *admin.Prompt) string {
+	if c == nil {
+		return ""
+	}
+	name := c.Task
+	if name == "" {
+		name = "unsure"
+	}
+	return fmt.Sprintf("%s (confidence %.2f), complexity %.2f", name, c.Confidence, c.Complexity)
+}
+
+func (p *program) printRulings(rules []admin.Ruling) {
+	if len(rules) == 0 {
+		return
+	}
+	fmt.Fprintln(p.out, "\nrules")
+	for _, r := range rules {
+		dry := ""
+		if r.Dry {
+			dry = " (dry)"
+		}
+		fmt.Fprintf(p.out, "  %s%s: %s -> %s: %s\n", tame(r.Name), dry, tame(r.When), tame(r.Model), r.Outcome)
+		switch {
+		case r.Error != "":
+			fmt.Fprintln(p.out, "    "+tame(r.Error))
+		case r.Values != "":
+			fmt.Fprintln(p.out, "    "+tame(r.Values))
+		}
 	}
 }

@@ -150,9 +150,9 @@ const (
 	BalanceCheapest     Balance = "cheapest"
 )
 
-func (Balance) values() []string { 
+func (Balance) values() []string {
 	return []string{"priority", "weighted", "least-latency", "least-busy", "cheapest"}
- }
+}
 
 // Mode is what a model is for.
 type Mode string

@@ -33,6 +33,9 @@ type Codec interface {
 	// their JSON types) and tells what it found. The Body keeps raw, which
 	// must not change afterwards.
 	Read(op llm.Operation, raw []byte) (*Body, error)
+	// Prompt is the text of a body that says what is asked for, without decoding
+	// the rest of it.
+	Prompt(b *Body) Prompt
 	// Decode turns a body that Read accepted into canonical form.
 	Decode(b *Body) (*llm.Request, error)
 
@@ -88,6 +91,16 @@ type Body struct {
 	// Index is the codec's own index into Raw (spans of top-level members).
 	Index any
 }
+
+// Prompt is what a request asks for, in words: for who classifies it.
+type Prompt struct {
+	System string // the instructions
+	User   string // the last turn of the user; of a completion or embedding its first text
+}
+
+// PromptEnd is how much of the beginning and of the end of a long text is in a
+// Prompt, in bytes.
+const PromptEnd = 32 << 10
 
 // Release gives the index back to its pool, if the codec keeps one. Call it at
 // most once, when nobody uses the Body any more; a Body that is never released

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -75,11 +76,19 @@ func Build(s Sources) (*Fleet, error) {
 		}
 		b.fleet.Providers[name] = made
 	}
+	location, err := time.LoadLocation(c.Server.Timezone)
+	if err != nil {
+		return nil, fmt.Errorf("server.timezone: %w", err)
+	}
+	b.fleet.Settings.Location = location
 	for name, m := range c.Models {
 		b.fleet.Models[name] = b.model(name, m)
 	}
 	for name, w := range c.Workloads {
-		r := b.route(name, w)
+		r, err := b.route(name, w)
+		if err != nil {
+			return nil, fmt.Errorf("workloads.%s: %w", name, err)
+		}
 		b.fleet.Workloads[name] = r
 		for _, a := range w.Aliases {
 			alias := *r
@@ -91,6 +100,7 @@ func Build(s Sources) (*Fleet, error) {
 	for _, d := range b.fleet.Deployments() {
 		d.Health = s.Health.Get(healthID(d))
 	}
+	b.remember()
 	b.fleet.vendors.make = b.vendor
 	return b.fleet, nil
 }
@@ -242,14 +252,11 @@ func (b *builder) rootClient(p *config.Provider, preset catalog.Preset) (*upstre
 }
 
 func (b *builder) model(name string, m *config.Model) *Model {
-	out := &Model{Name: name, Mode: string(m.Mode), Openness: string(m.Openness), Weighted: m.Balance == config.BalanceWeighted}
-	seen := map[string]int{}
-	for _, d := range m.Deployments {
+	out := &Model{Name: name, Mode: string(m.Mode), Openness: string(m.Openness), Balance: Balance(m.Balance)}
+	for i, d := range m.Deployments {
 		p := b.fleet.Providers[d.Provider]
 		made := b.deployment(out, p, d.ID)
-		if seen[d.Provider]++; seen[d.Provider] > 1 {
-			made.Name = fmt.Sprintf("%s#%d", made.Name, seen[d.Provider])
-		}
+		made.Name = m.DeploymentName(i)
 		cp := b.Config.Providers[d.Provider]
 		if p.Engine {
 			made.Sender = b.Engines.Sender(cp, m, d)
@@ -333,7 +340,7 @@ func (b *builder) vendor(p *Provider, name string, remembered bool) *Model {
 	return m
 }
 
-func (b *builder) route(name string, w *config.Workload) *Route {
+func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 	own := timeouts(w.Timeouts)
 	r := &Route{
 		Workload: name, Kind: "workload", Classes: w.Data, Continue: Continue(w.Continue), Hold: Hold(w.Hold),
@@ -347,13 +354,21 @@ func (b *builder) route(name string, w *config.Workload) *Route {
 			r.Models = append(r.Models, b.fleet.Models[m])
 		}
 	}
+	var err error
+	if r.Rules, err = b.rules(w); err != nil {
+		return nil, err
+	}
+	r.Balanced = r.balanced()
+	if w.SLO != nil {
+		r.SLO = NewSLO(w.SLO, r)
+	}
 	if h := w.Hedge; h != nil {
 		r.Hedge = Hedge{After: h.After.Delay, Percentile: h.After.Percentile, MaxShare: h.MaxShare}
 	}
 	if c := w.Capture; c != nil {
 		r.Capture = Capture{On: c.Enabled, Share: c.Share, Retention: c.Retention}
 	}
-	return r
+	return r, nil
 }
 
 // preset is the provider's, or the plain one of its dialect.

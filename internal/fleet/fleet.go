@@ -6,6 +6,7 @@ package fleet
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"freehold/internal/dialect"
@@ -78,8 +79,25 @@ type Model struct {
 	Name        string
 	Openness    string // open, proprietary, proprietary-tuned
 	Mode        string // chat, completion, embedding
-	Weighted    bool
+	Balance     Balance
 	Deployments []*Deployment
+}
+
+// Balance is the order in which the deployments of a model are asked.
+type Balance string
+
+// The values of Balance, as in config.yaml. Empty is Priority.
+const (
+	Priority     Balance = "priority"
+	Weighted     Balance = "weighted"
+	LeastLatency Balance = "least-latency"
+	LeastBusy    Balance = "least-busy"
+	Cheapest     Balance = "cheapest"
+)
+
+// Balanced reports whether the order differs between requests.
+func (m *Model) Balanced() bool {
+	return m.Balance != "" && m.Balance != Priority && len(m.Deployments) > 1
 }
 
 // Timeouts limit one attempt; Total limits the request too.
@@ -133,6 +151,9 @@ type Route struct {
 	Workload string   // name; empty for a model or vendor name asked directly
 	Kind     string   // workload, alias, model, vendor
 	Models   []*Model // the model, then its fallbacks
+	Rules    []*Rule
+	Balanced bool     // the order of some model's deployments differs between requests
+	SLO      *SLO     // nil: none
 	Classes  []string // data classes
 	Continue Continue
 	Hold     Hold
@@ -143,6 +164,22 @@ type Route struct {
 
 	FallbackOnFilter  bool
 	FallbackOnContext bool
+}
+
+// Name is the name under which the route was asked for, as far as it is ours.
+func (r *Route) Name() string {
+	if r.Workload != "" {
+		return r.Workload
+	}
+	return r.Models[0].Name
+}
+
+// balanced reports whether the order among a model's deployments ever differs.
+func (r *Route) balanced() bool {
+	if slices.ContainsFunc(r.Models, (*Model).Balanced) {
+		return true
+	}
+	return slices.ContainsFunc(r.Rules, func(rule *Rule) bool { return slices.ContainsFunc(rule.Models, (*Model).Balanced) })
 }
 
 // Capture says whether texts of a workload's requests are kept, of which share
@@ -163,6 +200,7 @@ type Settings struct {
 	RetryCap          time.Duration
 	Timeouts          Timeouts
 	KeepAlive         time.Duration
+	Location          *time.Location // of hours and days
 }
 
 // Fleet is one generation.
@@ -178,33 +216,7 @@ type Fleet struct {
 	vendors vendors
 }
 
-// Order returns the model's deployments in the order in which they are to be
-// asked: as listed, or drawn by weight without replacement. pick gives a
-// uniform number in [0,n).
-func (m *Model) Order(pick func(n int) int) []*Deployment {
-	if !m.Weighted || len(m.Deployments) < 2 {
-		return m.Deployments
-	}
-	rest := append([]*Deployment(nil), m.Deployments...)
-	out := make([]*Deployment, 0, len(rest))
-	for len(rest) > 0 {
-		sum := 0
-		for _, d := range rest {
-			sum += d.Weight
-		}
-		i := 0
-		if sum > 0 {
-			for at := pick(sum); at >= rest[i].Weight; i++ {
-				at -= rest[i].Weight
-			}
-		}
-		out = append(out, rest[i])
-		rest = append(rest[:i], rest[i+1:]...)
-	}
-	return out
-}
-
-// Pick is the everyday source of Order's randomness.
+// Pick is the everyday source of randomness: a uniform number in [0,n).
 func Pick(n int) int { return rand.IntN(n) }
 
 // Retire closes the connections that the next fleet does not use. Calls under

@@ -3,6 +3,9 @@ package fleet
 import (
 	"sync/atomic"
 
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/llm"
 	"freehold/internal/meter"
 )
 
@@ -37,4 +40,18 @@ func (d *Deployment) Price() *Pricing {
 	}
 	d.pricing.have.Store(p)
 	return p
+}
+
+// Cost is what a request of so many tokens costs at the deployment, in US
+// dollars. ok is false where that is unknown.
+func (d *Deployment) Cost(in, out int64) (usd decimal.Decimal, ok bool) {
+	return meter.Cost(llm.Usage{Input: in, Output: out}, d.Price().Price)
+}
+
+// SetPrice gives a deployment that no configuration made its rates for one
+// token.
+func (d *Deployment) SetPrice(in, out decimal.Decimal) {
+	d.pricing.find = func() meter.Price {
+		return meter.Price{Rates: meter.Rates{Input: decimal.NewNullDecimal(in), Output: decimal.NewNullDecimal(out)}}
+	}
 }

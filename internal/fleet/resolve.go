@@ -35,7 +35,7 @@ func (f *Fleet) Resolve(name string) (r *Route, ok bool) {
 // direct is the route of a model that is asked for by its own name.
 func (f *Fleet) direct(kind string, m *Model) *Route {
 	return &Route{
-		Kind: kind, Models: []*Model{m}, Continue: ContinueAny, Hold: HoldTools,
+		Kind: kind, Models: []*Model{m}, Balanced: m.Balanced(), Continue: ContinueAny, Hold: HoldTools,
 		FallbackOnContext: true,
 	}
 }

@@ -32,6 +32,8 @@ type exchange struct {
 	route     *fleet.Route
 	perimeter policy.Perimeter
 	plan      routing.Plan
+	asks      *dialect.Prompt // once somebody wanted to know
+	dry       bool            // the request is explained, not served
 	deadline  time.Time
 
 	// mu guards row.Attempts, queue and faults: a hedge tries beside the first.
@@ -81,81 +83,6 @@ func (x *exchange) noteBody() {
 	x.row.Asked, x.row.Stream, x.row.Conversation = f.Model, f.Stream, f.Conversation
 	x.row.Features = f.Features.Names()
 	x.promptIn = meter.Bytes(f.TextBytes)
-}
-
-// makePlan decides who may answer, in which order.
-func (x *exchange) makePlan() error {
-	now := x.g.Clock()
-	longest := x.promptIn
-	if n := x.body.Facts.LongestBytes; n > 0 {
-		longest = meter.Bytes(n)
-	}
-	x.plan = routing.Make(&routing.Input{
-		Route: x.route, Op: x.call.Op, Facts: &x.body.Facts, PromptTokens: longest, Pick: x.g.Pick,
-		Permit: func(d *fleet.Deployment) string { _, why := x.permitFor(d); return why },
-		Down:   func(d *fleet.Deployment) string { return down(d, now) },
-	})
-	x.row.Plan = x.plan.String()
-	x.queue = x.plan.Candidates
-	if len(x.queue) > 0 || x.call.Op == llm.CountTokens {
-		return nil // who cannot be asked to count need not be: see countHere
-	}
-	return x.nobody()
-}
-
-// down says why a deployment is not worth asking now, or "".
-func down(d *fleet.Deployment, now time.Time) string {
-	if u, ok := d.Sender.(fleet.Unready); ok {
-		if why := u.Unready(); why != "" {
-			return why
-		}
-	}
-	v := d.Health.Check(now)
-	if v.OK {
-		return ""
-	}
-	return v.State.String() + ": " + v.Cause
-}
-
-// nobody says why the plan is empty: the perimeter before all else, then a
-// prompt that is too long, then what the request needs and nobody has.
-func (x *exchange) nobody() error {
-	var policy, context, other *routing.Exclusion
-	for i := range x.plan.Excluded {
-		e := &x.plan.Excluded[i]
-		switch {
-		case e.Policy && policy == nil:
-			policy = e
-		case e.Context:
-			context = e // the last, a fallback, is likely the largest
-		case !e.Policy && other == nil:
-			other = e
-		}
-	}
-	hint := "freehold explain " + x.body.Facts.Model + " shows every candidate"
-	switch {
-	case policy != nil:
-		return &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", NoRetry: true, Hint: hint,
-			Message: "no deployment may answer: " + policy.Deployment + ": " + policy.Reason}
-	case context != nil:
-		param := "messages"
-		switch x.call.Op {
-		case llm.Completion:
-			param = "prompt"
-		case llm.Embedding:
-			param = "input"
-		}
-		return &fault.Error{Kind: fault.ContextLength, Code: "context_length_exceeded", Param: param, NoRetry: true,
-			Message: context.Deployment + ": " + context.Reason}
-	case other != nil:
-		param := "model"
-		if other.Param != "" {
-			param = other.Param
-		}
-		return &fault.Error{Kind: fault.Unsupported, Param: param, NoRetry: true, Hint: hint,
-			Message: "no deployment can answer: " + other.Deployment + ": " + other.Reason}
-	}
-	return &fault.Error{Kind: fault.ModelNotFound, Param: "model", NoRetry: true, Message: "the model has no deployment"}
 }
 
 // next takes the candidate to ask next.

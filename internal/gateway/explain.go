@@ -1,9 +1,6 @@
 package gateway
 
 import (
-	"log/slog"
-	"time"
-
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/llm"
@@ -13,9 +10,10 @@ import (
 // Explanation is what would become of a request, decided as for a real one and
 // not sent.
 type Explanation struct {
-	Route *fleet.Route // nil where the request does not get that far
-	Plan  routing.Plan
-	Facts llm.Facts
+	Route    *fleet.Route // nil where the request does not get that far
+	Plan     routing.Plan
+	Facts    llm.Facts
+	Language string // of the prompt, "" where it cannot be told
 	// Classes are the data classes that govern the request.
 	Classes []string
 	// PromptTokens is the estimate that the plan was made with.
@@ -25,14 +23,18 @@ type Explanation struct {
 }
 
 // Explain plans a request and sends nothing, records nothing and takes no
-// place in any limit. pick is as in Gateway.
-func Explain(c *Call, clock func() time.Time, pick func(n int) int, log *slog.Logger) Explanation {
-	g := &Gateway{Clock: clock, Pick: pick, Log: log}
+// place in any limit. What serves requests only may be missing in g.
+func (g *Gateway) Explain(c *Call) Explanation {
 	x := g.newExchange(nil, c)
+	defer x.close()
+	x.dry = true
 	err := x.prepare()
 	e := Explanation{Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn}
 	if x.body != nil {
 		e.Facts = x.body.Facts
+	}
+	if x.route != nil {
+		e.Language = x.language()
 	}
 	if err != nil {
 		e.Refused = x.faultOf(err)

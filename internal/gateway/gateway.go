@@ -22,6 +22,7 @@ import (
 	"freehold/internal/llm"
 	"freehold/internal/meter"
 	"freehold/internal/policy"
+	"freehold/internal/routing"
 )
 
 // Journal is the ledger as the gateway sees it.
@@ -36,7 +37,7 @@ type Observer interface {
 	Done(row *ledger.Row, header http.Header)
 }
 
-// Gateway serves requests. All fields but Capture are required.
+// Gateway serves requests. Fields that say nothing of being nil are required.
 type Gateway struct {
 	Journal  Journal
 	Observer Observer
@@ -55,6 +56,13 @@ type Gateway struct {
 	WriteTimeout time.Duration
 	// Capture keeps texts; nil keeps none.
 	Capture Capture
+	// Affinity remembers who answered a conversation; nil remembers nothing.
+	Affinity *routing.Affinity
+	// Classify says what a prompt asks for; nil where nobody can.
+	Classify func(dialect.Prompt) routing.Class
+	// Spend is what was spent today, in US dollars, by the scope "workload",
+	// "key" or "all"; ok is false where that is not known. Nil knows nothing.
+	Spend func(scope, workload, keyID string) (usd float64, ok bool)
 
 	hedgeable, hedged atomic.Int64
 }

@@ -15,22 +15,24 @@ import (
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
 	"freehold/internal/meter"
+	"freehold/internal/routing"
 	"freehold/internal/sse"
 	"freehold/internal/upstream"
 )
 
 // leg is one attempt that is being sent or answered.
 type leg struct {
-	x        *exchange
-	d        *fleet.Deployment
-	n        int // its place in row.Attempts
-	fallback int
-	out      *dialect.Outgoing
-	key      upstream.Key
-	leave    func()
-	visit    health.Attempt
-	cancel   context.CancelFunc
-	stop     context.CancelCauseFunc // of the race it won, if any
+	x *exchange
+	d *fleet.Deployment
+	n int // its place in row.Attempts
+	// candidate is the plan's, with its reason.
+	candidate routing.Candidate
+	out       *dialect.Outgoing
+	key       upstream.Key
+	leave     func()
+	visit     health.Attempt
+	cancel    context.CancelFunc
+	stop      context.CancelCauseFunc // of the race it won, if any
 	// same: the provider's own bytes are relayed.
 	same bool
 
@@ -333,6 +335,29 @@ func (l *leg) end(err error) {
 	x.mu.Unlock()
 
 	l.visit.End(x.g.Clock(), l.outcome(f))
+	l.watch(f)
+}
+
+// watch tells the workload's SLO how fast the attempt was. Who was given up
+// before anything came took at least that long.
+func (l *leg) watch(f *fault.Error) {
+	slo := l.x.route.SLO
+	if slo == nil {
+		return
+	}
+	now := l.x.g.Clock()
+	total := now.Sub(l.start)
+	first := l.first
+	switch {
+	case !l.x.streams(l.d):
+		first = 0
+	case first == 0 && f != nil && givenUp[f.Kind] && total > slo.FirstToken:
+		first = total
+	}
+	if f != nil {
+		total = 0
+	}
+	slo.Note(l.d, now, first, total)
 }
 
 // givenUp are the ends of an attempt that we chose: the provider may have

@@ -41,6 +41,7 @@ func (x *exchange) joined(l *leg) {
 		price := l.d.Price()
 		x.row.PriceSource, x.row.PriceDate = price.Source, price.AsOf
 		x.row.Route = x.reason(l)
+		x.answered(l.d)
 	}
 	x.row.Dropped = append(x.row.Dropped, l.out.Dropped...)
 	if x.resume != nil {
@@ -50,10 +51,7 @@ func (x *exchange) joined(l *leg) {
 
 // reason says in short why this deployment answers.
 func (x *exchange) reason(l *leg) string {
-	why := x.route.Kind
-	if l.fallback > 0 {
-		why = "fallback"
-	}
+	why := l.candidate.Short(x.route.Kind)
 	if l.n > 0 {
 		why += " after " + x.row.Attempts[l.n].Cause
 	}

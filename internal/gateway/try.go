@@ -44,7 +44,7 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 		return nil, &fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
 			Message: "every key of the provider is rate limited", RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
 	}
-	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, fallback: c.Fallback, share: share{room: x.g.Room}}
+	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
 	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil &&
 		x.streams(d) == x.body.Facts.Stream
 	if l.n, err = x.begin(d, cause); err != nil {

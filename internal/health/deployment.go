@@ -220,6 +220,12 @@ func (d *Deployment) Total(now time.Time, q float64) time.Duration {
 // InFlight is the number of attempts under way.
 func (d *Deployment) InFlight() int { return int(d.inFlight.Load()) }
 
+// Queued is the number of requests that wait for a place.
+func (d *Deployment) Queued() int {
+	_, queued, _ := d.limit.Load()
+	return queued
+}
+
 // Status is the whole picture.
 func (d *Deployment) Status(now time.Time) Status {
 	running, queued, limit := d.limit.Load()

@@ -94,6 +94,9 @@ func (h *histogram) quantile(q float64) time.Duration {
 func (h *histogram) percentiles() Percentiles {
 	return Percentiles{
 		P50: h.quantile(0.50), P95: h.quantile(0.95), P99: h.quantile(0.99),
-		Samples: int((h.total + one - 1) / one),
+		Samples: h.samples(),
 	}
 }
+
+// samples is how many latencies there are, weighted by age, rounded up.
+func (h *histogram) samples() int { return int((h.total + one - 1) / one) }

@@ -424,3 +424,29 @@ func BenchmarkParse(b *testing.B) {
 		})
 	}
 }
+
+// TestAppendEnds: the ends of a long text are whole characters, and cut no escape.
+func TestAppendEnds(t *testing.T) {
+	long := strings.Repeat("ab ", 400)
+	for name, c := range map[string]struct {
+		raw  string
+		n    int
+		want string
+	}{
+		"short":     {`"a\nb"`, 100, "a\nb"},
+		"no string": {`7`, 100, ""},
+		"long":      {`"` + long + `"`, 30, long[:30] + "\n" + long[1170:]},
+		"umlauts":   {`"` + strings.Repeat("ä", 1000) + `"`, 101, strings.Repeat("ä", 50) + "\n" + strings.Repeat("ä", 51)},
+		"escapes":   {`"` + strings.Repeat(`\ud83d\ude00`, 500) + `"`, 100, strings.Repeat("😀", 500)},
+		"an escape where the cut would be": {`"` + strings.Repeat("x", 95) + `\u00e4` + strings.Repeat("y", 1000) + `"`, 98,
+			strings.Repeat("x", 95) + "\n" + strings.Repeat("y", 98)},
+	} {
+		d, err := jsondoor.Parse([]byte(c.raw), jsondoor.Everything)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(d.Root().AppendEnds([]byte("<"), c.n)); got != "<"+c.want {
+			t.Errorf("%s: %d bytes %.200q, want %d bytes %.200q", name, len(got)-1, got, len(c.want), c.want)
+		}
+	}
+}

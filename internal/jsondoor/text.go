@@ -1,6 +1,7 @@
 package jsondoor
 
 import (
+	"bytes"
 	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -181,6 +182,38 @@ func hexDigit(c byte) rune {
 		return rune(c-'a') + 10
 	case 'A' <= c && c <= 'F':
 		return rune(c-'A') + 10
+	}
+	return -1
+}
+
+// AppendEnds appends a string's text to dst; of one that takes more than 2*n
+// bytes in the body only its beginning and its end, about n bytes each, with a
+// line break between.
+func (v Value) AppendEnds(dst []byte, n int) []byte {
+	raw := v.Raw()
+	if v.Kind() != String || len(raw)-2 <= 2*n {
+		return v.AppendText(dst)
+	}
+	raw = raw[1 : len(raw)-1]
+	head, tail := cutBefore(raw, n), cutBefore(raw, len(raw)-n)
+	if head < 0 || tail < head {
+		return appendUnescaped(dst, raw)
+	}
+	dst = append(appendUnescaped(dst, raw[:head]), '\n')
+	return appendUnescaped(dst, raw[tail:])
+}
+
+// longestEscape is that of a pair of surrogates.
+const longestEscape = 12
+
+// cutBefore is a place at or shortly before i where no character and no escape
+// is cut; -1 if there is none near.
+func cutBefore(raw []byte, i int) int {
+	const near = 1024
+	for low := max(i-near, longestEscape); i >= low; i-- {
+		if utf8.RuneStart(raw[i]) && bytes.IndexByte(raw[i-longestEscape:i], '\\') < 0 {
+			return i
+		}
 	}
 	return -1
 }

@@ -78,6 +78,7 @@ type Facts struct {
 	N            int64 // 0: not said
 	Prompts      int64 // prompts to be completed, each with N choices; 0: one
 	Features     Features
+	Turns        int // of the user, results of tools not counted
 	// TextBytes is the size of the prompt's text in bytes (images and other
 	// media excluded), for token estimates.
 	TextBytes int

@@ -1,32 +1,27 @@
 // Package routing orders the deployments that may answer a request, and says
 // of every other one why it may not. It decides; it sends nothing.
+//
+// Make is the decision: rules choose the models, what a deployment may and can
+// do excludes, balance orders the deployments of each model, and who misses
+// the workload's SLO goes to the end.
 package routing
 
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"freehold/internal/fleet"
 	"freehold/internal/llm"
 )
-
-// Candidate is a deployment that may be asked, and why it stands where it does.
-type Candidate struct {
-	*fleet.Deployment
-	Reason string // "model", "fallback 1", ...
-	// Fallback is 0 for the route's own model, n for its n-th fallback.
-	Fallback int
-	// LastResort: the deployment is down, and asked only because nothing else is left.
-	LastResort bool
-}
 
 // Exclusion is a deployment that may not be asked, and why.
 type Exclusion struct {
 	Deployment string
 	Reason     string
 	// Policy is true when the perimeter forbids it, Context when the prompt is
-	// too long for it.
-	Policy, Context bool
+	// too long for it, Budget when the money is not there.
+	Policy, Context, Budget bool
 	// Param is the request's member that asks for what it lacks, if one does.
 	Param string
 	// Down is the deployment where only its health excludes it: later it may answer.
@@ -37,23 +32,49 @@ type Exclusion struct {
 type Plan struct {
 	Candidates []Candidate
 	Excluded   []Exclusion
+	Decision
 }
 
-// Input is what a plan is made of.
+// Input is what a plan is made of. Functions that say "not needed" may be nil.
 type Input struct {
 	Route *fleet.Route
 	Op    llm.Operation
 	Facts *llm.Facts
-	// PromptTokens is an estimate of the prompt, of several the longest; 0 if
-	// there is none.
-	PromptTokens int64
+	Now   time.Time
+	// PromptTokens is an estimate of the prompt; 0 if there is none. Longest is
+	// the part of it that must fit into a context: of several prompts the longest.
+	PromptTokens, Longest int64
 	// Permit returns why the perimeter forbids a deployment, or "".
 	Permit func(*fleet.Deployment) string
+	// Budget returns why the money for a deployment is not there, or "". Not
+	// needed without budgets.
+	Budget func(*fleet.Deployment) string
 	// Down returns why a deployment is not worth asking now (an open breaker),
 	// or "".
 	Down func(*fleet.Deployment) string
-	// Pick gives a uniform number in [0,n), for weights.
+	// Pick gives a uniform number in [0,n), for weights, ties and probes.
 	Pick func(n int) int
+	// Stays is the deployment that answered the conversation last, or "".
+	Stays string
+
+	// What conditions of rules may read. Location is that of hours and days.
+	Key           string
+	Tags, Classes []string
+	Location      *time.Location
+	// Classify looks at what the prompt asks for, Language at its words. They
+	// are called at most once, and only where a rule reads what they say. Not
+	// needed where nobody can say; such a rule then fails.
+	Classify func() Class
+	Language func() string
+	// Spend is what was spent today, in US dollars, by the scope "workload",
+	// "key" or "all"; ok is false where that is not known. Not needed without
+	// anybody who counts.
+	Spend func(scope string) (usd float64, ok bool)
+
+	// Trace notes every rule that was looked at, with the values that it saw,
+	// and classifies in any case: for explanations. A traced plan tries nobody
+	// again for its SLO's sake.
+	Trace bool
 }
 
 // Make plans one request. Deployments that are down are left out, unless
@@ -61,52 +82,63 @@ type Input struct {
 // be served only by luck is better tried than refused.
 func Make(in *Input) Plan {
 	var p Plan
-	var down []Candidate
-	var reasons []string
-	for i, m := range in.Route.Models {
-		for _, d := range m.Order(in.Pick) {
-			c := Candidate{Deployment: d, Fallback: i, Reason: "model"}
-			if i > 0 {
-				c.Reason = fmt.Sprintf("fallback %d", i)
-			}
-			if why := in.Permit(d); why != "" {
-				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Reason: why, Policy: true})
-				continue
-			}
-			if why := unfit(d, in); why != "" {
-				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Reason: why})
-				continue
-			}
-			if lacks := in.Facts.Features & d.Lacks; lacks != 0 {
-				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Param: lacks.Param(),
-					Reason: "lacks " + strings.Join(lacks.Names(), ", ")})
-				continue
-			}
-			if d.Context > 0 && in.PromptTokens > d.Context {
-				p.Excluded = append(p.Excluded, Exclusion{Deployment: d.Name, Context: true,
-					Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", in.PromptTokens, d.Context)})
+	var down, late []Candidate
+	models := p.decide(in)
+	for i, m := range models {
+		first := len(p.Candidates)
+		for _, d := range m.Deployments {
+			c := Candidate{Deployment: d, Fallback: i, rule: p.Rule}
+			if e, out := exclude(d, in); out {
+				p.Excluded = append(p.Excluded, e)
 				continue
 			}
 			if why := in.Down(d); why != "" {
-				c.LastResort = true
+				c.LastResort, c.down = true, why
 				down = append(down, c)
-				reasons = append(reasons, why)
 				continue
+			}
+			if in.Route.SLO != nil {
+				if c.breach = in.Route.SLO.Breach(d, in.Now); c.breach.Seen > 0 {
+					late = append(late, c)
+					continue
+				}
 			}
 			p.Candidates = append(p.Candidates, c)
 		}
+		balance(m, p.Candidates[first:], in)
 	}
+	p.Candidates = appendLate(p.Candidates, late, in)
 	if len(p.Candidates) == 0 {
-		for i := range down {
-			down[i].Reason += " (last resort: " + reasons[i] + ")"
-		}
 		p.Candidates = down
 		return p
 	}
-	for i, c := range down {
-		p.Excluded = append(p.Excluded, Exclusion{Deployment: c.Name, Reason: reasons[i], Down: c.Deployment})
+	for _, c := range down {
+		p.Excluded = append(p.Excluded, Exclusion{Deployment: c.Name, Reason: c.down, Down: c.Deployment})
 	}
 	return p
+}
+
+// exclude says why a deployment may not or cannot answer.
+func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
+	if why := in.Permit(d); why != "" {
+		return Exclusion{Deployment: d.Name, Reason: why, Policy: true}, true
+	}
+	if why := unfit(d, in); why != "" {
+		return Exclusion{Deployment: d.Name, Reason: why}, true
+	}
+	if lacks := in.Facts.Features & d.Lacks; lacks != 0 {
+		return Exclusion{Deployment: d.Name, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
+	}
+	if d.Context > 0 && in.Longest > d.Context {
+		return Exclusion{Deployment: d.Name, Context: true,
+			Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", in.Longest, d.Context)}, true
+	}
+	if in.Budget != nil {
+		if why := in.Budget(d); why != "" {
+			return Exclusion{Deployment: d.Name, Reason: why, Budget: true}, true
+		}
+	}
+	return Exclusion{}, false
 }
 
 // unfit says why the deployment cannot do what the request is, or "".
@@ -120,21 +152,43 @@ func unfit(d *fleet.Deployment, in *Input) string {
 	return ""
 }
 
-// String renders the plan in one line for the ledger: candidates in order,
-// then what was excluded and why.
+// chances is how finely the chance of a probe is drawn.
+const chances = 1 << 20
+
+// appendLate puts who misses the SLO behind everybody else. Now and then one of
+// the first model's is asked first all the same, to see whether it is fast
+// again: in half of the share of answers that the SLO lets be slow.
+func appendLate(candidates, late []Candidate, in *Input) []Candidate {
+	if len(late) == 0 {
+		return candidates
+	}
+	if len(candidates) > 0 && !in.Trace {
+		share := (1 - in.Route.SLO.Quantile) / 2
+		if i := in.Pick(len(late)); late[i].Fallback == 0 && float64(in.Pick(chances)) < share*chances {
+			late[i].probe = true
+			out := append(make([]Candidate, 0, len(candidates)+len(late)), late[i])
+			return append(append(append(out, candidates...), late[:i]...), late[i+1:]...)
+		}
+	}
+	return append(candidates, late...)
+}
+
+// String renders the plan for the ledger: candidates in order, then what was
+// excluded and why, then what the rules did.
 func (p *Plan) String() string {
-	var b strings.Builder
+	b := make([]byte, 0, 256)
 	for i := range p.Candidates {
 		if i > 0 {
-			b.WriteString(" > ")
+			b = append(b, " > "...)
 		}
-		b.WriteString(p.Candidates[i].Name)
+		b = append(b, p.Candidates[i].Name...)
+		if note := p.Candidates[i].note(); note != "" {
+			b = append(append(append(b, " ("...), note...), ')')
+		}
 	}
 	for i := range p.Excluded {
-		b.WriteString(" | not ")
-		b.WriteString(p.Excluded[i].Deployment)
-		b.WriteString(": ")
-		b.WriteString(p.Excluded[i].Reason)
+		b = append(append(b, " | not "...), p.Excluded[i].Deployment...)
+		b = append(append(b, ": "...), p.Excluded[i].Reason...)
 	}
-	return b.String()
+	return string(p.Decision.append(b))
 }

@@ -43,19 +43,24 @@ func TestMake(t *testing.T) {
 		features     llm.Features
 		prompt       int64
 		permit, down func(*fleet.Deployment) string
+		budget       func(*fleet.Deployment) string
 		want         string
 	}{
 		"all":             {want: "m@a > m@b > f@c"},
 		"a feature lacks": {features: llm.FeatureTools, want: "m@a > f@c | not m@b: lacks tools"},
 		"a long prompt":   {prompt: 5000, want: "m@b > f@c | not m@a: the prompt's 5000 tokens or so are over the context of 1000"},
 		"perimeter":       {permit: only("f@c", "data class x: no"), want: "m@a > m@b | not f@c: data class x: no"},
+		"budget":          {budget: only("m@a", "budget x: 5 USD are spent"), want: "m@b > f@c | not m@a: budget x: 5 USD are spent"},
 		"one is down":     {down: only("m@a", "open: cut"), want: "m@b > f@c | not m@a: open: cut"},
 		"all are down":    {down: all("open: cut"), want: "m@a > m@b > f@c"},
 		"nobody may":      {permit: all("no"), want: " | not m@a: no | not m@b: no | not f@c: no"},
 		"no such endpoint": {op: llm.Embedding, want: " | not m@a: provider a has no embedding endpoint | not m@b: provider b has no embedding endpoint" +
 			" | not f@c: provider c has no embedding endpoint"},
 	} {
-		in := &routing.Input{Route: route(), Op: llm.Chat, Facts: &llm.Facts{Features: c.features}, PromptTokens: c.prompt, Permit: none, Down: none, Pick: fleet.Pick}
+		in := &routing.Input{Route: route(), Op: llm.Chat, Facts: &llm.Facts{Features: c.features}, PromptTokens: c.prompt, Longest: c.prompt, Permit: none, Down: none, Pick: fleet.Pick}
+		if c.budget != nil {
+			in.Budget = c.budget
+		}
 		if c.op != "" {
 			in.Op = c.op
 		}
@@ -70,6 +75,9 @@ func TestMake(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		for _, e := range p.Excluded {
+			if e.Budget != (name == "budget") {
+				t.Errorf("%s: %s excluded by its budget: %v", name, e.Deployment, e.Budget)
+			}
 			if lacking := name == "a feature lacks"; e.Param != map[bool]string{true: "tools"}[lacking] {
 				t.Errorf("%s: %s is excluded for the parameter %q", name, e.Deployment, e.Param)
 			}
@@ -82,23 +90,5 @@ func TestMake(t *testing.T) {
 				t.Errorf("%s: %s as last resort: %v", name, cand.Name, cand.LastResort)
 			}
 		}
-	}
-}
-
-// Weights order by chance without ever losing or doubling a deployment.
-func TestWeights(t *testing.T) {
-	m := route().Models[0]
-	m.Weighted = true
-	m.Deployments[0].Weight, m.Deployments[1].Weight = 3, 1
-	first := map[string]int{}
-	for n := range 4 {
-		order := m.Order(func(limit int) int { return n % limit })
-		if len(order) != 2 || order[0] == order[1] {
-			t.Fatalf("order %v", order)
-		}
-		first[order[0].Name]++
-	}
-	if first["m@a"] != 3 || first["m@b"] != 1 {
-		t.Errorf("first %v, want 3 to 1", first)
 	}
 }

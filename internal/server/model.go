@@ -150,10 +150,7 @@ func crowded(err error) *fault.Error {
 // describe fills in what key and headers say about the request.
 func (s *Server) describe(c *gateway.Call, key *auth.Key, h http.Header) *fault.Error {
 	if key != nil {
-		c.Caller = gateway.Caller{
-			KeyID: key.ID, KeyName: key.Name, Classes: key.DataClasses,
-			AllowWorkload: key.AllowWorkload, AllowModel: key.AllowModel,
-		}
+		c.Caller = Caller(key)
 		c.Tags = key.Tags
 	}
 	c.Classes = list(h["X-Freehold-Data-Class"])
@@ -171,6 +168,14 @@ func (s *Server) describe(c *gateway.Call, key *auth.Key, h http.Header) *fault.
 		c.Timeout = time.Duration(ms) * time.Millisecond
 	}
 	return nil
+}
+
+// Caller is who calls with a virtual key.
+func Caller(key *auth.Key) gateway.Caller {
+	return gateway.Caller{
+		KeyID: key.ID, KeyName: key.Name, Classes: key.DataClasses,
+		AllowWorkload: key.AllowWorkload, AllowModel: key.AllowModel,
+	}
 }
 
 // list splits header values at commas.

@@ -51,9 +51,10 @@ var may = table(`
 	store/storetest     : ledger
 	store/sqlite        : auth capture history ledger ledger/filelock
 
-	fleet               : catalog config dialect health llm meter policy suggest upstream
-	routing             : fleet llm
-	gateway             : capture dialect fault fleet health ledger llm meter policy routing sse upstream
+	fleet               : catalog config dialect health llm meter policy rule suggest upstream
+	routing             : fleet health llm rule
+	language            : std
+	gateway             : capture dialect fault fleet health language ledger llm meter policy routing sse upstream
 	server              : auth dialect fault fleet gateway health ledger llm
 	telemetry           : engine health ledger
 

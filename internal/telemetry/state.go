@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,16 @@ type State struct {
 	Config func() (version string, reloads int64, refused bool)
 	// Refusals are authentications that failed, by reason.
 	Refusals func() map[string]int64
-	Version  string // of the program
+	// Rules are the routing rules in use, with what they did.
+	Rules   func() []Rule
+	Version string // of the program
+}
+
+// Rule is what a routing rule did.
+type Rule struct {
+	Workload, Name  string
+	Dry             bool
+	Matches, Errors int64
 }
 
 // stateCollector reads State when it is asked.
@@ -44,6 +54,8 @@ var (
 	descReloads  = desc("freehold_config_reloads_total", "Reloads that were accepted.")
 	descRefused  = desc("freehold_config_refused", "1 while the file on disk is refused and an earlier configuration is in use.")
 	descDenied   = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
+	descMatches  = desc("freehold_rule_matches_total", "Requests that a routing rule matched; a dry one is counted only.", "workload", "rule", "dry")
+	descFailed   = desc("freehold_rule_errors_total", "Requests for which a routing rule could not be evaluated.", "workload", "rule")
 	descBuild    = desc("freehold_build_info", "This program.", "version")
 )
 
@@ -55,7 +67,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descState, descInFlight, descQueued, descFirst, descBacklog, descLag, descFailing, descStored, descLost,
-		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descBuild,
+		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descMatches, descFailed, descBuild,
 	} {
 		ch <- d
 	}
@@ -101,6 +113,10 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descRefused, flag(refused))
 	for reason, n := range c.s.Refusals() {
 		counter(descDenied, n, reason)
+	}
+	for _, r := range c.s.Rules() {
+		counter(descMatches, r.Matches, r.Workload, r.Name, strconv.FormatBool(r.Dry))
+		counter(descFailed, r.Errors, r.Workload, r.Name)
 	}
 	gauge(descBuild, 1, c.s.Version)
 }

@@ -34,7 +34,10 @@ func state() telemetry.State {
 		Engines:  func() []engine.Status { return []engine.Status{{Name: "local", State: engine.Ready}} },
 		Config:   func() (string, int64, bool) { return "abc", 2, true },
 		Refusals: func() map[string]int64 { return map[string]int64{"invalid_key": 4} },
-		Version:  "test",
+		Rules: func() []telemetry.Rule {
+			return []telemetry.Rule{{Workload: "w", Name: "cheap", Dry: true, Matches: 3, Errors: 2}}
+		},
+		Version: "test",
 	}
 }
 
@@ -86,6 +89,7 @@ func TestMetrics(t *testing.T) {
 		`freehold_deployment_first_token_seconds{deployment="m@a",quantile="0.5"} 1`,
 		`freehold_ledger_backlog_bytes 7`, `freehold_engine_state{engine="local",state="ready"} 1`,
 		`freehold_config_refused 1`, `freehold_config_info{version="abc"} 1`, `freehold_auth_refusals_total{reason="invalid_key"} 4`,
+		`freehold_rule_matches_total{dry="true",rule="cheap",workload="w"} 3`, `freehold_rule_errors_total{rule="cheap",workload="w"} 2`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("missing %s", want)

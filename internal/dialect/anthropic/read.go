@@ -197,6 +197,9 @@ func (c *checker) messages(v jsondoor.Value) *problem {
 			return wrong("content", "Input should be a valid string or array").in("messages", i)
 		}
 		first = first && !opening
+		if role.Is("user") && !resultsOnly(content) {
+			c.facts.Turns++
+		}
 		if !m.Next().Exists() && role.Is("assistant") {
 			c.uses(llm.FeaturePrefill)
 		}
@@ -207,6 +210,16 @@ func (c *checker) messages(v jsondoor.Value) *problem {
 	}
 	c.facts.Conversation = c.first.Key()
 	return nil
+}
+
+// resultsOnly reports a message that brings results of tools and says nothing.
+func resultsOnly(content jsondoor.Value) bool {
+	for b := content.First(); b.Exists(); b = b.Next() {
+		if !b.Get("type").Is("tool_result") {
+			return false
+		}
+	}
+	return content.First().Exists()
 }
 
 func (c *checker) tools(v jsondoor.Value) *problem {

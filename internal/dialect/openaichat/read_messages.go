@@ -49,8 +49,11 @@ func inspectMessages(messages jsondoor.Value, f *llm.Facts) *fault.Error {
 			}
 			return wrongType(fmt.Sprintf("messages[%d].tool_call_id", i), "a string", id)
 		}
+		user := role.Is("user")
+		if user {
+			f.Turns++
+		}
 		if first {
-			user := role.Is("user")
 			if user || role.Is("system") || role.Is("developer") {
 				conversation.Add(content.Raw())
 			}

@@ -1,0 +1,22 @@
+package app
+
+import (
+	"time"
+
+	"freehold/internal/fleet"
+	"freehold/internal/gateway"
+)
+
+// A conversation stays on its deployment for as long as prompt caches usually
+// do, and so many of them are remembered (some 10 MB when all are in use).
+const (
+	conversations    = 1 << 15
+	conversationStay = 15 * time.Minute
+)
+
+// Planner is a gateway with what decisions need and no more: it explains
+// requests. To serve them, what is missing is added. All planners of an App
+// share what they remember.
+func (a *App) Planner() *gateway.Gateway {
+	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity}
+}

@@ -1,0 +1,80 @@
+package routing
+
+import (
+	"strconv"
+
+	"freehold/internal/fleet"
+)
+
+// Candidate is a deployment that may be asked, and why it stands where it does.
+type Candidate struct {
+	*fleet.Deployment
+	// Fallback is 0 for the first model that is asked, n for the n-th after it.
+	Fallback int
+	// LastResort: the deployment is down, and asked only because nothing else is left.
+	LastResort bool
+
+	rule   *fleet.Rule  // that chose the model
+	down   string       // why it is down
+	breach fleet.Breach // of the SLO
+	probe  bool         // asked to see whether it still misses the SLO
+	stays  bool         // answered the conversation before
+	place  place        // among the model's deployments
+}
+
+// Reason says why it stands where it does.
+func (c *Candidate) Reason() string {
+	why := "model"
+	switch {
+	case c.Fallback > 0:
+		why = "fallback " + strconv.Itoa(c.Fallback)
+	case c.rule != nil:
+		why = "rule " + c.rule.Name
+	}
+	if !c.stays {
+		if place := c.place.String(); place != "" {
+			why += ", " + place
+		}
+	}
+	if c.LastResort {
+		return why + " (last resort: " + c.down + ")"
+	}
+	if note := c.note(); note != "" {
+		why += " (" + note + ")"
+	}
+	return why
+}
+
+// note is what is special about the candidate's place, "" in the common case.
+func (c *Candidate) note() string {
+	switch {
+	case c.probe:
+		return "tried again: " + c.breach.String()
+	case c.breach.Seen > 0:
+		return "last: " + c.breach.String()
+	case c.stays:
+		return "stays: conversation"
+	}
+	return ""
+}
+
+// Short is the reason in a few words, for a header. kind is what the request's
+// model field named.
+func (c *Candidate) Short(kind string) string {
+	why := kind
+	switch {
+	case c.Fallback > 0:
+		why = "fallback"
+	case c.rule != nil:
+		why = "rule " + c.rule.Name
+	}
+	switch {
+	case c.probe:
+		why += ", slo probe"
+	case c.breach.Seen > 0:
+		why += ", over slo"
+	case c.stays:
+		why += ", same conversation"
+	}
+	return why
+}

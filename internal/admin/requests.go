@@ -20,13 +20,15 @@ type Filter struct {
 	Model    string    `json:"model,omitempty"`
 	Provider string    `json:"provider,omitempty"`
 	Key      string    `json:"key,omitempty" doc:"id or name of a virtual key"`
+	Tenant   string    `json:"tenant,omitempty"`
 	Outcome  string    `json:"outcome,omitempty" doc:"ok, partial, client_error, refused, shed, canceled, failed, unknown"`
 }
 
 // query is the ledger's form. A key's name stands for the newest key of it.
 func (s *Service) query(f Filter) (ledger.Query, error) {
 	q := ledger.Query{
-		Since: f.Since, Until: f.Until, Workload: f.Workload, Model: f.Model, Provider: f.Provider, Outcome: ledger.Outcome(f.Outcome),
+		Since: f.Since, Until: f.Until, Workload: f.Workload, Model: f.Model, Provider: f.Provider,
+		Tenant: f.Tenant, Outcome: ledger.Outcome(f.Outcome),
 	}
 	if f.Outcome != "" {
 		if err := known("outcome", q.Outcome, ledger.Outcomes()); err != nil {
@@ -61,6 +63,7 @@ type Request struct {
 	Time            time.Time           `json:"time"`
 	KeyID           string              `json:"key_id,omitempty"`
 	Key             string              `json:"key,omitempty" doc:"its name"`
+	Tenant          string              `json:"tenant,omitempty"`
 	Workload        string              `json:"workload"`
 	Asked           string              `json:"asked" doc:"the model field as it was sent"`
 	Model           string              `json:"model"`
@@ -90,7 +93,7 @@ type Request struct {
 
 func requestOf(r *ledger.Row) Request {
 	return Request{
-		ID: r.ID, ClientID: r.ClientID, Time: r.Time, KeyID: r.KeyID, Key: r.KeyName, Workload: r.Workload, Asked: r.Asked,
+		ID: r.ID, ClientID: r.ClientID, Time: r.Time, KeyID: r.KeyID, Key: r.KeyName, Tenant: r.Tenant, Workload: r.Workload, Asked: r.Asked,
 		Model: r.Model, Deployment: r.Deployment, Provider: r.Provider, ProviderModel: r.ProviderModel, Dialect: r.Dialect,
 		Operation: r.Operation, Stream: r.Stream, Status: r.Status, Outcome: string(r.Outcome), ErrorCode: r.ErrorCode,
 		Tokens: r.Tokens, Cost: r.Cost, Currency: "USD", CostSource: r.PriceSource, CostDate: r.PriceDate,
@@ -146,9 +149,16 @@ type Attempt struct {
 	Fault         string              `json:"fault,omitempty"`
 	Status        int                 `json:"status" doc:"the provider's; 0: none came"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
+	Sent          int64               `json:"sent" doc:"bytes of the request that were sent there"`
+	Region        string              `json:"region,omitempty" doc:"of the provider, then"`
+	Jurisdiction  string              `json:"jurisdiction,omitempty"`
+	Inside        bool                `json:"inside"`
 	Tokens        ledger.Tokens       `json:"tokens"`
 	Cost          decimal.NullDecimal `json:"cost"`
 }
+
+// Detection is what a detector found in a request.
+type Detection = ledger.Detection
 
 // WhyOut is all that is on record of a request: attempts and seams are lists
 // here, where Request has their numbers.
@@ -156,6 +166,7 @@ type WhyOut struct {
 	Request
 	Plan         string        `json:"plan" doc:"candidates in order, then who was excluded and why; empty: none was made"`
 	DataClasses  []string      `json:"data_classes"`
+	Detected     []Detection   `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
 	Features     []string      `json:"features"`
 	Dropped      []string      `json:"dropped" doc:"parameters that did not reach the provider"`
 	Conversation string        `json:"conversation,omitempty"`
@@ -173,13 +184,13 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 	out := WhyOut{
 		Request: requestOf(r), Plan: r.Plan, DataClasses: orEmpty(r.DataClasses), Features: orEmpty(r.Features),
 		Dropped: orEmpty(r.Dropped), Conversation: r.Conversation, BytesIn: r.BytesIn, BytesOut: r.BytesOut,
-		Attempts: []Attempt{}, Seams: append([]ledger.Seam{}, r.Seams...),
+		Detected: append([]Detection{}, r.Detected...), Attempts: []Attempt{}, Seams: append([]ledger.Seam{}, r.Seams...),
 	}
 	for _, a := range r.Attempts {
 		out.Attempts = append(out.Attempts, Attempt{
 			N: a.N, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel, Cause: a.Cause, Start: a.Start,
 			FirstByte: millis(a.FirstByte), Total: millis(a.Total), Outcome: string(a.Outcome), Fault: a.Fault, Status: a.Status,
-			RequestID: a.RequestID, Tokens: a.Tokens, Cost: a.Cost,
+			RequestID: a.RequestID, Sent: a.Sent, Region: a.Region, Jurisdiction: a.Jurisdiction, Inside: a.Inside, Tokens: a.Tokens, Cost: a.Cost,
 		})
 	}
 	return out, nil
@@ -188,7 +199,7 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 // UsageIn asks for sums.
 type UsageIn struct {
 	Filter
-	By []string `json:"by,omitempty" doc:"workload, model, provider, key, outcome, day, hour"`
+	By []string `json:"by,omitempty" doc:"workload, model, provider, key, tenant, outcome, day, hour"`
 }
 
 // Group is the usage of requests with the same values of By.

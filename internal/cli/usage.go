@@ -27,6 +27,7 @@ func (p *program) selects(c *cobra.Command, f *admin.Filter) {
 	c.Flags().StringVar(&f.Model, "model", "", "only this `MODEL`")
 	c.Flags().StringVar(&f.Provider, "provider", "", "only this `PROVIDER`")
 	c.Flags().StringVar(&f.Key, "key", "", "only this virtual `KEY` (id or name)")
+	c.Flags().StringVar(&f.Tenant, "tenant", "", "only this `TENANT`")
 	c.Flags().Var(choice(&f.Outcome, texts(ledger.Outcomes())...), "outcome", "only this `OUTCOME`: "+strings.Join(texts(ledger.Outcomes()), ", "))
 }
 
@@ -38,9 +39,9 @@ func (p *program) usageCommand() *cobra.Command {
 	c := p.facts(&cobra.Command{
 		Use:   "usage",
 		Short: "Show requests, tokens, money and latency",
-		Long: `usage sums up the ledger, by workload, model, provider, key, outcome, day or
-hour; with --requests it lists single requests, newest first. Costs are exact;
-a cost that is not known is shown as ?, and counted apart, never as 0.`,
+		Long: `usage sums up the ledger, by workload, model, provider, key, tenant, outcome,
+day or hour; with --requests it lists single requests, newest first. Costs are
+exact; a cost that is not known is shown as ?, and counted apart, never as 0.`,
 		Example: `  freehold usage --since 7d --by day,model
   freehold usage --requests --outcome failed --limit 20
   freehold usage --requests --json`,
@@ -93,6 +94,7 @@ func (p *program) nothing(what string, f admin.Filter) {
 		{"workload", f.Workload, slices.Sorted(maps.Keys(cfg.Workloads))},
 		{"model", f.Model, slices.Sorted(maps.Keys(cfg.Models))},
 		{"provider", f.Provider, slices.Sorted(maps.Keys(cfg.Providers))},
+		{"tenant", f.Tenant, slices.Sorted(maps.Keys(cfg.Tenants))},
 	} {
 		if x.name == "" || slices.Contains(x.known, x.name) {
 			continue

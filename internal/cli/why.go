@@ -40,6 +40,15 @@ func (p *program) fields(pairs ...string) {
 	}
 }
 
+// detected lists what detectors found and did.
+func detected(list []admin.Detection) string {
+	var out []string
+	for _, d := range list {
+		out = append(out, fmt.Sprintf("%s: %d %s (%s)", d.Detector, d.Count, d.Kind, d.Action))
+	}
+	return strings.Join(out, ", ")
+}
+
 func (p *program) printWhy(w admin.WhyOut) {
 	status := w.Outcome
 	if w.Status > 0 {
@@ -75,7 +84,7 @@ func (p *program) printWhy(w admin.WhyOut) {
 		total += ", first content after " + millis(w.FirstToken)
 	}
 	p.fields("request", w.ID, "time", at(w.Time)+" UTC", "asked", asked, "outcome", status,
-		"answered by", w.Deployment, "reason", w.Route, "key", key, "data classes", strings.Join(w.DataClasses, ", "),
+		"answered by", w.Deployment, "reason", w.Route, "key", key, "tenant", w.Tenant, "data classes", strings.Join(w.DataClasses, ", "), "detected", detected(w.Detected),
 		"tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
 		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "config", w.ConfigVersion)
 	if w.Plan != "" {

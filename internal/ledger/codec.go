@@ -59,6 +59,8 @@ const (
 	fTag
 	fAttempt
 	fPlan
+	fTenant
+	fDetection
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -75,6 +77,18 @@ const (
 	faEstimatePriceOut
 	faEstimateSource
 	faEstimateDate
+	faSent
+	faRegion
+	faJurisdiction
+	faInside
+)
+
+// Fields of a detection.
+const (
+	fdDetector = iota + 1
+	fdKind
+	fdCount
+	fdAction
 )
 
 // Fields of a seam.
@@ -95,6 +109,7 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 	e.time(fTime, r.Time)
 	e.text(fKeyID, r.KeyID)
 	e.text(fKeyName, r.KeyName)
+	e.text(fTenant, r.Tenant)
 	e.text(fWorkload, r.Workload)
 	e.text(fAsked, r.Asked)
 	e.text(fModel, r.Model)
@@ -115,6 +130,15 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 	e.duration(fTotal, r.Total)
 	e.text(fRoute, r.Route)
 	e.texts(fDataClass, r.DataClasses)
+	for i := range r.Detected {
+		d := &r.Detected[i]
+		at := e.open(fDetection)
+		e.text(fdDetector, d.Detector)
+		e.text(fdKind, d.Kind)
+		e.int(fdCount, d.Count)
+		e.text(fdAction, d.Action)
+		e.close(at)
+	}
 	for i := range r.Seams {
 		s := &r.Seams[i]
 		at := e.open(fSeam)
@@ -159,6 +183,10 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.KeyID = d.text()
 		case fKeyName | fBytes:
 			r.KeyName = d.text()
+		case fTenant | fBytes:
+			r.Tenant = d.text()
+		case fDetection | fBytes:
+			r.Detected = append(r.Detected, d.detection())
 		case fWorkload | fBytes:
 			r.Workload = d.text()
 		case fAsked | fBytes:
@@ -240,6 +268,10 @@ func (e *encoder) attempt(a *Attempt) {
 	e.text(faFault, a.Fault)
 	e.int(fStatus, int64(a.Status))
 	e.text(faRequestID, a.RequestID)
+	e.int(faSent, a.Sent)
+	e.text(faRegion, a.Region)
+	e.text(faJurisdiction, a.Jurisdiction)
+	e.bool(faInside, a.Inside)
 	e.tokens(&a.Tokens)
 	e.money(a.Cost)
 	if a.Outcome != "" {
@@ -291,6 +323,14 @@ func (d *decoder) attempt() (a Attempt) {
 			a.Estimate.PriceOut = in.text()
 		case faEstimateSource | fBytes:
 			a.Estimate.Source = in.text()
+		case faSent:
+			a.Sent = in.int
+		case faRegion | fBytes:
+			a.Region = in.text()
+		case faJurisdiction | fBytes:
+			a.Jurisdiction = in.text()
+		case faInside:
+			a.Inside = in.int != 0
 		case faEstimateDate | fBytes:
 			a.Estimate.Date = in.text()
 		case fCost | fBytes:
@@ -321,6 +361,24 @@ func (d *decoder) seam() (s Seam) {
 	}
 	d.fail(in.err)
 	return s
+}
+
+func (d *decoder) detection() (x Detection) {
+	in := decoder{s: d.text()}
+	for in.next() {
+		switch in.field {
+		case fdDetector | fBytes:
+			x.Detector = in.text()
+		case fdKind | fBytes:
+			x.Kind = in.text()
+		case fdCount:
+			x.Count = in.int
+		case fdAction | fBytes:
+			x.Action = in.text()
+		}
+	}
+	d.fail(in.err)
+	return x
 }
 
 // tokens reads the fields of tokens, which a row and an attempt share.

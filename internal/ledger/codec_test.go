@@ -45,7 +45,7 @@ func drawRow(t *rapid.T) *Row {
 	text := func(name string) string { return rapid.StringN(0, 20, 60).Draw(t, name) }
 	texts := func(name string) []string { return rapid.SliceOfN(rapid.StringN(0, 5, 20), 0, 3).Draw(t, name) }
 	r := &Row{
-		ID: text("id"), ClientID: text("client"), Time: drawTime(t), KeyID: text("key"), KeyName: text("name"),
+		ID: text("id"), ClientID: text("client"), Time: drawTime(t), KeyID: text("key"), KeyName: text("name"), Tenant: text("tenant"),
 		Workload: text("workload"), Asked: text("asked"), Model: text("model"), Deployment: text("deployment"),
 		Provider: text("provider"), ProviderModel: text("provider model"), Dialect: text("dialect"),
 		Operation: text("operation"), Stream: rapid.Bool().Draw(t, "stream"), Status: rapid.IntRange(0, 599).Draw(t, "status"),
@@ -58,12 +58,16 @@ func drawRow(t *rapid.T) *Row {
 	for range rapid.IntRange(0, 3).Draw(t, "seams") {
 		r.Seams = append(r.Seams, Seam{rapid.Int64().Draw(t, "offset"), text("from"), text("to"), text("method"), text("cause")})
 	}
+	for range rapid.IntRange(0, 3).Draw(t, "detections") {
+		r.Detected = append(r.Detected, Detection{text("detector"), text("kind"), rapid.Int64().Draw(t, "count"), text("action")})
+	}
 	for range rapid.IntRange(0, 3).Draw(t, "attempts") {
 		r.Attempts = append(r.Attempts, Attempt{
 			N: rapid.Int().Draw(t, "n"), Deployment: text("deployment"), Provider: text("provider"),
 			ProviderModel: text("model"), Cause: text("cause"), Start: drawTime(t), FirstByte: drawDuration(t),
 			Total: drawDuration(t), Outcome: Outcome(text("outcome")), Fault: text("fault"),
-			Status: rapid.IntRange(0, 599).Draw(t, "status"), RequestID: text("id"), Tokens: drawTokens(t), Cost: drawMoney(t),
+			Status: rapid.IntRange(0, 599).Draw(t, "status"), RequestID: text("id"), Sent: rapid.Int64().Draw(t, "sent"),
+			Place: Place{text("region"), text("jurisdiction"), rapid.Bool().Draw(t, "inside")}, Tokens: drawTokens(t), Cost: drawMoney(t),
 			Estimate: Estimate{
 				rapid.Int64().Draw(t, "in"), rapid.Int64().Draw(t, "out"),
 				text("price in"), text("price out"), text("source"), text("date"),
@@ -107,6 +111,7 @@ func TestEntryIsTheRow(t *testing.T) {
 			r := drawRow(t)
 			r.Tokens, r.BytesIn, r.BytesOut = Tokens{In: 1, Out: 2, Estimated: r.Stream}, 3, 4 // sums that fit
 			r.Workload, r.Model, r.Provider, r.KeyID, r.Outcome = "", "", rapid.SampledFrom([]string{"", "p"}).Draw(t, "provider"), "", OK
+			r.Tenant = rapid.SampledFrom([]string{"", "acme"}).Draw(t, "tenant")
 			r.Time = time.UnixMicro(rapid.Int64Range(1, 1<<33).Draw(t, "time")).UTC()
 			if r.Cost.Valid {
 				r.Cost.Decimal = rapid.Custom(drawDecimal).Draw(t, "cost")

@@ -55,6 +55,8 @@ func NewEntry(record []byte) (Entry, error) {
 			e.Time = d.time()
 		case fKeyID | fBytes:
 			e.Key.KeyID = d.text()
+		case fTenant | fBytes:
+			e.Key.Tenant = d.text()
 		case fWorkload | fBytes:
 			e.Key.Workload = d.text()
 		case fModel | fBytes:

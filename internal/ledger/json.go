@@ -19,6 +19,7 @@ type jsonRow struct {
 	Time            time.Time           `json:"time"`
 	KeyID           string              `json:"key_id,omitempty"`
 	KeyName         string              `json:"key_name,omitempty"`
+	Tenant          string              `json:"tenant,omitempty"`
 	Workload        string              `json:"workload"`
 	Asked           string              `json:"asked"`
 	Model           string              `json:"model"`
@@ -41,6 +42,7 @@ type jsonRow struct {
 	Route           string              `json:"route"`
 	Plan            string              `json:"plan,omitempty"`
 	DataClasses     []string            `json:"data_classes,omitempty"`
+	Detected        []Detection         `json:"detected,omitempty"`
 	Seams           []Seam              `json:"seams,omitempty"`
 	Features        []string            `json:"features,omitempty"`
 	Dropped         []string            `json:"dropped,omitempty"`
@@ -65,6 +67,10 @@ type jsonAttempt struct {
 	Fault         string              `json:"fault,omitempty"`
 	Status        int                 `json:"status"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
+	Sent          int64               `json:"sent"`
+	Region        string              `json:"region,omitempty"`
+	Jurisdiction  string              `json:"jurisdiction,omitempty"`
+	Inside        bool                `json:"inside,omitempty"`
 	Tokens        Tokens              `json:"tokens"`
 	Cost          decimal.NullDecimal `json:"cost"`
 }
@@ -87,11 +93,11 @@ func (r *Row) MarshalJSON() ([]byte, error) {
 		attempts = []Attempt{}
 	}
 	return json.Marshal(jsonRow{
-		r.ID, r.ClientID, r.Time, r.KeyID, r.KeyName, r.Workload, r.Asked, r.Model,
+		r.ID, r.ClientID, r.Time, r.KeyID, r.KeyName, r.Tenant, r.Workload, r.Asked, r.Model,
 		r.Deployment, r.Provider, r.ProviderModel, r.Dialect, r.Operation, r.Stream,
 		r.Status, r.Outcome, r.ErrorCode, r.Tokens, r.Cost, r.PriceSource, r.PriceDate,
 		millis(r.FirstToken), millis(r.Total), math.Round(r.TokensPerSecond()*100) / 100,
-		r.Route, r.Plan, r.DataClasses, r.Seams, r.Features, r.Dropped, r.Conversation,
+		r.Route, r.Plan, r.DataClasses, r.Detected, r.Seams, r.Features, r.Dropped, r.Conversation,
 		r.BytesIn, r.BytesOut, r.ConfigVersion, r.Tags, attempts,
 	})
 }
@@ -103,11 +109,11 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*r = Row{
-		j.ID, j.ClientID, j.Time, j.KeyID, j.KeyName, j.Workload, j.Asked, j.Model,
+		j.ID, j.ClientID, j.Time, j.KeyID, j.KeyName, j.Tenant, j.Workload, j.Asked, j.Model,
 		j.Deployment, j.Provider, j.ProviderModel, j.Dialect, j.Operation, j.Stream,
 		j.Status, j.Outcome, j.ErrorCode, j.Tokens, j.Cost, j.PriceSource, j.PriceDate,
 		fromMillis(j.FirstToken), fromMillis(j.Total),
-		j.Route, j.Plan, j.DataClasses, j.Seams, j.Features, j.Dropped, j.Conversation,
+		j.Route, j.Plan, j.DataClasses, j.Detected, j.Seams, j.Features, j.Dropped, j.Conversation,
 		j.BytesIn, j.BytesOut, j.ConfigVersion, j.Tags, j.Attempts,
 	}
 	return nil
@@ -119,6 +125,7 @@ func (a Attempt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonAttempt{
 		a.N, a.Deployment, a.Provider, a.ProviderModel, a.Cause, a.Start,
 		millis(a.FirstByte), millis(a.Total), a.Outcome, a.Fault, a.Status, a.RequestID,
+		a.Sent, a.Region, a.Jurisdiction, a.Inside,
 		a.Tokens, a.Cost,
 	})
 }
@@ -132,6 +139,7 @@ func (a *Attempt) UnmarshalJSON(data []byte) error {
 	*a = Attempt{
 		j.N, j.Deployment, j.Provider, j.ProviderModel, j.Cause, j.Start,
 		fromMillis(j.FirstByte), fromMillis(j.Total), j.Outcome, j.Fault, j.Status, j.RequestID,
+		j.Sent, Place{j.Region, j.Jurisdiction, j.Inside},
 		j.Tokens, j.Cost, Estimate{},
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 type RollupKey struct {
 	Hour                             time.Time // its beginning, UTC
 	Workload, Model, Provider, KeyID string
+	Tenant                           string
 	Outcome                          Outcome
 }
 
@@ -17,7 +18,7 @@ type RollupKey struct {
 func (r *Row) Key() RollupKey {
 	return RollupKey{
 		Hour:     hourOf(r.Time),
-		Workload: r.Workload, Model: r.Model, Provider: r.Provider, KeyID: r.KeyID,
+		Workload: r.Workload, Model: r.Model, Provider: r.Provider, KeyID: r.KeyID, Tenant: r.Tenant,
 		Outcome: r.Outcome,
 	}
 }

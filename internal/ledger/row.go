@@ -89,6 +89,7 @@ type Row struct {
 	Time     time.Time // when the request arrived
 
 	KeyID, KeyName string // the virtual key, empty without authentication
+	Tenant         string // of the configuration, whose key or header it was
 
 	Workload      string // that the request was resolved to
 	Asked         string // the model field as it was sent
@@ -116,6 +117,7 @@ type Row struct {
 	Route         string   // why this deployment, in short
 	Plan          string   // who might have answered, in order, and who not and why
 	DataClasses   []string // that governed the request
+	Detected      []Detection
 	Seams         []Seam   // where the answer changed deployments
 	Features      []string // that the request used: tools, json_schema, images, ...
 	Dropped       []string // parameters that did not reach the provider
@@ -139,6 +141,15 @@ func (r *Row) TokensPerSecond() float64 {
 		return 0
 	}
 	return float64(r.Tokens.Out) / d.Seconds()
+}
+
+// Detection is what a detector found in a request: how much of what kind, never
+// the text itself.
+type Detection struct {
+	Detector string `json:"detector"`
+	Kind     string `json:"kind"` // email, iban, ...; failed: the detector did not work
+	Count    int64  `json:"count"`
+	Action   string `json:"action"` // tighten, redact, block; pass: it failed and was let pass
 }
 
 // Seam is a place in an answer where another deployment took over.
@@ -167,12 +178,25 @@ type Attempt struct {
 	Status    int     // the provider's HTTP status; 0: none came
 	RequestID string  // the provider's own id of the request
 
+	// Sent is how many bytes of the request were sent: its whole body, unless it
+	// is known that none left. Until the attempt has ended it is what may leave.
+	Sent int64
+	Place
+
 	Tokens Tokens
 	Cost   decimal.NullDecimal // US dollars; not valid: unknown
 
 	// Estimate is what the attempt would cost if its end were never seen. It
 	// is on record only while the attempt is open.
 	Estimate Estimate
+}
+
+// Place is where an attempt's bytes went, as the configuration knew it then.
+// An empty text is unknown.
+type Place struct {
+	Region       string
+	Jurisdiction string
+	Inside       bool
 }
 
 // Estimate holds what [Ledger.Begin] puts on record so that an attempt whose

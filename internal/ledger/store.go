@@ -80,6 +80,7 @@ type Query struct {
 	Until time.Time // exclusive
 
 	Workload, Model, Provider, KeyID string
+	Tenant                           string
 	Outcome                          Outcome
 
 	// GroupBy is for [Ledger.Usage]: any of the [Dimension]s, in the order in

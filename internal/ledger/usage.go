@@ -20,6 +20,7 @@ const (
 	ByModel    Dimension = "model"
 	ByProvider Dimension = "provider"
 	ByKey      Dimension = "key" // the key's id
+	ByTenant   Dimension = "tenant"
 	ByOutcome  Dimension = "outcome"
 	ByDay      Dimension = "day"
 	ByHour     Dimension = "hour"
@@ -27,7 +28,7 @@ const (
 
 // Dimensions lists them all.
 func Dimensions() []Dimension {
-	return []Dimension{ByWorkload, ByModel, ByProvider, ByKey, ByOutcome, ByDay, ByHour}
+	return []Dimension{ByWorkload, ByModel, ByProvider, ByKey, ByTenant, ByOutcome, ByDay, ByHour}
 }
 
 // of returns the value that a rollup has in the dimension.
@@ -41,6 +42,8 @@ func (d Dimension) of(k *RollupKey) (string, error) {
 		return k.Provider, nil
 	case ByKey:
 		return k.KeyID, nil
+	case ByTenant:
+		return k.Tenant, nil
 	case ByOutcome:
 		return string(k.Outcome), nil
 	case ByDay:
@@ -48,7 +51,7 @@ func (d Dimension) of(k *RollupKey) (string, error) {
 	case ByHour:
 		return k.Hour.Format("2006-01-02T15:00Z"), nil
 	}
-	return "", fmt.Errorf("usage cannot be grouped by %q: group by workload, model, provider, key, outcome, day or hour", d)
+	return "", fmt.Errorf("usage cannot be grouped by %q: group by workload, model, provider, key, tenant, outcome, day or hour", d)
 }
 
 // Group is the usage of the requests that have the same value in each

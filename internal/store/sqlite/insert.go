@@ -38,9 +38,9 @@ func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
 	for i, n := range insertChunks {
 		s.requests[i] = stmt(`INSERT INTO requests (id, at, rollup, record) VALUES ` + values(n, requestColumns))
 	}
-	s.getRollup = stmt(`SELECT id, ` + rollupSums + ` FROM rollups WHERE (` + rollupKey + `) = ` + values(1, 6))
-	s.addRollup = stmt(`INSERT INTO rollups (` + rollupSums + `, ` + rollupKey + `) VALUES ` + values(1, 17+6))
-	s.changeRollup = stmt(`UPDATE rollups SET (` + rollupSums + `) = ` + values(1, 17) + ` WHERE id = ?`)
+	s.getRollup = stmt(`SELECT id, ` + rollupSums + ` FROM tenant_rollups WHERE (` + rollupKey + `) = ` + values(1, 7))
+	s.addRollup = stmt(`INSERT INTO tenant_rollups (` + rollupSums + `, ` + rollupKey + `) VALUES ` + values(1, 17+7))
+	s.changeRollup = stmt(`UPDATE tenant_rollups SET (` + rollupSums + `) = ` + values(1, 17) + ` WHERE id = ?`)
 	s.getSpend = stmt(`SELECT id, ` + spendSums + ` FROM spends WHERE (` + spendKey + `, part) = (?, ?, ?, ?, ?, 0)`)
 	s.newSpend = stmt(`INSERT INTO spends (` + spendKey + `, ` + spendSums + `) VALUES ` + values(1, 5+3))
 	s.changeSpend = stmt(`UPDATE spends SET (` + spendSums + `) = ` + values(1, 3) + ` WHERE id = ?`)

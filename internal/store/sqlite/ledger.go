@@ -191,7 +191,7 @@ func rowsQuery(q ledger.Query) (query string, args []any) {
 			q.Since = q.Since.UTC().Truncate(time.Hour)
 		}
 		of.between("hour", q.Since, q.Until)
-		c.add(`rollup IN (SELECT id FROM rollups`+of.where()+`)`, of.args...)
+		c.add(`rollup IN (SELECT id FROM tenant_rollups`+of.where()+`)`, of.args...)
 	}
 	if q.After != "" {
 		c.add(`(at, seq) < (SELECT at, seq FROM requests WHERE id = ?)`, requestID(q.After))
@@ -247,7 +247,7 @@ func (c *conditions) between(column string, since, until time.Time) {
 func (c *conditions) key(q ledger.Query) {
 	for _, f := range []struct{ column, value string }{
 		{"workload", q.Workload}, {"model", q.Model}, {"provider", q.Provider},
-		{"key_id", q.KeyID}, {"outcome", string(q.Outcome)},
+		{"key_id", q.KeyID}, {"tenant", q.Tenant}, {"outcome", string(q.Outcome)},
 	} {
 		if f.value != "" {
 			c.add(f.column+` = ?`, f.value)

@@ -14,7 +14,7 @@ import (
 	"freehold/internal/ledger"
 )
 
-const rollupKey = `hour, workload, model, provider, key_id, outcome`
+const rollupKey = `hour, workload, model, provider, key_id, tenant, outcome`
 
 const rollupSums = `requests, streams, attempts, seams,
 	tokens_in, tokens_out, tokens_cached, tokens_cache_write, tokens_reasoning, estimated,
@@ -34,7 +34,7 @@ func (st *statements) addRollups(ctx context.Context, tx *sql.Tx, sums map[ledge
 }
 
 func (st *statements) rollUp(ctx context.Context, tx *sql.Tx, key ledger.RollupKey, s *ledger.Sums) (id int64, err error) {
-	keyed := []any{key.Hour.UnixMicro(), key.Workload, key.Model, key.Provider, key.KeyID, string(key.Outcome)}
+	keyed := []any{key.Hour.UnixMicro(), key.Workload, key.Model, key.Provider, key.KeyID, key.Tenant, string(key.Outcome)}
 	have, err := scanSums(tx.StmtContext(ctx, st.getRollup).QueryRowContext(ctx, keyed...), &id)
 	known := err == nil
 	switch {
@@ -90,14 +90,14 @@ func (l *Ledger) Rollups(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.
 	var c conditions
 	c.between("hour", q.Since, q.Until)
 	c.key(q)
-	query := `SELECT ` + rollupKey + `, ` + rollupSums + ` FROM rollups` + c.where()
+	query := `SELECT ` + rollupKey + `, ` + rollupSums + ` FROM tenant_rollups` + c.where()
 	return func(yield func(*ledger.Rollup, error) bool) {
 		for rows, err := range each(ctx, l.db.read, query, c.args) {
 			var r ledger.Rollup
 			if err == nil {
 				var hour int64
 				var sums *ledger.Sums
-				sums, err = scanSums(rows, &hour, &r.Key.Workload, &r.Key.Model, &r.Key.Provider, &r.Key.KeyID, &r.Key.Outcome)
+				sums, err = scanSums(rows, &hour, &r.Key.Workload, &r.Key.Model, &r.Key.Provider, &r.Key.KeyID, &r.Key.Tenant, &r.Key.Outcome)
 				if err == nil {
 					r.Key.Hour, r.Sums = time.UnixMicro(hour).UTC(), *sums
 				}

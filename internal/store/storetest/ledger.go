@@ -52,13 +52,14 @@ func Row(n int) *ledger.Row {
 	at := start.Add(time.Duration(n) * time.Minute)
 	return &ledger.Row{
 		ID: fmt.Sprintf("01890a5d-ac96-774b-bcce-%012x", n), ClientID: "theirs-" + fmt.Sprint(n), Time: at,
-		KeyID: "key_1", KeyName: "team a", Workload: "support-chat", Asked: "gpt-4o-mini",
+		KeyID: "key_1", KeyName: "team a", Tenant: "acme", Workload: "support-chat", Asked: "gpt-4o-mini",
 		Model: "llama-3.1-70b", Deployment: "cluster/llama", Provider: "cluster", ProviderModel: "meta-llama/Llama-3.1-70B-Instruct",
 		Dialect: "openaichat", Operation: "chat", Stream: true, Status: 200, Outcome: ledger.OK, ErrorCode: "none",
 		Tokens: ledger.Tokens{In: 1000 + int64(n), Out: 200, Cached: 512, CacheWrite: 64, Reasoning: 20, Estimated: n%2 == 1},
 		Cost:   decimal.NewNullDecimal(decimal.New(123+int64(n), -9)), PriceSource: "catalog", PriceDate: "2026-02-01",
 		FirstToken: 300*time.Millisecond + time.Duration(n)*time.Microsecond, Total: 5 * time.Second,
 		Route: "rule 2", Plan: "a@p > b@q | not c@r: open", DataClasses: []string{"eu-only", "restricted"},
+		Detected: []ledger.Detection{{Detector: "pii", Kind: "email", Count: 2, Action: "redact"}},
 		Seams:    []ledger.Seam{{Offset: 77, From: "cluster/llama", To: "together/llama", Method: "prefill", Cause: "cut"}},
 		Features: []string{"tools", "json_schema"}, Dropped: []string{"logit_bias"}, Conversation: "c0ffee",
 		BytesIn: 4096, BytesOut: 1234, ConfigVersion: "17", Tags: []string{"team=a", "größe=✓"},
@@ -66,7 +67,7 @@ func Row(n int) *ledger.Row {
 			{
 				N: 1, Deployment: "cluster/llama", Provider: "cluster", ProviderModel: "meta", Start: at.Add(time.Millisecond),
 				FirstByte: 250 * time.Millisecond, Total: time.Second, Outcome: ledger.Failed, Fault: "cut", Status: 200,
-				RequestID: "req_1", Tokens: ledger.Tokens{In: 900, Out: 10, Estimated: true},
+				RequestID: "req_1", Sent: 4000, Place: ledger.Place{Region: "eu-central-1", Jurisdiction: "EU", Inside: true}, Tokens: ledger.Tokens{In: 900, Out: 10, Estimated: true},
 			},
 			{
 				N: 2, Deployment: "together/llama", Provider: "together", Cause: "cut", Start: at.Add(time.Second),
@@ -208,13 +209,14 @@ func selection(t *testing.T, s ledger.Store) {
 		r.Model = []string{"llama", "mistral", "phi"}[n%3]
 		r.Provider = []string{"cluster", "together"}[n%4/2]
 		r.KeyID = []string{"a", "b", "c", "d", "e"}[n%5]
+		r.Tenant = []string{"acme", "", "umbrella"}[n%3]
 		r.Outcome = []ledger.Outcome{ledger.OK, ledger.Failed}[n/50]
 		all = append(all, r)
 	}
 	apply(t, s, all...)
 	for _, q := range []ledger.Query{
 		{},
-		{Workload: "mail"}, {Model: "phi"}, {Provider: "together"}, {KeyID: "c"}, {Outcome: ledger.Failed},
+		{Workload: "mail"}, {Model: "phi"}, {Provider: "together"}, {KeyID: "c"}, {Tenant: "acme"}, {Outcome: ledger.Failed},
 		{Workload: "chat", KeyID: "a", Outcome: ledger.OK},
 		{Since: start.Add(10 * time.Minute)}, {Until: start.Add(10 * time.Minute)},
 		{Since: start.Add(10 * time.Minute), Until: start.Add(11 * time.Minute), Workload: "mail"},
@@ -249,7 +251,7 @@ func selects(q ledger.Query, r *ledger.Row) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	return !r.Time.Before(q.Since) && (q.Until.IsZero() || r.Time.Before(q.Until)) &&
 		is(q.Workload, r.Workload) && is(q.Model, r.Model) && is(q.Provider, r.Provider) &&
-		is(q.KeyID, r.KeyID) && is(string(q.Outcome), string(r.Outcome))
+		is(q.KeyID, r.KeyID) && is(q.Tenant, r.Tenant) && is(string(q.Outcome), string(r.Outcome))
 }
 
 func pruning(t *testing.T, s ledger.Store) {
@@ -313,7 +315,8 @@ func rollupsAreSums(t *testing.T, s ledger.Store, rng *rand.Rand) {
 			r := Row(rng.IntN(240))
 			r.ID = fmt.Sprint(rng.IntN(200)) // some twice
 			r.Workload, r.Model, r.Provider = pick("", "chat", "mail"), pick("llama", "phi"), pick("", "x")
-			r.KeyID, r.Outcome = pick("", "k"), ledger.Outcome(pick("ok", "failed"))
+			r.KeyID, r.Tenant = pick("", "k"), pick("", "acme", "umbrella")
+			r.Outcome = ledger.Outcome(pick("ok", "failed"))
 			r.Stream = rng.IntN(2) == 0
 			r.Tokens = ledger.Tokens{In: rng.Int64N(1e6), Out: rng.Int64N(1e4), Cached: rng.Int64N(100), Estimated: rng.IntN(2) == 0}
 			r.Cost = decimal.NullDecimal{Decimal: decimal.New(rng.Int64N(1e12), -12), Valid: rng.IntN(3) > 0}
@@ -340,7 +343,7 @@ func rollupsAreSums(t *testing.T, s ledger.Store, rng *rand.Rand) {
 		t.Fatalf("%d rows stored of %d distinct", len(stored), len(distinct))
 	}
 	q := ledger.Query{
-		Workload: pick("", "chat"), Model: pick("", "phi"), KeyID: pick("", "k"),
+		Workload: pick("", "chat"), Model: pick("", "phi"), KeyID: pick("", "k"), Tenant: pick("", "acme"),
 		Since: start.Truncate(time.Hour).Add(time.Duration(rng.IntN(3)) * time.Hour),
 	}
 	var selected []*ledger.Row

@@ -152,7 +152,7 @@ func (m *Memory) Rollups(_ context.Context, q ledger.Query) iter.Seq2[*ledger.Ro
 	for key, s := range m.rollups {
 		if selects(q, &ledger.Row{
 			Time: key.Hour, Workload: key.Workload, Model: key.Model,
-			Provider: key.Provider, KeyID: key.KeyID, Outcome: key.Outcome,
+			Provider: key.Provider, KeyID: key.KeyID, Tenant: key.Tenant, Outcome: key.Outcome,
 		}) {
 			r := &ledger.Rollup{Key: key}
 			r.Merge(s)

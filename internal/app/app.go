@@ -170,6 +170,7 @@ func Env(c *catalog.Catalog, used **catalog.Catalog) config.Env {
 func (a *App) load(held config.Overlay) (*config.Config, *catalog.Catalog, config.Diagnostics) {
 	var used *catalog.Catalog
 	env := Env(a.embedded, &used)
+	env.Now = a.Clock
 	if a.Lenient {
 		env = Lenient(env, a.ConfigPath)
 	}

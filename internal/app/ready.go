@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"freehold/internal/engine"
 	"freehold/internal/fleet"
@@ -13,7 +14,7 @@ func (a *App) ready() error {
 	if err := a.Ledger.Check(); err != nil {
 		return err
 	}
-	over, err := enginesServe(a.Fleet(), a.begun.Load())
+	over, err := enginesServe(a.Fleet(), a.begun.Load(), a.Clock())
 	if over {
 		a.begun.Store(true)
 	}
@@ -28,14 +29,14 @@ func (a *App) ready() error {
 // engine takes the others' workloads down with it, be it that it failed or that
 // a reload has just brought it: the program is ready as long as one workload,
 // or a provider that is no engine, can answer.
-func enginesServe(f *fleet.Fleet, begun bool) (over bool, err error) {
+func enginesServe(f *fleet.Fleet, begun bool, now time.Time) (over bool, err error) {
 	some := false
 	for _, p := range f.Providers {
 		some = some || !p.Engine
 	}
 	for _, name := range asked(f) {
 		r, _ := f.Resolve(name)
-		st, waits := onlyEngines(f, r)
+		st, waits := onlyEngines(f, r, now)
 		if !waits {
 			some = true
 			continue
@@ -70,26 +71,26 @@ func asked(f *fleet.Fleet) []string {
 
 // onlyEngines reports whether whoever may answer a route is an engine that is
 // not ready, and how one of them is: one in its first try, if there is one.
-func onlyEngines(f *fleet.Fleet, r *fleet.Route) (st engine.Status, yes bool) {
+func onlyEngines(f *fleet.Fleet, r *fleet.Route, now time.Time) (st engine.Status, yes bool) {
 	perimeter, err := f.Classes.Perimeter(r.Classes...)
 	if err != nil {
 		return engine.Status{}, false
 	}
 	for _, m := range r.Models {
 		for _, d := range m.Deployments {
-			if _, why := perimeter.Permit(d.Provider.Place); why != "" {
+			if _, why := perimeter.Permit(d.Provider.Place, now); why != "" {
 				continue
 			}
 			e, ok := d.Sender.(interface{ status() engine.Status })
 			if !ok {
 				return engine.Status{}, false
 			}
-			now := e.status()
-			if now.State == engine.Ready {
+			is := e.status()
+			if is.State == engine.Ready {
 				return engine.Status{}, false
 			}
-			if !yes || firstTry(now) && !firstTry(st) {
-				st, yes = now, true
+			if !yes || firstTry(is) && !firstTry(st) {
+				st, yes = is, true
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"freehold/internal/engine"
 	"freehold/internal/fleet"
@@ -82,7 +83,7 @@ func TestEnginesServe(t *testing.T) {
 			f.Models[m] = &fleet.Model{Name: m, Deployments: []*fleet.Deployment{deployment(st)}}
 		}
 		for begun, want := range map[bool]string{false: c.start, true: c.later} {
-			over, err := enginesServe(f, begun)
+			over, err := enginesServe(f, begun, time.Time{})
 			said := ""
 			if err != nil {
 				said = err.Error()

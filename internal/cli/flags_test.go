@@ -26,7 +26,7 @@ func TestMisuse(t *testing.T) {
 		"usage --limti 5":                      "freehold usage has no flag --limti\n  hint: did you mean --limit?",
 		"usage --json=maybe":                   `--json "maybe" is neither true nor false`,
 		"usage --outcome flaied":               `--outcome "flaied" is not one of ok, partial, client_error, refused, shed, canceled, failed, unknown; did you mean "failed"?`,
-		"usage --by nonsense":                  `--by "nonsense" is not one of workload, model, provider, key, outcome, day, hour`,
+		"usage --by nonsense":                  `--by "nonsense" is not one of workload, model, provider, key, tenant, outcome, day, hour`,
 		"usage --by day,model --by day":        `--by "day" has day twice`,
 		"usage --requests --by model":          "give one of them",
 		"usage --limit 5":                      "--limit is for single requests",

@@ -89,7 +89,7 @@ func (p *program) probeProvider(ctx context.Context, f *fleet.Provider, preset c
 		out.Detail = err.Error()
 		return out
 	}
-	permit, _ := everywhere.Permit(f.Place)
+	permit, _ := everywhere.Permit(f.Place, p.clock())
 	key, _, _ := f.Keys.Pick(p.clock())
 	start := p.clock()
 	reply, err := f.Client.Send(ctx, permit, &upstream.Call{Method: http.MethodGet, Path: path, Key: key})

@@ -41,6 +41,7 @@ func (c *checker) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.DataClasses)) {
 		c.dataClass(c.cfg.DataClasses[name])
 	}
+	c.perimeter()
 	c.names()
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
 		c.workload(c.cfg.Workloads[name])
@@ -304,7 +305,7 @@ func (c *checker) candidate(w *Workload, name string, path []string) {
 		if p == nil {
 			return // told already
 		}
-		if class, rule := c.cfg.refusal(w, p); class != "" {
+		if class, rule := c.refusal(w, p); class != "" {
 			refused++
 			if why := fmt.Sprintf("%s: data class %s: %s", d.Provider, class, rule); !slices.Contains(reasons, why) {
 				reasons = append(reasons, why)

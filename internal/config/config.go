@@ -32,6 +32,10 @@ type Config struct {
 	Models map[string]*Model `yaml:"models"`
 	// Rules for where bytes of a class may go. A request with several classes obeys all of them.
 	DataClasses map[string]*DataClass `yaml:"data_classes"`
+	// What to look for in the text of requests before any of it leaves, and what then becomes of them.
+	Detectors map[string]*Detector `yaml:"detectors"`
+	// Customers on whose behalf requests are made, by a name of your own: each may forbid what another uses.
+	Tenants map[string]*Tenant `yaml:"tenants"`
 	// What applications ask for in their model field: a name for a job.
 	Workloads map[string]*Workload `yaml:"workloads"`
 

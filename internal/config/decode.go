@@ -40,6 +40,8 @@ var (
 	typePrefix   = reflect.TypeFor[netip.Prefix]()
 	typeRaw      = reflect.TypeFor[json.RawMessage]()
 	typeNames    = reflect.TypeFor[Names]()
+	typeYesNo    = reflect.TypeFor[YesNo]()
+	typeDate     = reflect.TypeFor[Date]()
 	typeHedge    = reflect.TypeFor[HedgeAfter]()
 )
 

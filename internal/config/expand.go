@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -18,6 +19,8 @@ type Env struct {
 	// Refresh gives the catalog with newer files laid over it; nil keeps
 	// Catalog.
 	Refresh func(CatalogFiles) (Catalog, error)
+	// Now is the present, for contracts that expire. Nil: none has.
+	Now func() time.Time
 }
 
 // Catalog is what the configuration needs of the catalog.

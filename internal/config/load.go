@@ -9,13 +9,14 @@ import (
 	"reflect"
 	"slices"
 	"syscall"
+	"time"
 
 	"freehold/internal/regular"
 )
 
 // OSEnv takes variables and files from the operating system.
 func OSEnv(cat Catalog) Env {
-	return Env{LookupEnv: os.LookupEnv, ReadFile: readFile, Catalog: cat}
+	return Env{LookupEnv: os.LookupEnv, ReadFile: readFile, Catalog: cat, Now: time.Now}
 }
 
 // readFile reads a configuration or a file that it names: one byte over the

@@ -112,6 +112,8 @@ type Workload struct {
 	Hold Hold `yaml:"hold" jsonschema:"default=tools"`
 	// Data class of its requests, or several, all of which then hold.
 	Data Names `yaml:"data"`
+	// Whether a request must be a tenant's: required refuses those of nobody.
+	Tenant Need `yaml:"tenant" jsonschema:"default=optional"`
 	// Time limits of an attempt.
 	Timeouts Timeouts `yaml:"timeouts"`
 	// Changes to the parameters of each request, before the model's own.
@@ -129,6 +131,7 @@ type Workload struct {
 func (w *Workload) defaults() {
 	w.Continue, w.Hold = ContinueAny, HoldTools
 	w.OnContentFilter, w.OnContextLength = ReactReturn, ReactFallback
+	w.Tenant = Optional
 }
 
 // Capture is the keeping of prompts and answers of one workload. It needs the

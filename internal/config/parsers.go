@@ -31,6 +31,10 @@ func scalarParser(t reflect.Type, l limits) *scalarKind {
 		return &scalarKind{want: "a network", hint: "write a CIDR: 10.0.0.0/8 or fd00::/8", parse: func(s string) (any, error) { return parsePrefix(s) }}
 	case typeHedge:
 		return &scalarKind{want: "a percentile or a duration", hint: "write p95 or 800ms", parse: func(s string) (any, error) { return parseHedgeAfter(s) }}
+	case typeYesNo:
+		return &scalarKind{want: "yes or no", hint: "write yes or no", bool: true, parse: func(s string) (any, error) { return parseYesNo(s) }}
+	case typeDate:
+		return &scalarKind{want: "a day", hint: "write YYYY-MM-DD", parse: func(s string) (any, error) { return parseDate(s) }}
 	case typePath:
 		return &scalarKind{want: "a file name", parse: func(s string) (any, error) { return Path(s), notEmpty(s) }}
 	}

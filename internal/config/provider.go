@@ -37,6 +37,8 @@ type Provider struct {
 	Region string `yaml:"region"`
 	// Whose law binds the operator, such as EU or US. Absent means unknown, and unknown fails closed.
 	Jurisdiction string `yaml:"jurisdiction"`
+	// What the contract with the operator says, for data classes that demand it.
+	Contract Contract `yaml:"contract"`
 	// Networks (CIDR) to which its host name may resolve; anything else is refused before a byte is sent.
 	Networks []netip.Prefix `yaml:"networks"`
 	// Certificates for the connection to the provider.

@@ -36,6 +36,10 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text(sizeText.String()), {Type: "integer", Minimum: "1"}}}
 	case typePrefix:
 		return text(`^[0-9a-fA-F.:]+(/[0-9]+)?$`)
+	case typeYesNo:
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Enum: []any{"yes", "no"}}, {Type: "boolean"}}}
+	case typeDate:
+		return text(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	case typeHedge:
 		return text(`^(p[0-9.]+|[0-9].*)$`)
 	case typeDecimal, reflect.PointerTo(typeDecimal):

@@ -69,6 +69,11 @@ func Build(s Sources) (*Fleet, error) {
 			Timeouts: timeouts(c.Timeouts), KeepAlive: c.Server.KeepAlive,
 		},
 	}}
+	b.fleet.Tenants = NewTenants(c)
+	var err error
+	if b.fleet.Detectors, err = detectors(c, ""); err != nil {
+		return nil, fmt.Errorf("detectors: %w", err)
+	}
 	for name, p := range c.Providers {
 		made, err := b.provider(p)
 		if err != nil {
@@ -344,7 +349,7 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 	own := timeouts(w.Timeouts)
 	r := &Route{
 		Workload: name, Kind: "workload", Classes: w.Data, Continue: Continue(w.Continue), Hold: Hold(w.Hold),
-		Own: own, Params: params(w.Params),
+		Own: own, Params: params(w.Params), Tenant: w.Tenant == config.Required,
 		FallbackOnFilter:  w.OnContentFilter == config.ReactFallback,
 		FallbackOnContext: w.OnContextLength == config.ReactFallback,
 	}
@@ -368,7 +373,8 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 	if c := w.Capture; c != nil {
 		r.Capture = Capture{On: c.Enabled, Share: c.Share, Retention: c.Retention}
 	}
-	return r, nil
+	r.Detectors, err = detectors(b.Config, name)
+	return r, err
 }
 
 // preset is the provider's, or the plain one of its dialect.

@@ -161,6 +161,10 @@ type Route struct {
 	Params   dialect.Params
 	Hedge    Hedge
 	Capture  Capture
+	// Detectors look at its requests; nil: none does.
+	Detectors *Detectors
+	// Tenant: a request must be a tenant's.
+	Tenant bool
 
 	FallbackOnFilter  bool
 	FallbackOnContext bool
@@ -212,6 +216,9 @@ type Fleet struct {
 	Workloads map[string]*Route // by workload name
 	Aliases   map[string]*Route
 	Classes   policy.Classes
+	Tenants   Tenants
+	// Detectors look at requests that name no workload.
+	Detectors *Detectors
 
 	vendors vendors
 }

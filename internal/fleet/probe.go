@@ -14,7 +14,7 @@ import (
 // it lives. Any answer below 500 is life: whether our key is good is not what
 // a probe is for. No request's bytes go along, so every place is allowed.
 func Probe(c *upstream.Client, keys *upstream.KeyRing, path string, place policy.Place) func(context.Context) error {
-	permit, _ := policy.Perimeter{}.Permit(place)
+	permit, _ := policy.Perimeter{}.Permit(place, time.Time{})
 	return func(ctx context.Context) error {
 		key, _, ok := keys.Pick(time.Now())
 		if !ok {

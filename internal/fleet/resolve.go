@@ -36,7 +36,7 @@ func (f *Fleet) Resolve(name string) (r *Route, ok bool) {
 func (f *Fleet) direct(kind string, m *Model) *Route {
 	return &Route{
 		Kind: kind, Models: []*Model{m}, Balanced: m.Balanced(), Continue: ContinueAny, Hold: HoldTools,
-		FallbackOnContext: true,
+		FallbackOnContext: true, Detectors: f.Detectors,
 	}
 }
 

@@ -21,7 +21,6 @@ import (
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
 	"freehold/internal/meter"
-	"freehold/internal/policy"
 	"freehold/internal/routing"
 )
 
@@ -161,25 +160,11 @@ func (x *exchange) prepare() error {
 	if err := x.allowed(); err != nil {
 		return err
 	}
-	perimeter, err := c.Fleet.Classes.Perimeter(x.classNames()...)
-	if err != nil {
-		return &fault.Error{Kind: fault.PolicyDenied, Code: "unknown_data_class", Message: err.Error(),
-			Hint: "define the class under data_classes, or send a class that is defined", NoRetry: true}
+	if err := x.bound(); err != nil {
+		return err
 	}
-	x.perimeter = perimeter
-	x.row.DataClasses = perimeter.Names()
 	x.deadline = c.Received.Add(x.total())
 	return x.makePlan()
-}
-
-// classNames are the data classes of workload, key and header.
-func (x *exchange) classNames() []string {
-	if len(x.call.Caller.Classes) == 0 && len(x.call.Classes) == 0 {
-		return x.route.Classes
-	}
-	n := append([]string(nil), x.route.Classes...)
-	n = append(n, x.call.Caller.Classes...)
-	return append(n, x.call.Classes...)
 }
 
 func (x *exchange) total() time.Duration {
@@ -217,10 +202,4 @@ func (x *exchange) modelNotFound(name string) error {
 		f.Hint = "GET /v1/models lists what there is"
 	}
 	return f
-}
-
-// permitFor asks the perimeter anew for each attempt: the plan only says who
-// is worth asking.
-func (x *exchange) permitFor(d *fleet.Deployment) (policy.Permit, string) {
-	return x.perimeter.Permit(d.Provider.Place)
 }

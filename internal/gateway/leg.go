@@ -314,6 +314,9 @@ func (l *leg) end(err error) {
 	a := &x.row.Attempts[l.n]
 	a.Total = x.g.Clock().Sub(a.Start)
 	a.FirstByte, a.Status, a.Outcome = l.first, l.status, ledger.OK
+	if nothingSent(err) {
+		a.Sent = 0
+	}
 	if l.reply != nil {
 		a.RequestID = requestID(l.reply.Header)
 	}

@@ -112,7 +112,7 @@ func (x *exchange) nobody() error {
 	switch {
 	case policy != nil:
 		return &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", NoRetry: true, Hint: hint,
-			Message: "no deployment may answer: " + policy.Deployment + ": " + policy.Reason}
+			Message: "no deployment may answer: " + policy.Deployment + ": " + policy.Reason + x.found()}
 	case context != nil:
 		param := "messages"
 		switch x.call.Op {

@@ -10,7 +10,6 @@ import (
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/ledger"
-	"freehold/internal/policy"
 	"freehold/internal/upstream"
 )
 
@@ -34,7 +33,7 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	if p == nil {
 		return fault.New(fault.NotFound, "no provider takes /v1/%s", family)
 	}
-	permit, err := relayPermit(c, p)
+	permit, err := x.relayPermit(p)
 	if err != nil {
 		return err
 	}
@@ -43,7 +42,8 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 		return &fault.Error{Kind: fault.ProviderLimit, Message: "every key of the provider is rate limited", RetryAfter: soonest.Sub(r.Gateway.Clock())}
 	}
 	x.row.Route, x.row.Provider, x.row.Deployment = "relay", p.Name, family+"@"+p.Name
-	x.row.Attempts = []ledger.Attempt{{N: 1, Deployment: x.row.Deployment, Provider: p.Name, Start: r.Gateway.Clock()}}
+	x.row.Attempts = []ledger.Attempt{{N: 1, Deployment: x.row.Deployment, Provider: p.Name, Start: r.Gateway.Clock(),
+		Sent: int64(len(c.Raw)), Place: placeOf(p)}}
 	a := &x.row.Attempts[0]
 	if err := r.Gateway.Journal.Begin(&x.row); err != nil {
 		return &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent", Cause: err}
@@ -70,6 +70,9 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	})
 	if err != nil {
 		l := &leg{x: x, d: &fleet.Deployment{Provider: p}}
+		if nothingSent(err) {
+			a.Sent = 0
+		}
 		return r.failed(a, 0, x.faultOf(l.failure(err)))
 	}
 	defer reply.Body.Close()
@@ -117,19 +120,6 @@ func (r *Relay) ours(a *ledger.Attempt, p *fleet.Provider, reply *upstream.Reply
 	f := r.failed(a, reply.Status, p.Codec.DecodeError(reply.Status, reply.Header, body))
 	return &fault.Error{Kind: f.Kind, Status: http.StatusBadGateway, Code: "upstream_credentials", NoRetry: true, Cause: f,
 		Message: "provider " + p.Name + " refuses this gateway's credentials: this is not your key"}
-}
-
-// relayPermit asks the perimeter: the classes of key and header hold here too.
-func relayPermit(c *Call, p *fleet.Provider) (policy.Permit, error) {
-	perimeter, err := c.Fleet.Classes.Perimeter(append(append([]string(nil), c.Caller.Classes...), c.Classes...)...)
-	if err != nil {
-		return policy.Permit{}, &fault.Error{Kind: fault.PolicyDenied, Code: "unknown_data_class", Message: err.Error(), NoRetry: true}
-	}
-	permit, why := perimeter.Permit(p.Place)
-	if why != "" {
-		return policy.Permit{}, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
-	}
-	return permit, nil
 }
 
 // answer passes the provider's answer on, the last piece after it is on record.

@@ -47,7 +47,7 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
 	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil &&
 		x.streams(d) == x.body.Facts.Stream
-	if l.n, err = x.begin(d, cause); err != nil {
+	if l.n, err = x.begin(d, cause, len(out.Body)); err != nil {
 		visit.End(x.g.Clock(), health.Outcome{})
 		leave()
 		return nil, &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent",
@@ -88,7 +88,7 @@ func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func()
 }
 
 // begin puts the attempt on record before its bytes leave, and returns its place.
-func (x *exchange) begin(d *fleet.Deployment, cause string) (int, error) {
+func (x *exchange) begin(d *fleet.Deployment, cause string, size int) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := len(x.row.Attempts)
@@ -97,7 +97,7 @@ func (x *exchange) begin(d *fleet.Deployment, cause string) (int, error) {
 	}
 	a := ledger.Attempt{
 		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,
-		Start: x.g.Clock(), Estimate: x.estimate(d),
+		Start: x.g.Clock(), Estimate: x.estimate(d), Sent: int64(size), Place: placeOf(d.Provider),
 	}
 	if n == 0 {
 		x.row.Attempts = make([]ledger.Attempt, 0, 2)

@@ -79,6 +79,8 @@ type Facts struct {
 	Prompts      int64 // prompts to be completed, each with N choices; 0: one
 	Features     Features
 	Turns        int // of the user, results of tools not counted
+	// Tokens: the prompt or input, or a part of it, is given as token ids.
+	Tokens bool
 	// TextBytes is the size of the prompt's text in bytes (images and other
 	// media excluded), for token estimates.
 	TextBytes int

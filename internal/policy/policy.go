@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Class is one data class: where its bytes may go. The zero value allows every
@@ -18,6 +19,7 @@ type Class struct {
 	Jurisdictions []string // only operators under one of these laws
 	Regions       []string // bytes processed only in one of these; eu-* is eu and every region that begins with eu-
 	Providers     []string // only these providers by name
+	Contract      Terms    // what the contract with the operator must say
 }
 
 // Place is what is known of where a deployment's bytes go. Empty facts are unknown.
@@ -26,15 +28,29 @@ type Place struct {
 	Inside       bool
 	Region       string
 	Jurisdiction string
+	// Own is a process of this freehold: there is no operator to have a contract
+	// with.
+	Own      bool
+	Contract Contract
+}
+
+// Tenant is a customer on whose behalf requests are made. It only narrows: its
+// classes hold beside all others, and its providers are a rule of their own.
+type Tenant struct {
+	Name    string
+	Classes []string
+	Allow   []string // only these providers; nil: any
+	Deny    []string // never these
 }
 
 // Classes are the data classes of one configuration, by name.
 type Classes map[string]Class
 
-// Perimeter is the combination of the classes of one request: a place must
-// satisfy every one of them.
+// Perimeter is the combination of the classes of one request, and of its
+// tenant: a place must satisfy every one of them.
 type Perimeter struct {
 	classes []Class
+	tenant  *Tenant
 }
 
 // UnknownClassError is returned for a class that the configuration does not have.
@@ -46,7 +62,16 @@ func (e *UnknownClassError) Error() string {
 
 // Perimeter combines the named classes. An unknown name is an *UnknownClassError.
 func (c Classes) Perimeter(names ...string) (Perimeter, error) {
-	var p Perimeter
+	return c.For(nil, names...)
+}
+
+// For combines the named classes with a tenant and its classes. A nil tenant is
+// none.
+func (c Classes) For(t *Tenant, names ...string) (Perimeter, error) {
+	p := Perimeter{tenant: t}
+	if t != nil {
+		names = slices.Concat(names, t.Classes)
+	}
 	for _, n := range names {
 		class, ok := c[n]
 		if !ok {
@@ -77,12 +102,18 @@ type Permit struct {
 // Allows reports whether bytes may go to the provider.
 func (p Permit) Allows(provider string) bool { return p.provider != "" && p.provider == provider }
 
-// Permit asks for a place. When it is refused, reason says which class forbids
-// it and why ("data class eu-only: jurisdiction US is not among EU").
-func (p Perimeter) Permit(place Place) (permit Permit, reason string) {
+// Permit asks for a place at a time. When it is refused, reason says which class
+// or tenant forbids it and why ("data class eu-only: jurisdiction US is not
+// among EU").
+func (p Perimeter) Permit(place Place, now time.Time) (permit Permit, reason string) {
 	for i := range p.classes {
-		if why := p.classes[i].Forbids(place); why != "" {
+		if why := p.classes[i].Forbids(place, now); why != "" {
 			return Permit{}, "data class " + p.classes[i].Name + ": " + why
+		}
+	}
+	if p.tenant != nil {
+		if why := p.tenant.Forbids(place); why != "" {
+			return Permit{}, "tenant " + p.tenant.Name + ": " + why
 		}
 	}
 	return Permit{provider: place.Provider}, ""
@@ -90,7 +121,7 @@ func (p Perimeter) Permit(place Place) (permit Permit, reason string) {
 
 // Forbids says why bytes of the class may not go to a place, or "". A fact that
 // is demanded and unknown forbids.
-func (c *Class) Forbids(p Place) string {
+func (c *Class) Forbids(p Place, now time.Time) string {
 	switch {
 	case c.Inside && !p.Inside:
 		return "provider " + p.Provider + " is not inside"
@@ -100,6 +131,19 @@ func (c *Class) Forbids(p Place) string {
 		return "region " + known(p.Region) + " is not among " + list(c.Regions)
 	case c.Providers != nil && !slices.Contains(c.Providers, p.Provider):
 		return "provider " + p.Provider + " is not among " + list(c.Providers)
+	case p.Own:
+		return ""
+	}
+	return c.Contract.unmet(p, now)
+}
+
+// Forbids says why the tenant's bytes may not go to a place, or "".
+func (t *Tenant) Forbids(p Place) string {
+	switch {
+	case slices.Contains(t.Deny, p.Provider):
+		return "provider " + p.Provider + " is denied"
+	case t.Allow != nil && !slices.Contains(t.Allow, p.Provider):
+		return "provider " + p.Provider + " is not among " + list(t.Allow)
 	}
 	return ""
 }

@@ -31,8 +31,9 @@ var may = table(`
 	budget              : std
 	budget/budgettest   : budget
 	regular             : std
+	detect              : std
 	rule                : suggest
-	config              : policy regular rule suggest
+	config              : detect policy regular rule suggest
 	auth                : std
 	auth/authtest       : auth
 	history             :
@@ -51,7 +52,7 @@ var may = table(`
 	store/storetest     : ledger
 	store/sqlite        : auth capture history ledger ledger/filelock
 
-	fleet               : catalog config dialect health llm meter policy rule suggest upstream
+	fleet               : catalog config detect dialect health llm meter policy rule suggest upstream
 	routing             : fleet health llm rule
 	language            : std
 	gateway             : capture dialect fault fleet health language ledger llm meter policy routing sse upstream

@@ -243,6 +243,7 @@ func inspectInput(name string, v jsondoor.Value, f *llm.Facts) *fault.Error {
 				return wrongType(name, "elements of one type", e)
 			}
 			size := max(e.Size(), 0)
+			f.Tokens = f.Tokens || e.Kind() != jsondoor.String
 			f.TextBytes += size
 			if e.Kind() != jsondoor.Number { // a text or prompt of its own
 				f.LongestBytes = max(f.LongestBytes, size)

@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"freehold/internal/fault"
+	"freehold/internal/fleet"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/policy"
+	"freehold/internal/upstream"
+)
+
+// bound decides to which places the request's bytes may go: by the data classes
+// of workload, key and header, by its tenant, and by what detectors find in it.
+// All of them only narrow.
+func (x *exchange) bound() error {
+	c := x.call
+	tenant, err := c.Fleet.Tenants.Find(c.Caller.KeyID, c.Caller.KeyName, c.Header)
+	if err != nil {
+		var t *fleet.TenantError
+		errors.As(err, &t)
+		return &fault.Error{Kind: fault.PolicyDenied, Code: t.Code, Message: t.Message, NoRetry: true, Cause: err}
+	}
+	var classes []string
+	detectors := c.Fleet.Detectors
+	if x.route != nil {
+		classes, detectors = x.route.Classes, x.route.Detectors
+		if x.route.Tenant && tenant == nil {
+			return &fault.Error{Kind: fault.PolicyDenied, Code: "tenant_required", NoRetry: true,
+				Message: "the workload " + x.route.Workload + " serves tenants, and the request is no tenant's"}
+		}
+	}
+	if tenant != nil {
+		x.row.Tenant = tenant.Name
+	}
+	classes = slices.Concat(classes, c.Caller.Classes, c.Classes)
+	if err := x.govern(tenant, classes); err != nil || detectors == nil {
+		return err
+	}
+	more, err := x.detect(detectors)
+	if err != nil || len(more) == 0 {
+		return err
+	}
+	return x.govern(tenant, append(classes, more...))
+}
+
+// govern makes the perimeter.
+func (x *exchange) govern(tenant *policy.Tenant, classes []string) error {
+	perimeter, err := x.call.Fleet.Classes.For(tenant, classes...)
+	if err != nil {
+		return &fault.Error{Kind: fault.PolicyDenied, Code: "unknown_data_class", Message: err.Error(),
+			Hint: "define the class under data_classes, or send a class that is defined", NoRetry: true}
+	}
+	x.perimeter = perimeter
+	x.row.DataClasses = perimeter.Names()
+	return nil
+}
+
+// detect looks at the request's text and returns the data classes that what it
+// finds adds. What was found goes on record by its kind and number.
+func (x *exchange) detect(d *fleet.Detectors) (classes []string, err error) {
+	counts := x.look(d)
+	for i := range d.List {
+		one := &d.List[i]
+		if counts[i] == nil {
+			continue
+		}
+		kinds := make([]string, 0, len(counts[i]))
+		for kind, n := range counts[i] {
+			kinds = append(kinds, kind)
+			x.row.Detected = append(x.row.Detected, ledger.Detection{Detector: one.Name, Kind: kind, Count: n, Action: string(one.Action)})
+		}
+		slices.Sort(kinds)
+		switch {
+		case one.Action == fleet.Tighten:
+			classes = append(classes, one.Classes...)
+		case err == nil:
+			err = &fault.Error{Kind: fault.PolicyDenied, Code: "detector", NoRetry: true,
+				Message: "detector " + one.Name + " blocks the request: it holds " + strings.Join(kinds, ", ")}
+		}
+	}
+	slices.SortFunc(x.row.Detected, func(a, b ledger.Detection) int {
+		return strings.Compare(a.Detector+" "+a.Kind, b.Detector+" "+b.Kind)
+	})
+	return classes, err
+}
+
+// found says which detectors narrowed the perimeter, for who is refused by it.
+func (x *exchange) found() string {
+	var b strings.Builder
+	for i := range x.row.Detected {
+		if d := &x.row.Detected[i]; d.Action == string(fleet.Tighten) {
+			b.WriteString("; detector " + d.Detector + " found " + d.Kind)
+		}
+	}
+	return b.String()
+}
+
+// look counts what each detector finds, by kind; nil for one that finds nothing.
+func (x *exchange) look(d *fleet.Detectors) []map[string]int64 {
+	counts := make([]map[string]int64, len(d.List))
+	count := func(i int, kind string) {
+		if counts[i] == nil {
+			counts[i] = map[string]int64{}
+		}
+		counts[i][kind]++
+	}
+	find := d.Set.JSON
+	if x.body == nil { // of a raw path
+		find = d.Set.Text
+	}
+	for _, h := range find(x.call.Raw) {
+		for i := range d.List {
+			if h.Rules>>i&1 != 0 {
+				count(i, h.Kind)
+			}
+		}
+	}
+	if x.opaque() {
+		for i := range d.List {
+			if d.List[i].Opaque {
+				count(i, "opaque")
+			}
+		}
+	}
+	return counts
+}
+
+// opaque reports a request of which a part cannot be read: media, token ids, or
+// all of it.
+func (x *exchange) opaque() bool {
+	if x.body == nil {
+		return len(x.call.Raw) > 0
+	}
+	f := &x.body.Facts
+	return f.Features&(llm.FeatureImages|llm.FeatureAudio|llm.FeatureDocuments) != 0 || f.Tokens
+}
+
+// permitFor asks the perimeter anew for each attempt: the plan only says who
+// is worth asking.
+func (x *exchange) permitFor(d *fleet.Deployment) (policy.Permit, string) {
+	return x.perimeter.Permit(d.Provider.Place, x.g.Clock())
+}
+
+// relayPermit asks for a raw path's one provider.
+func (x *exchange) relayPermit(p *fleet.Provider) (policy.Permit, error) {
+	if err := x.bound(); err != nil {
+		return policy.Permit{}, err
+	}
+	permit, why := x.perimeter.Permit(p.Place, x.g.Clock())
+	if why != "" {
+		return policy.Permit{}, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
+	}
+	return permit, nil
+}
+
+// placeOf is the provider's place, for the record.
+func placeOf(p *fleet.Provider) ledger.Place {
+	return ledger.Place{Region: p.Place.Region, Jurisdiction: p.Place.Jurisdiction, Inside: p.Place.Inside}
+}
+
+// nothingSent reports an end of an attempt that came before a byte could leave.
+func nothingSent(err error) bool {
+	var u *upstream.Error
+	return errors.As(err, &u) && !u.Sent || fault.Is(err, fault.EngineUnready)
+}

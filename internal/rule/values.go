@@ -1,19 +1,18 @@
 package rule
 
 import (
-	"fmt"
 	"maps"
-	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/conf"
 )
 
 // Values are what a condition is evaluated with. Only what a condition Uses
-// need be set.
+// need be set. An evaluation writes to them: one at a time.
 type Values struct {
 	Task       string  `expr:"task"`
 	Complexity float64 `expr:"complexity"`
@@ -36,8 +35,13 @@ type Values struct {
 	Day  string `expr:"day"`
 
 	// Numbers and States are the condition's live values, in their own order.
-	Numbers []float64 `expr:"_numbers"`
-	States  []string  `expr:"_states"`
+	Numbers []float64 `expr:"-"`
+	States  []string  `expr:"-"`
+
+	// The first error of an evaluation, and its place in the text. The evaluation
+	// goes on with zeros then, and its result counts for nothing.
+	err error
+	at  int
 }
 
 // Set is a set of variables.
@@ -128,64 +132,34 @@ func (l Live) String() string {
 // in Values.Numbers.
 func (k Kind) State() bool { return k == HealthOf }
 
-func (k Kind) holder() string {
-	if k.State() {
-		return "_states"
-	}
-	return "_numbers"
-}
-
-// index is the place of l in its holder, after those before it.
-func (l Live) index(before []Live) int {
+// index is the place of l among the values of its kind: words or numbers.
+func (l Live) index(all []Live) int {
 	n := 0
-	for _, b := range before {
-		if b.Kind.State() == l.Kind.State() {
+	for _, other := range all {
+		if other == l {
+			break
+		}
+		if other.Kind.State() == l.Kind.State() {
 			n++
 		}
 	}
 	return n
 }
 
-// divide is the function in the place of /.
-const divide = "_divide"
-
-var errZero = fmt.Errorf("division by zero")
-
-func quotient(args ...any) (any, error) {
-	a, b := number(args[0]), number(args[1])
-	if b == 0 {
-		return nil, errZero
+// language is the language of conditions, for its parser and checker.
+func language() *conf.Config {
+	c := conf.New(&Values{})
+	c.Expect, c.MaxNodes = reflect.Bool, maxNodes
+	for name := range c.Builtins {
+		c.Disabled[name] = true
 	}
-	return a / b, nil
-}
-
-func number(v any) float64 {
-	switch n := v.(type) {
-	case int:
-		return float64(n)
-	case float64:
-		return n
-	}
-	return math.NaN()
-}
-
-// environment is what expr compiles conditions with.
-func environment() []expr.Option {
-	return []expr.Option{
-		expr.Env(&Values{}), expr.AsBool(), expr.DisableAllBuiltins(), expr.MaxNodes(maxNodes),
-		expr.Function(divide, quotient,
-			new(func(int, int) float64), new(func(int, float64) float64), new(func(float64, int) float64), new(func(float64, float64) float64)),
-	}
-}
-
-// options are the same for the parser alone.
-func options() *conf.Config {
-	c := conf.CreateNew()
-	for _, set := range environment() {
-		set(c)
-	}
-	for name := range c.Disabled {
-		delete(c.Builtins, name)
+	clear(c.Builtins)
+	for name, kind := range functions {
+		typ := reflect.TypeFor[func(string) float64]()
+		if kind.State() {
+			typ = reflect.TypeFor[func(string) string]()
+		}
+		c.Functions[name] = &builtin.Function{Name: name, Types: []reflect.Type{typ}}
 	}
 	return c
 }
@@ -203,10 +177,10 @@ func (c *Condition) Append(b []byte, v *Values) []byte {
 		b = v.append(b, variables[name])
 		sep = ", "
 	}
-	for i, l := range c.live {
+	for _, l := range c.live {
 		b = append(b, sep...)
 		b = append(append(b, l.String()...), '=')
-		if n := l.index(c.live[:i]); l.Kind.State() {
+		if n := l.index(c.live); l.Kind.State() {
 			b = append(b, v.States[n]...)
 		} else {
 			b = strconv.AppendFloat(b, v.Numbers[n], 'f', -1, 64)

@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"freehold/internal/app/apptest"
+	"freehold/internal/fault"
 	"freehold/internal/ledger"
 	"freehold/internal/mock"
 	"freehold/internal/mock/mocktest"
@@ -89,6 +91,94 @@ func TestTrap5StartsAreHeldBack(t *testing.T) {
 			if !got.Whole() || got.Header.Get("X-Freehold-Model") != "good" || len(row.Seams) > 0 || len(row.Attempts) != 2 {
 				t.Errorf("%s, claude client %v: %v, by %q, row %+v", name, claude, got, got.Header.Get("X-Freehold-Model"), row)
 			}
+		}
+	}
+}
+
+// A tool call that the limit has cut is shown as it is, with the finish that says
+// so: it is no failure that another deployment should mend.
+func TestTrap11CutToolCall(t *testing.T) {
+	const head = `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":`
+	stream := head + `{"tool_calls":[{"index":0,"id":"t","type":"function","function":{"name":"f","arguments":"{\"city\": \"Par"}}]},"finish_reason":null}]}` + "\n\n" +
+		head + `{},"finish_reason":"length"}]}` + "\n\ndata: [DONE]\n\n"
+	other := vllm(t, mock.Options{})
+	s := apptest.Start(t, fmt.Sprintf(`
+providers:
+  a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
+  b: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
+models: {one: {provider: a, id: m}, two: {provider: b, id: m}}
+workloads: {w: {model: one, fallbacks: [two]}}
+`, says(t, sseType, stream), other.URL()))
+	for claude, finish := range map[bool]string{false: "length", true: "max_tokens"} {
+		tools := `,"tools":[{"type":"function","function":{"name":"f"}}]`
+		if claude {
+			tools = `,"tools":[{"name":"f","input_schema":{"type":"object"}}]`
+		}
+		got := client{url: s.URL, claude: claude}.ask(t, "w", "hi", true, tools)
+		if !got.Whole() || got.Finish != finish || !strings.HasPrefix(got.Tools, `f({"city": "Par`) || got.Header.Get("X-Freehold-Attempts") != "1" {
+			t.Errorf("claude client %v: %v", claude, got)
+		}
+	}
+	if n := other.Stats().Requests; n != 0 {
+		t.Errorf("%d requests went to the fallback", n)
+	}
+}
+
+// A provider that only shows that it is alive has not begun to answer: the limit
+// to the first content is one, whatever comes meanwhile.
+func TestTrap13SignsOfLifeAreNoContent(t *testing.T) {
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else its leaving is not noticed
+		w.Header().Set("Content-Type", sseType)
+		for r.Context().Err() == nil {
+			_, _ = io.WriteString(w, ": still loading\n\n"+`data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}`+"\n\n")
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(20 * time.Millisecond): // well within the limit between events
+			}
+		}
+	}))
+	t.Cleanup(provider.Close)
+	s := apptest.Start(t, fmt.Sprintf(`
+timeouts: {idle: 1m}
+providers:
+  a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}, timeouts: {first_token: 300ms}}
+  b: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}, timeouts: {first_token: 1m}}
+models: {one: {provider: a, id: m}, two: {provider: b, id: m}}
+workloads: {w: {model: one, fallbacks: [two]}}
+`, provider.URL, vllm(t, mock.Options{}).URL()))
+	got := client{url: s.URL}.ask(t, "w", "hi", true, "")
+	row := s.WaitRows(t, 1)[0]
+	if !got.Whole() || got.Header.Get("X-Freehold-Model") != "two" || row.Attempts[0].Fault != string(fault.FirstTokenTime) {
+		t.Errorf("%v, attempts %+v", got, row.Attempts)
+	}
+}
+
+// SDKs send again by themselves, and obey x-should-retry: it says so where that
+// cannot help.
+func TestTrap37ShouldRetry(t *testing.T) {
+	a := vllm(t, mock.Options{})
+	s := serve(t, `
+retries: {max: 0}
+breaker: {failures: 1000000, rate: 1, min_requests: 1000000}
+providers: {a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
+models: {m: {provider: a, id: m}}
+`, a)
+	for _, c := range []struct {
+		model, fault string
+		status       int
+		should       string
+	}{
+		{"no-such-model", "", 404, "false"},
+		{"m", "401", 502, "false"}, // our key: asking again does not mend it
+		{"m", "503", 503, ""},
+		{"m", "429:2s", 503, ""},
+	} {
+		mocktest.Fail(t, a, strings.Fields(c.fault)...)
+		got := client{url: s.URL}.ask(t, c.model, "hi", false, "")
+		if got.Status != c.status || got.Header.Get("X-Should-Retry") != c.should || (got.Header.Get("Retry-After") == "") != (c.should == "false") {
+			t.Errorf("%s %s: %v, x-should-retry %q, retry-after %q", c.model, c.fault, got, got.Header.Get("X-Should-Retry"), got.Header.Get("Retry-After"))
 		}
 	}
 }

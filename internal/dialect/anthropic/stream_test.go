@@ -162,6 +162,11 @@ func TestTrap6CutStreamIsNotWhole(t *testing.T) {
 		if tc.ok != (err == nil) || !tc.ok && !fault.Is(err, fault.Cut) {
 			t.Errorf("%s: %v", name, err)
 		}
+		for _, e := range events {
+			if e.Kind == llm.EventEnd && !tc.ok {
+				t.Errorf("%s: an end mark without a finish is taken for an end", name)
+			}
+		}
 		if !tc.ok {
 			if out := encodeAll(t, dialect.View{}, nil, events...); strings.Contains(out, "stop_reason\":\"") || strings.Contains(out, "message_stop") {
 				t.Errorf("%s: shown as whole: %s", name, out)

@@ -119,6 +119,7 @@ func TestForeignTools(t *testing.T) {
 		{`{"type":"custom","eager_input_streaming":true,` + function + `}`, nil},
 		{`{"defer_loading":true,"allowed_callers":["direct"],"input_examples":[{}],` + function + `}`,
 			[]string{"tools.defer_loading", "tools.allowed_callers", "tools.input_examples"}},
+		{`{"cache_control":{"type":"ephemeral"},` + function + `}`, []string{"cache_control"}},
 	} {
 		out, err := encodeForeign(t, `,"tools":[`+c.tool+`]`, dialect.Target{})
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"freehold/internal/dialect"
 	"freehold/internal/dialect/anthropic"
+	"freehold/internal/dialect/openaichat"
 	"freehold/internal/fault"
 	"freehold/internal/llm"
 	"freehold/internal/sse"
@@ -270,6 +271,19 @@ func TestTrap21ThoughtSignature(t *testing.T) {
 			t.Errorf("to Anthropic: %v, dropped %q: %s", err, other.Dropped, other.Body)
 		}
 	})
+}
+
+// Names stand on tool messages only at Mistral, also in a conversation that is
+// encoded anew.
+func TestTrap23MistralNames(t *testing.T) {
+	named := user("hi")
+	named.Name = "Ann"
+	result := llm.Message{Role: llm.Tool, Name: "f", Parts: []llm.Part{{Kind: llm.PartToolResult, ID: "a", Result: []llm.Part{{Kind: llm.PartText, Text: "x"}}}}}
+	call := assistant(llm.Part{Kind: llm.PartToolCall, ID: "a", Name: "f", Arguments: "{}"})
+	got, out := messagesOf(t, &llm.Request{Dialect: openaichat.Name, Messages: []llm.Message{named, call, result}}, dialect.Target{Quirks: dialect.Quirks{NameOnlyOnTool: true}})
+	if strings.Contains(got, "Ann") || !strings.Contains(got, `"content":"x","name":"f"`) || !slices.Equal(out.Dropped, []string{"name"}) {
+		t.Errorf("dropped %q: %s", out.Dropped, got)
+	}
 }
 
 // Mistral's own finish reasons: model_length is a limit, error is none at all.

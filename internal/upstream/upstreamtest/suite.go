@@ -301,17 +301,23 @@ func (s *suite) reuse() {
 		s.Run(name, func(t *testing.T) {
 			srv := Serve(t, s.Secure, always(raw))
 			c := (&suite{t, s.Carrier}).client(srv)
+			fresh := 0
 			for i := range 5 {
 				r, _, err := get(context.Background(), c, post("{}"))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r.Reused != (i > 0) {
+				if !r.Reused {
+					fresh++
+				}
+				// net/http gives a connection up whose writer did not say within 50 ms
+				// that it has written: a starved machine may take longer.
+				if s.Strict && r.Reused != (i > 0) {
 					t.Errorf("request %d: reused %v", i, r.Reused)
 				}
 			}
-			if n := srv.Conns.Load(); n != 1 {
-				t.Errorf("%d connections for 5 requests", n)
+			if n := srv.Conns.Load(); int(n) != fresh || n == 5 || s.Strict && n != 1 {
+				t.Errorf("%d connections for 5 requests, %d of them said to be new", n, fresh)
 			}
 		})
 	}

@@ -35,7 +35,7 @@ func newPair(t *testing.T, first, second, workload string) pair {
 		second: mocktest.Start(t, mock.Options{Profile: profileOf(second), Words: 12}),
 	}
 	p.Server = apptest.Start(t, fmt.Sprintf(`
-timeouts: {connect: 20s, first_token: 20s, idle: 20s, total: 60s}
+timeouts: {connect: 1m, first_token: 1m, idle: 1m, total: 5m}
 retries: {max: 0}
 breaker: {failures: 1000000, rate: 1, min_requests: 1000000}
 providers:

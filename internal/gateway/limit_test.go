@@ -22,7 +22,7 @@ func cutters(t *testing.T, presets [3]string, fault, settings string) (*apptest.
 	t.Helper()
 	var m [3]*mock.Server
 	config := "retries: {max: 3, base: 1ms, cap: 1ms}\nbreaker: {failures: 1000000, rate: 1, min_requests: 1000000}\n" +
-		"timeouts: {first_token: 20s, idle: 20s}\n" + settings + "\nproviders:\n"
+		"timeouts: {first_token: 1m, idle: 1m}\n" + settings + "\nproviders:\n"
 	deployments := ""
 	for i, preset := range presets {
 		m[i] = mocktest.Start(t, mock.Options{Profile: profileOf(preset), Words: 40})
@@ -134,7 +134,7 @@ func TestCutterIsAskedOnceMore(t *testing.T) {
 			s := serve(t, `
 retries: {max: 3, base: 1ms, cap: 1ms}
 breaker: {failures: 1000000, rate: 1, min_requests: 1000000}
-timeouts: {first_token: 20s, idle: 20s}
+timeouts: {first_token: 1m, idle: 1m}
 providers:
   a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
   b: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}

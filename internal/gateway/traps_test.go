@@ -148,7 +148,7 @@ providers:
 models: {one: {provider: a, id: m}, two: {provider: b, id: m}}
 workloads: {w: {model: one, fallbacks: [two]}}
 `, provider.URL, vllm(t, mock.Options{}).URL()))
-	got := client{url: s.URL}.ask(t, "w", "hi", true, "")
+	got := client{url: s.URL, header: http.Header{"X-Freehold-Timeout-Ms": {"60000"}}}.ask(t, "w", "hi", true, "")
 	row := s.WaitRows(t, 1)[0]
 	if !got.Whole() || got.Header.Get("X-Freehold-Model") != "two" || row.Attempts[0].Fault != string(fault.FirstTokenTime) {
 		t.Errorf("%v, attempts %+v", got, row.Attempts)

@@ -56,7 +56,8 @@ type Ruling struct {
 
 // Prompt is what the request asks for.
 type Prompt struct {
-	Task       string  `json:"task" doc:"empty: unsure"`
+	Task       string  `json:"task"`
+	Unsure     bool    `json:"unsure" doc:"below the workload's confidence: rules see no task"`
 	Confidence float64 `json:"confidence" doc:"that the task is right, 0 to 1"`
 	Complexity float64 `json:"complexity" doc:"chance that a cheap model's answer would be worse, 0 to 1"`
 }
@@ -108,7 +109,7 @@ func (s *Service) explain(_ context.Context, _ Caller, in ExplainIn) (ExplainOut
 		Language: e.Language, Rules: rulings(&e.Plan),
 	}
 	if c := e.Plan.Class; c != nil {
-		out.Prompt = &Prompt{Task: c.Task, Confidence: c.Confidence, Complexity: c.Complexity}
+		out.Prompt = &Prompt{Task: c.Task, Unsure: e.Plan.Unsure, Confidence: c.Confidence, Complexity: c.Complexity}
 	}
 	if e.Route != nil {
 		out.Kind, out.Workload = e.Route.Kind, e.Route.Workload

@@ -186,12 +186,13 @@ type Workload struct {
 	Aliases     []string `json:"aliases"`
 	Model       string   `json:"model"`
 	Fallbacks   []string `json:"fallbacks"`
+	Rules       int      `json:"rules" doc:"how many rules may send a request to another model"`
 	DataClasses []string `json:"data_classes"`
 	Openness    string   `json:"openness"`
 	Hosting     []string `json:"hosting" doc:"of the model's deployments"`
 	Class       int      `json:"class" doc:"sovereignty class of its model, 1 to 5"`
 	ClassName   string   `json:"class_name"`
-	Lowest      int      `json:"lowest_class" doc:"of its model and fallbacks: where it may end up"`
+	Lowest      int      `json:"lowest_class" doc:"of all models that it may lead to: where it may end up"`
 	State       string   `json:"state" doc:"ok, degraded (a deployment is out), failing over (its model is out), down, unknown"`
 	Usable      int      `json:"usable_deployments"`
 	Deployments int      `json:"deployments"`
@@ -222,15 +223,15 @@ func (s *Service) workloads(ctx context.Context, _ Caller, _ None) (WorkloadsOut
 func (s *Service) workload(f *fleet.Fleet, r *fleet.Route) Workload {
 	first := r.Models[0]
 	w := Workload{
-		Name: r.Workload, Aliases: orEmpty(f.AliasesOf(r.Workload)), Model: first.Name, Fallbacks: []string{},
+		Name: r.Workload, Aliases: orEmpty(f.AliasesOf(r.Workload)), Model: first.Name, Fallbacks: []string{}, Rules: len(r.Rules),
 		DataClasses: orEmpty(r.Classes), Openness: first.Openness, Hosting: []string{}, Class: classOf(first), Lowest: 5,
 		Price: priceOf(first.Deployments[0]),
 	}
 	w.ClassName = ClassName(w.Class)
 	own := 0 // usable deployments of the model itself
-	for i, m := range r.Models {
+	for i, m := range r.All() {
 		w.Lowest = min(w.Lowest, classOf(m))
-		if i > 0 {
+		if i > 0 && i < len(r.Models) {
 			w.Fallbacks = append(w.Fallbacks, m.Name)
 		}
 		for _, d := range m.Deployments {

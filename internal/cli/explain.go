@@ -134,11 +134,11 @@ func task(c *admin.Prompt) string {
 	if c == nil {
 		return ""
 	}
-	name := c.Task
-	if name == "" {
-		name = "unsure"
+	unsure := ""
+	if c.Unsure {
+		unsure = ", too little: rules see no task"
 	}
-	return fmt.Sprintf("%s (confidence %.2f), complexity %.2f", name, c.Confidence, c.Complexity)
+	return fmt.Sprintf("%s (confidence %.2f%s), complexity %.2f", c.Task, c.Confidence, unsure, c.Complexity)
 }
 
 func (p *program) printRulings(rules []admin.Ruling) {

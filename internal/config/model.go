@@ -104,6 +104,8 @@ type Workload struct {
 	Fallbacks []string `yaml:"fallbacks"`
 	// Rules that send a request to another model than the workload's. The first that matches holds.
 	Route []*Rule `yaml:"route"`
+	// Least confidence, 0 to 1, at which rules see the task of a prompt; below it task is empty.
+	Confidence float64 `yaml:"confidence" jsonschema:"minimum=0,maximum=1,default=0.5"`
 	// How fast answers should be. Deployments that have been slower lately are asked last.
 	SLO *SLO `yaml:"slo"`
 	// After a cut in mid-answer: any (same model elsewhere first, then fallbacks), same-model, or off.
@@ -131,6 +133,7 @@ type Workload struct {
 func (w *Workload) defaults() {
 	w.Continue, w.Hold = ContinueAny, HoldTools
 	w.OnContentFilter, w.OnContextLength = ReactReturn, ReactFallback
+	w.Confidence = 0.5
 	w.Tenant = Optional
 }
 

@@ -359,6 +359,7 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 			r.Models = append(r.Models, b.fleet.Models[m])
 		}
 	}
+	r.Confidence = w.Confidence
 	var err error
 	if r.Rules, err = b.rules(w); err != nil {
 		return nil, err

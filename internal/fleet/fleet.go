@@ -152,15 +152,17 @@ type Route struct {
 	Kind     string   // workload, alias, model, vendor
 	Models   []*Model // the model, then its fallbacks
 	Rules    []*Rule
-	Balanced bool     // the order of some model's deployments differs between requests
-	SLO      *SLO     // nil: none
-	Classes  []string // data classes
-	Continue Continue
-	Hold     Hold
-	Own      Timeouts // the workload's own limits: they win over a deployment's
-	Params   dialect.Params
-	Hedge    Hedge
-	Capture  Capture
+	// Confidence is the least at which rules see what a prompt asks for.
+	Confidence float64
+	Balanced   bool     // the order of some model's deployments differs between requests
+	SLO        *SLO     // nil: none
+	Classes    []string // data classes
+	Continue   Continue
+	Hold       Hold
+	Own        Timeouts // the workload's own limits: they win over a deployment's
+	Params     dialect.Params
+	Hedge      Hedge
+	Capture    Capture
 	// Detectors look at its requests; nil: none does.
 	Detectors *Detectors
 	// Tenant: a request must be a tenant's.
@@ -178,13 +180,22 @@ func (r *Route) Name() string {
 	return r.Models[0].Name
 }
 
-// balanced reports whether the order among a model's deployments ever differs.
-func (r *Route) balanced() bool {
-	if slices.ContainsFunc(r.Models, (*Model).Balanced) {
-		return true
+// All lists every model that the route can lead to: its own, then those of
+// rules that are obeyed, each once.
+func (r *Route) All() []*Model {
+	out := slices.Clone(r.Models)
+	for _, rule := range r.Rules {
+		for _, m := range rule.Models {
+			if !rule.Dry && !slices.Contains(out, m) {
+				out = append(out, m)
+			}
+		}
 	}
-	return slices.ContainsFunc(r.Rules, func(rule *Rule) bool { return slices.ContainsFunc(rule.Models, (*Model).Balanced) })
+	return out
 }
+
+// balanced reports whether the order among a model's deployments ever differs.
+func (r *Route) balanced() bool { return slices.ContainsFunc(r.All(), (*Model).Balanced) }
 
 // Capture says whether texts of a workload's requests are kept, of which share
 // of them (0 to 1), and for how long.

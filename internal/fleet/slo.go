@@ -27,16 +27,10 @@ const enough = 10
 // NewSLO is the SLO of a route's deployments.
 func NewSLO(c *config.SLO, r *Route) *SLO {
 	s := &SLO{FirstToken: c.FirstToken, Total: c.Total, Quantile: c.Percentile / 100, watched: map[*Deployment]*watched{}}
-	watch := func(models []*Model) {
-		for _, m := range models {
-			for _, d := range m.Deployments {
-				s.watched[d] = &watched{}
-			}
+	for _, m := range r.All() {
+		for _, d := range m.Deployments {
+			s.watched[d] = &watched{}
 		}
-	}
-	watch(r.Models)
-	for _, rule := range r.Rules {
-		watch(rule.Models)
 	}
 	return s
 }

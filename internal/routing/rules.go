@@ -16,7 +16,7 @@ import (
 
 // Class is what a prompt asks for, as far as it can be told.
 type Class struct {
-	Task                   string // one of rule.Tasks; "" when unsure
+	Task                   string // one of rule.Tasks
 	Confidence, Complexity float64
 }
 
@@ -26,8 +26,10 @@ type Decision struct {
 	Rule *fleet.Rule
 	// Because are the values that it saw.
 	Because string
-	// Class is set where somebody asked for it.
-	Class *Class
+	// Class is set where somebody asked for it. Unsure: the workload wants more
+	// confidence, and rules saw no task.
+	Class  *Class
+	Unsure bool
 	// Language is set where a rule asked for it.
 	Language string
 
@@ -80,11 +82,9 @@ func (d *Decision) append(b []byte) []byte {
 		b = append(append(b, " failed: "...), strings.ReplaceAll(f.err.Error(), " | ", " / ")...)
 	}
 	if c := d.Class; c != nil {
-		b = append(b, " | task "...)
-		if c.Task == "" {
-			b = append(b, "unsure"...)
-		} else {
-			b = append(b, c.Task...)
+		b = append(append(b, " | task "...), c.Task...)
+		if d.Unsure {
+			b = append(b, " (unsure)"...)
 		}
 		b = strconv.AppendFloat(append(b, ", confidence "...), c.Confidence, 'f', 2, 64)
 		b = strconv.AppendFloat(append(b, ", complexity "...), c.Complexity, 'f', 2, 64)
@@ -219,7 +219,10 @@ var days = [...]string{time.Sunday: "sun", time.Monday: "mon", time.Tuesday: "tu
 
 func (p *Plan) classify(e *evaluation) {
 	c := e.in.Classify()
-	p.Class = &c
+	p.Class, p.Unsure = &Class{c.Task, c.Confidence, c.Complexity}, c.Confidence < e.in.Route.Confidence
+	if p.Unsure {
+		c.Task = ""
+	}
 	e.values.Task, e.values.Confidence, e.values.Complexity = c.Task, c.Confidence, c.Complexity
 	e.have |= rule.Classified
 }

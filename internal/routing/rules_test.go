@@ -32,7 +32,7 @@ func ruled(t testing.TB, rules ...string) *fleet.Route {
 		return m
 	}
 	m, small := model("m", "a", "b"), model("small", "s")
-	r := &fleet.Route{Workload: "w", Models: []*fleet.Model{m}}
+	r := &fleet.Route{Workload: "w", Models: []*fleet.Model{m}, Confidence: 0.5}
 	names := rule.Names{Targets: []string{"m", "m@a", "m@b", "small"}, Classes: []string{"public"}}
 	targets := map[string][]*fleet.Deployment{"m": m.Deployments, "m@a": m.Deployments[:1], "m@b": m.Deployments[1:], "small": small.Deployments}
 	for _, text := range rules {
@@ -53,7 +53,7 @@ func ruled(t testing.TB, rules ...string) *fleet.Route {
 
 func TestRules(t *testing.T) {
 	classify := func() routing.Class { return routing.Class{Task: "summarize", Confidence: 0.9, Complexity: 0.2} }
-	unsure := func() routing.Class { return routing.Class{Confidence: 0.3, Complexity: 0.8} }
+	unsure := func() routing.Class { return routing.Class{Task: "summarize", Confidence: 0.3, Complexity: 0.8} }
 	for name, c := range map[string]struct {
 		rules []string
 		set   func(*routing.Input)
@@ -71,7 +71,7 @@ func TestRules(t *testing.T) {
 		"task": {[]string{`x: task == "summarize" && complexity < 0.5`}, func(in *routing.Input) { in.Classify = classify },
 			"small@s > m@a > m@b | rule x: task=summarize, complexity=0.20 | task summarize, confidence 0.90, complexity 0.20"},
 		"unsure": {[]string{`x: task == "summarize"`}, func(in *routing.Input) { in.Classify = unsure },
-			"m@a > m@b | task unsure, confidence 0.30, complexity 0.80"},
+			"m@a > m@b | task summarize (unsure), confidence 0.30, complexity 0.80"},
 		"nobody can tell": {[]string{`x: task == "summarize"`}, nil, "m@a > m@b | rule x failed: nobody can tell task and complexity here"},
 		"language":        {[]string{`x: language == "de"`}, func(in *routing.Input) { in.Language = func() string { return "de" } }, "small@s > m@a > m@b | rule x: language=de"},
 		"features": {[]string{`x: has_tools && has_images && json`}, func(in *routing.Input) {

@@ -23,6 +23,11 @@ var (
 	Usage = define("usage", "GET", "/admin/v1/usage",
 		"Requests, tokens, money and latency, grouped.", (*Service).usage)
 
+	PerimeterReport = define("perimeter.report", "GET", "/admin/v1/perimeter/report",
+		"Which data went where: by data class and tenant, every destination that received bytes.", (*Service).perimeterReport)
+	PerimeterCheck = define("perimeter.check", "POST", "/admin/v1/perimeter/check",
+		"Where each workload's requests may go by the configuration in use, and what differs from what is expected.", (*Service).perimeterCheck)
+
 	KeysList = define("keys.list", "GET", "/admin/v1/keys",
 		"Virtual keys, without their secrets.", (*Service).keysList)
 	KeysCreate = define("keys.create", "POST", "/admin/v1/keys",
@@ -62,6 +67,7 @@ func Operations() []*Operation {
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
 		Requests.Operation, Why.Operation, Usage.Operation,
+		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
 		CaptureList.Operation, CaptureShow.Operation, CaptureErase.Operation,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -276,6 +277,29 @@ func (l *Ledger) Requests(ctx context.Context, q Query) ([]*Row, error) {
 	}
 	return rows, nil
 }
+
+// Each yields the rows that q selects, newest first, everything journaled before
+// the call included, without holding them all. After an error nothing follows.
+func (l *Ledger) Each(ctx context.Context, q Query) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		if err := l.Sync(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		for r, err := range l.store.Rows(ctx, q) {
+			if err != nil {
+				err = fmt.Errorf("requests: %w", err)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// KeptSince is the time from which on all rows are kept: retention has removed
+// those before. The zero time: all there ever were.
+func (l *Ledger) KeptSince(ctx context.Context) (time.Time, error) { return l.store.Pruned(ctx) }
 
 // Request returns the row of one request with its attempts, or [ErrNotFound].
 // A request that is still being served has no row yet.

@@ -1,0 +1,278 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"freehold/internal/config"
+	"freehold/internal/fleet"
+	"freehold/internal/policy"
+)
+
+// Reach is what requests of one workload may reach: of one tenant or of none,
+// with one data class more than the workload's own or without.
+type Reach struct {
+	Workload    string   `json:"workload"`
+	Tenant      string   `json:"tenant,omitempty"`
+	Added       string   `json:"added,omitempty" doc:"a data class that a key, a header or a detector adds"`
+	Classes     []string `json:"classes" doc:"all that then govern the request"`
+	Deployments []string `json:"deployments" doc:"that may be asked: the model's, then the fallbacks' and those of rules"`
+	Forbidden   []string `json:"forbidden" doc:"that may not be asked, and why"`
+}
+
+// ClassReach is where bytes of a data class may go, whatever the workload.
+type ClassReach struct {
+	Class     string   `json:"class"`
+	Providers []string `json:"providers"`
+	Forbidden []string `json:"forbidden" doc:"providers that may not be asked, and why"`
+}
+
+// PerimeterCheckIn is what is expected of a configuration.
+type PerimeterCheckIn struct {
+	Expect json.RawMessage `json:"expect,omitempty" doc:"the answer of an earlier check: what differs from it is a problem"`
+}
+
+// PerimeterCheckOut is where requests may go by the configuration alone,
+// whatever is up or down.
+type PerimeterCheckOut struct {
+	OK bool `json:"ok"`
+	// Problems make it not ok.
+	Problems []string     `json:"problems"`
+	Warnings []string     `json:"warnings"`
+	Classes  []ClassReach `json:"classes"`
+	Reach    []Reach      `json:"reach"`
+}
+
+// soon is how long before a contract ends a check warns of it.
+const soon = 30 * 24 * time.Hour
+
+func (s *Service) perimeterCheck(_ context.Context, _ Caller, in PerimeterCheckIn) (PerimeterCheckOut, error) {
+	return CheckPerimeter(s.app.Config(), in.Expect, s.app.Clock())
+}
+
+// CheckPerimeter works out where each workload's requests may go. A class that
+// can go nowhere, a workload that can reach nothing, and a difference to what is
+// expected are problems. It asks nobody.
+func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (PerimeterCheckOut, error) {
+	out := PerimeterCheckOut{Problems: []string{}, Warnings: []string{}, Classes: []ClassReach{}, Reach: []Reach{}}
+	r := newReach(cfg, now)
+	for _, class := range slices.Sorted(maps.Keys(cfg.DataClasses)) {
+		c, err := r.class(class)
+		if err != nil {
+			return out, err
+		}
+		if len(c.Providers) == 0 {
+			out.Problems = append(out.Problems, "data class "+class+" can go nowhere: "+strings.Join(c.Forbidden, "; "))
+		}
+		out.Classes = append(out.Classes, c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Workloads)) {
+		reach, err := r.workload(cfg.Workloads[name])
+		if err != nil {
+			return out, err
+		}
+		out.Reach = append(out.Reach, reach...)
+	}
+	for i := range out.Reach {
+		if w := &out.Reach[i]; len(w.Deployments) == 0 {
+			text := w.subject() + " can reach nothing: " + strings.Join(w.Forbidden, "; ")
+			if w.Added == "" {
+				out.Problems = append(out.Problems, text)
+			} else if by := r.detectors(w.Workload, w.Added); len(by) > 0 {
+				out.Warnings = append(out.Warnings, text+"; what "+strings.Join(by, ", ")+" finds is refused")
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Providers)) {
+		if e := cfg.Providers[name].Contract.Expires.Time(); !e.IsZero() && now.Before(e) && e.Sub(now) < soon {
+			out.Warnings = append(out.Warnings, "the contract with provider "+name+" ends on "+e.Format(time.DateOnly))
+		}
+	}
+	if len(expect) > 0 {
+		differs, err := out.differences(expect)
+		if err != nil {
+			return out, err
+		}
+		out.Problems = append(out.Problems, differs...)
+	}
+	out.OK = len(out.Problems) == 0
+	return out, nil
+}
+
+func (w *Reach) subject() string {
+	s := "workload " + w.Workload
+	if w.Tenant != "" {
+		s += " of tenant " + w.Tenant
+	}
+	if w.Added != "" {
+		s += " with data class " + w.Added
+	}
+	return s
+}
+
+// differences are what may be reached and was not expected, and the other way
+// round.
+func (out *PerimeterCheckOut) differences(expect json.RawMessage) ([]string, error) {
+	var before PerimeterCheckOut
+	if err := json.Unmarshal(expect, &before); err != nil || before.Reach == nil {
+		return nil, invalid("what is expected is no answer of a check", "freehold perimeter check --json > FILE makes one")
+	}
+	type edge struct{ from, to string }
+	edges := func(o *PerimeterCheckOut) map[edge]bool {
+		set := map[edge]bool{}
+		for i := range o.Reach {
+			set[edge{o.Reach[i].subject(), ""}] = true
+			for _, d := range o.Reach[i].Deployments {
+				set[edge{o.Reach[i].subject(), d}] = true
+			}
+		}
+		return set
+	}
+	var list []string
+	was, is := edges(&before), edges(out)
+	for e := range is {
+		switch {
+		case was[e]:
+		case e.to == "":
+			list = append(list, e.from+" is not expected")
+		case was[edge{e.from, ""}]:
+			list = append(list, e.from+" can reach "+e.to+", which is not expected")
+		}
+	}
+	for e := range was {
+		switch {
+		case is[e]:
+		case e.to == "":
+			list = append(list, e.from+" is expected and not there")
+		case is[edge{e.from, ""}]:
+			list = append(list, e.from+" can no longer reach "+e.to)
+		}
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// reach works out what a configuration allows at a time.
+type reach struct {
+	cfg     *config.Config
+	classes policy.Classes
+	now     time.Time
+}
+
+func newReach(cfg *config.Config, now time.Time) *reach {
+	return &reach{cfg, fleet.Classes(cfg), now}
+}
+
+// perimeter combines classes and a tenant; empty names are none.
+func (r *reach) perimeter(tenant string, classes ...string) (none policy.Perimeter, err error) {
+	var t *policy.Tenant
+	if tenant != "" {
+		c := r.cfg.Tenants[tenant]
+		if c == nil {
+			return none, fmt.Errorf("the tenant %s is no longer configured", tenant)
+		}
+		t = c.Policy()
+	}
+	return r.classes.For(t, slices.DeleteFunc(slices.Clone(classes), func(c string) bool { return c == "" })...)
+}
+
+func (r *reach) class(name string) (ClassReach, error) {
+	out := ClassReach{Class: name, Providers: []string{}, Forbidden: []string{}}
+	p, err := r.perimeter("", name)
+	if err != nil {
+		return out, err
+	}
+	for _, provider := range slices.Sorted(maps.Keys(r.cfg.Providers)) {
+		if _, why := p.Permit(r.cfg.Providers[provider].Place(), r.now); why != "" {
+			out.Forbidden = append(out.Forbidden, provider+": "+why)
+		} else {
+			out.Providers = append(out.Providers, provider)
+		}
+	}
+	return out, nil
+}
+
+// workload is what a workload may reach: by itself and for each tenant, with
+// each data class more.
+func (r *reach) workload(w *config.Workload) ([]Reach, error) {
+	tenants := slices.Sorted(maps.Keys(r.cfg.Tenants))
+	if w.Tenant != config.Required {
+		tenants = append([]string{""}, tenants...)
+	}
+	var out []Reach
+	for _, tenant := range tenants {
+		for _, added := range append([]string{""}, slices.Sorted(maps.Keys(r.cfg.DataClasses))...) {
+			if added != "" && slices.Contains(w.Data, added) {
+				continue
+			}
+			one, err := r.one(w, tenant, added)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
+func (r *reach) one(w *config.Workload, tenant, added string) (Reach, error) {
+	out := Reach{Workload: w.Name, Tenant: tenant, Added: added, Deployments: []string{}, Forbidden: []string{}}
+	p, err := r.perimeter(tenant, append(slices.Clone(w.Data), added)...)
+	if err != nil {
+		return out, err
+	}
+	out.Classes = orEmpty(p.Names())
+	seen := map[string]int{}
+	for _, name := range models(w) {
+		m := r.cfg.Models[name]
+		clear(seen)
+		for _, d := range m.Deployments {
+			// As the fleet names them.
+			deployment := name + "@" + d.Provider
+			if seen[d.Provider]++; seen[d.Provider] > 1 {
+				deployment = fmt.Sprintf("%s#%d", deployment, seen[d.Provider])
+			}
+			if _, why := p.Permit(r.cfg.Providers[d.Provider].Place(), r.now); why != "" {
+				out.Forbidden = append(out.Forbidden, deployment+": "+why)
+			} else {
+				out.Deployments = append(out.Deployments, deployment)
+			}
+		}
+	}
+	return out, nil
+}
+
+// models are those that a workload may ask, each once.
+func models(w *config.Workload) []string {
+	list := append([]string{w.Model}, w.Fallbacks...)
+	for _, rule := range w.Route {
+		if !rule.Dry {
+			list = append(append(list, rule.Model), rule.Fallbacks...)
+		}
+	}
+	var out []string
+	for _, m := range list {
+		if !slices.Contains(out, m) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// detectors are those that add a class to a workload's requests.
+func (r *reach) detectors(workload, class string) []string {
+	var out []string
+	for name, d := range r.cfg.Detectors {
+		if slices.Contains(d.Class, class) && (d.Workloads == nil || slices.Contains(d.Workloads, workload)) {
+			out = append(out, name)
+		}
+	}
+	slices.SortFunc(out, cmp.Compare[string])
+	return out
+}

@@ -162,6 +162,12 @@ func TestSLO(t *testing.T) {
 	if plan := s.WaitRows(t, 23)[0].Plan; !strings.Contains(plan, "both@b > both@a (last: p95 of the first token is ") && !strings.Contains(plan, "tried again: p95") {
 		t.Errorf("plan on record: %s", plan)
 	}
+	// A reload that leaves the deployments as they are forgets nothing.
+	s.Configure(t, fill(strings.NewReplacer("BALANCE", "priority", "max: 0", "max: 1").Replace(routed), a, b))
+	h = c.ask(t, "prompt", "Hi", true, "").Header
+	if why := h.Get("X-Freehold-Route"); why != "workload, slo probe" && h.Get("X-Freehold-Provider") != "b" {
+		t.Errorf("after a reload: by %s because of %q", h.Get("X-Freehold-Provider"), why)
+	}
 	mocktest.Fail(t, b, "500")
 	if got = c.ask(t, "prompt", "Hi", true, ""); !got.Whole() || got.Header.Get("X-Freehold-Provider") != "a" {
 		t.Errorf("with nobody else: %s", got)

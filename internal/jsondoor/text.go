@@ -3,6 +3,7 @@ package jsondoor
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -192,7 +193,7 @@ func hexDigit(c byte) rune {
 func (v Value) AppendEnds(dst []byte, n int) []byte {
 	raw := v.Raw()
 	if v.Kind() != String || len(raw)-2 <= 2*n {
-		return v.AppendText(dst)
+		return v.AppendText(slices.Grow(dst, v.Size()))
 	}
 	raw = raw[1 : len(raw)-1]
 	head, tail := cutBefore(raw, n), cutBefore(raw, len(raw)-n)

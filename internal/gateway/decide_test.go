@@ -1,0 +1,56 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"freehold/internal/app"
+	"freehold/internal/app/apptest"
+	"freehold/internal/gateway"
+	"freehold/internal/llm"
+	"freehold/internal/mock"
+)
+
+// BenchmarkDecide is all that happens to a request before its first attempt:
+// its body is read, ten rules are evaluated, of which the last reads what the
+// prompt asks for, and the plan is made and rendered for the record.
+func BenchmarkDecide(b *testing.B) {
+	var rules strings.Builder
+	for i := range 9 {
+		fmt.Fprintf(&rules, "      - {when: 'prompt_tokens > %d && \"x\" in tags || turns == %d', model: two}\n", 90000+i, 20+i)
+	}
+	rules.WriteString("      - {when: 'task == \"code\" || complexity > 0.9 || language == \"xx\"', model: two}\n")
+	m := mock.New(mock.Options{})
+	if err := m.Start("127.0.0.1:0"); err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	s := apptest.Start(b, fmt.Sprintf(`
+providers: {a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
+models: {one: {provider: a, id: m}, two: {provider: a, id: n}}
+workloads:
+  w:
+    model: one
+    fallbacks: [two]
+    route:
+%s`, m.URL(), rules.String()))
+	codec := app.Codecs()["openai"]
+	for name, size := range map[string]int{"300 characters": 300, "40 KB": 40 << 10} {
+		text := strings.Repeat("Explain in a few words why the sky is blue at noon and red in the evening. ", size/75+1)[:size]
+		body, err := json.Marshal(map[string]any{"model": "w", "messages": []any{map[string]string{"role": "user", "content": text}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			g := s.App.Planner()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := g.Decide(&gateway.Call{ID: "x", Received: s.App.Clock(), Op: llm.Chat, Codec: codec, Raw: body, Fleet: s.App.Fleet()}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,145 @@
+package learn
+
+import (
+	"math"
+
+	"freehold/internal/classify"
+)
+
+// sample is one row to fit: a sparse vector, and what is to come out of it. For
+// a head of tasks that is one of the classes; for a logistic head a chance.
+type sample struct {
+	x      []classify.Feature
+	class  int
+	chance float64
+	weight float64
+}
+
+// head are linear weights: for each class one for each input. A logistic head
+// has one class.
+type head struct {
+	classes int
+	w       []float64 // input by input, class by class
+}
+
+// logits are the values of a vector for each class.
+func (h *head) logits(x []classify.Feature) []float64 {
+	out := make([]float64, h.classes)
+	for _, f := range x {
+		v := float64(f.Value)
+		for k, w := range h.w[int(f.Index)*h.classes : (int(f.Index)+1)*h.classes] {
+			out[k] += float64(v * w)
+		}
+	}
+	return out
+}
+
+// fit finds the weights with the least loss on the samples, where being away
+// from prior costs penalty/2 times the square of the distance, so that they do
+// not follow each single row. There is one best answer (the problem is convex),
+// and nothing is drawn at random: the same rows give the same weights.
+func fit(samples []sample, prior *head, penalty float64, rounds int) *head {
+	k := prior.classes
+	// Only inputs that occur can move away from the prior.
+	compact := make([]int32, classify.Inputs)
+	var used []int
+	for _, s := range samples {
+		for _, f := range s.x {
+			if compact[f.Index] == 0 {
+				used = append(used, int(f.Index))
+				compact[f.Index] = int32(len(used))
+			}
+		}
+	}
+	n := len(used) * k
+	p := problem{samples: samples, compact: compact, k: k, n: n, penalty: penalty, prior: make([]float64, n)}
+	for c, i := range used {
+		copy(p.prior[c*k:(c+1)*k], prior.w[i*k:(i+1)*k])
+	}
+	p.free = int(compact[classify.Bias]-1) * k
+	best := lbfgs(p.prior, p.loss, rounds)
+	out := &head{k, append([]float64(nil), prior.w...)}
+	for c, i := range used {
+		copy(out.w[i*k:(i+1)*k], best[c*k:(c+1)*k])
+	}
+	return out
+}
+
+// biasPenalty is the part of the penalty that the bias pays: how frequent classes
+// are is no habit of single rows.
+const biasPenalty = 0.01
+
+type problem struct {
+	samples []sample
+	compact []int32
+	k, n    int
+	free    int // where the bias is, which may be anything
+	penalty float64
+	prior   []float64
+}
+
+// loss is the penalized negative log likelihood, and its gradient.
+func (p *problem) loss(w, grad []float64) float64 {
+	clear(grad)
+	var sum float64
+	z := make([]float64, p.k)
+	for _, s := range p.samples {
+		clear(z)
+		for _, f := range s.x {
+			at, v := int(p.compact[f.Index]-1)*p.k, float64(f.Value)
+			for c := range z {
+				z[c] += float64(v * w[at+c])
+			}
+		}
+		if p.k == 1 {
+			sum += float64(s.weight * logLoss(z[0], s.chance))
+			z[0] = s.weight * (1/(1+math.Exp(-z[0])) - s.chance)
+		} else {
+			sum += float64(s.weight * crossEntropy(z, s.class))
+			z[s.class]--
+			for c := range z {
+				z[c] *= s.weight
+			}
+		}
+		for _, f := range s.x {
+			at, v := int(p.compact[f.Index]-1)*p.k, float64(f.Value)
+			for c, d := range z {
+				grad[at+c] += float64(v * d)
+			}
+		}
+	}
+	for i, v := range w {
+		l := p.penalty
+		if i >= p.free && i < p.free+p.k {
+			l *= biasPenalty
+		}
+		d := v - p.prior[i]
+		sum += float64(0.5 * l * d * d)
+		grad[i] += float64(l * d)
+	}
+	return sum
+}
+
+// logLoss is the loss of a logistic output for a chance.
+func logLoss(z, chance float64) float64 {
+	return max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - chance*z
+}
+
+// crossEntropy is the loss of outputs for the right class, and makes chances of
+// them.
+func crossEntropy(z []float64, right int) float64 {
+	top := z[0]
+	for _, v := range z {
+		top = max(top, v)
+	}
+	loss := top - z[right]
+	var total float64
+	for c, v := range z {
+		z[c] = math.Exp(v - top)
+		total += z[c]
+	}
+	for c := range z {
+		z[c] /= total
+	}
+	return loss + math.Log(total)
+}

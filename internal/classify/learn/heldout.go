@@ -1,0 +1,247 @@
+package learn
+
+import (
+	"math"
+
+	"freehold/internal/classify"
+	"freehold/internal/classify/score"
+)
+
+// heldOut are the verdicts on rows by models that had not seen them, with the
+// calibration of the whole.
+func (t *trainer) heldOut(m *classify.Model) []HeldOut {
+	var out []HeldOut
+	for _, e := range t.rows {
+		hard := 0.0
+		if e.hard != nil {
+			hard = e.hard[0]
+		}
+		out = append(out, HeldOut{
+			File: e.file, Row: e.row, Verdict: m.Judge((*[classify.TaskCount]float64)(e.logits), hard),
+			Fold: e.own, TaskFold: e.group, Pairs: e.pairs,
+		})
+	}
+	return out
+}
+
+// Comparison is how a new model, one that is in use, and simple rules did on
+// the same rows. What a router does not do, or what is not defined, is NaN.
+type Comparison struct {
+	Data    string
+	Measure string
+	Rows    int
+	New     Spread
+	InUse   Spread
+	Length  Spread // the longer the prompt, the harder
+	Rules   Spread // hand-written ones
+	// Seen: the model in use was trained on these very rows, so that its own
+	// held-out score of then stands here.
+	Seen bool
+}
+
+// Spread is a measure over the parts of the rows that were held out in turn:
+// the mean, and the interval that holds it with 95 % chance.
+type Spread struct{ Mean, Low, High float64 }
+
+// The measures of comparisons.
+const (
+	MeasureAccuracy = "task accuracy"
+	MeasureSimple   = "simple AUC"
+	MeasureAPGR     = "APGR"
+	MeasureAUC      = "AUC"
+)
+
+// Worse reports a measure that decides, and in which the new model is worse
+// than the one in use by more than rounding and luck explain.
+func (c Comparison) Worse() bool {
+	const slack = 0.005
+	return (c.Measure == MeasureAccuracy || c.Measure == MeasureAPGR) && c.New.Mean < c.InUse.Mean-slack
+}
+
+// Compare measures what a training gave, file by file, beside the model in use
+// (nil: there is none).
+func (r *Result) Compare(inUse *classify.Model, pairs []Pair) []Comparison {
+	var out []Comparison
+	for _, f := range r.files() {
+		old := map[*Row]classify.Verdict{}
+		var labelled []HeldOut
+		scored := make([][]HeldOut, len(pairs))
+		for _, h := range r.Rows {
+			if h.File != f {
+				continue
+			}
+			if inUse != nil {
+				old[h.Row] = inUse.Classify(h.Row.System, h.Row.Prompt)
+			}
+			if h.Row.Labelled {
+				labelled = append(labelled, h)
+			}
+			for _, p := range h.Pairs {
+				scored[p] = append(scored[p], h)
+			}
+		}
+		var of []Comparison
+		if len(labelled) > 0 {
+			of = append(of, compareTasks(labelled, old)...)
+		}
+		for p, rows := range scored {
+			if len(rows) > 0 {
+				of = append(of, compareRouters(rows, old, pairs[p])...)
+			}
+		}
+		for i := range of {
+			of[i].Data = f.Name()
+			if inUse == nil {
+				of[i].InUse = none
+			} else {
+				of[i].recall(f, inUse.Header())
+			}
+		}
+		out = append(out, of...)
+	}
+	return out
+}
+
+// files are those with rows, in their order.
+func (r *Result) files() []*File {
+	var out []*File
+	for _, h := range r.Rows {
+		if len(out) == 0 || out[len(out)-1] != h.File {
+			out = append(out, h.File)
+		}
+	}
+	return out
+}
+
+// recall puts the held-out score of then in the place of that on rows which the
+// model has seen.
+func (c *Comparison) recall(f *File, h classify.Header) {
+	for _, d := range h.Data {
+		if d.SHA256 == f.SHA256 {
+			c.Seen = true
+		}
+	}
+	if !c.Seen {
+		return
+	}
+	c.InUse = none
+	for _, s := range h.HeldOut {
+		if s.Data == c.Data && s.Measure == c.Measure {
+			c.InUse = Spread{s.Value, math.NaN(), math.NaN()}
+		}
+	}
+}
+
+var none = Spread{math.NaN(), math.NaN(), math.NaN()}
+
+func compareTasks(rows []HeldOut, old map[*Row]classify.Verdict) []Comparison {
+	type judge func(HeldOut) (classify.Task, float64)
+	by := func(verdict judge, measure func(score.Tasks) float64) Spread {
+		var parts [folds][]score.Judged
+		for _, h := range rows {
+			task, simple := verdict(h)
+			parts[h.TaskFold] = append(parts[h.TaskFold], score.Judged{Label: h.Row.Label, Task: task, Simple: simple})
+		}
+		var values []float64
+		for _, part := range parts {
+			if len(part) > 0 {
+				values = append(values, measure(score.Judge(part, 0, 0)))
+			}
+		}
+		return spread(values)
+	}
+	mine := func(h HeldOut) (classify.Task, float64) { return h.Verdict.Task, h.Verdict.Simple }
+	used := func(h HeldOut) (classify.Task, float64) { return old[h.Row].Task, old[h.Row].Simple }
+	ruled := func(h HeldOut) (classify.Task, float64) {
+		task, _ := score.Rules(h.Row.Prompt)
+		if task.Simple() {
+			return task, 1
+		}
+		return task, 0
+	}
+	accuracy := func(t score.Tasks) float64 { return t.Accuracy.Value }
+	simple := func(t score.Tasks) float64 { return t.Simple.Value }
+	return []Comparison{
+		{Measure: MeasureAccuracy, Rows: len(rows), New: by(mine, accuracy), InUse: by(used, accuracy), Length: none, Rules: by(ruled, accuracy)},
+		{Measure: MeasureSimple, Rows: len(rows), New: by(mine, simple), InUse: by(used, simple), Length: none, Rules: by(ruled, simple)},
+	}
+}
+
+func compareRouters(rows []HeldOut, old map[*Row]classify.Verdict, pair Pair) []Comparison {
+	by := func(hard func(HeldOut) float64) (apgr, auc Spread) {
+		var parts [folds][]score.Outcome
+		for _, h := range rows {
+			parts[h.Fold] = append(parts[h.Fold], score.Outcome{Score: hard(h), Weak: h.Row.Scores[pair.Weak], Strong: h.Row.Scores[pair.Strong]})
+		}
+		var a, b []float64
+		for _, part := range parts {
+			if len(part) > 0 {
+				m := score.Route(part, 0, 0)
+				a, b = append(a, m.APGR.Value), append(b, m.AUC.Value)
+			}
+		}
+		return spread(a), spread(b)
+	}
+	apgr := Comparison{Measure: MeasureAPGR, Rows: len(rows)}
+	auc := Comparison{Measure: MeasureAUC, Rows: len(rows)}
+	apgr.New, auc.New = by(func(h HeldOut) float64 { return h.Verdict.Complexity })
+	apgr.InUse, auc.InUse = by(func(h HeldOut) float64 { return old[h.Row].Complexity })
+	apgr.Length, auc.Length = by(func(h HeldOut) float64 { return float64(len(h.Row.Prompt)) })
+	apgr.Rules, auc.Rules = by(func(h HeldOut) float64 { _, v := score.Rules(h.Row.Prompt); return v })
+	return []Comparison{apgr, auc}
+}
+
+// spread is the mean of values with its interval, by Student's t.
+func spread(values []float64) Spread {
+	var sum, n float64
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			sum += v
+			n++
+		}
+	}
+	if n == 0 {
+		return none
+	}
+	s := Spread{Mean: sum / n, Low: math.NaN(), High: math.NaN()}
+	var squares float64
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			squares += (v - s.Mean) * (v - s.Mean)
+		}
+	}
+	if t := [folds + 1]float64{2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}[int(n)]; t > 0 {
+		half := t * math.Sqrt(squares/(n-1)/n)
+		s.Low, s.High = s.Mean-half, s.Mean+half
+	}
+	return s
+}
+
+// Scores are the comparisons as a model's header keeps them.
+func Scores(all []Comparison) []classify.Score {
+	var out []classify.Score
+	for _, c := range all {
+		if !math.IsNaN(c.New.Mean) {
+			out = append(out, classify.Score{Data: c.Data, Measure: c.Measure, Value: math.Round(c.New.Mean*1e4) / 1e4, Rows: c.Rows})
+		}
+	}
+	return out
+}
+
+// describe puts the files and their rows into the header.
+func (t *trainer) describe(files []*File, h *classify.Header) {
+	for _, f := range files {
+		n := 0
+		for _, e := range t.rows {
+			if e.file == f {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		d := classify.Data{Name: f.Name(), Rows: n, SHA256: f.SHA256}
+		d.Source, d.Licence, d.Date = provenance(f.SHA256)
+		h.Data = append(h.Data, d)
+	}
+}

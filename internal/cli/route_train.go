@@ -1,0 +1,315 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/classify"
+	"freehold/internal/classify/learn"
+	"freehold/internal/classify/shelf"
+)
+
+// trainFlags say what to train on, and where the model goes.
+type trainFlags struct {
+	data         []string
+	weak, strong string
+	from, name   string
+	out          string
+	use, force   bool
+}
+
+func (p *program) routeTrainCommand() *cobra.Command {
+	var f trainFlags
+	c := p.facts(&cobra.Command{
+		Use:   "train --data FILE [--weak A --strong B]",
+		Short: "Train the routing model on labelled prompts, and score it before use",
+		Long: `train adapts the routing model to prompts of your own, one JSON object a line:
+with the task that they ask for, with scores of models, or with both:
+
+  {"prompt": "...", "label": "summarize"}
+  {"prompt": "...", "scores": {"phi-4": 0.5, "claude": 1}}
+
+Some hundred rows of the traffic at hand do more than many thousand of others.
+One part in five of the rows is held out in turn; the scores on these stand
+beside those of the model in use. A model that is worse there is not put in use
+unless --force says so. Models are kept beside the state (STATE.routing/v0001.bin,
+...); freehold route use previous goes back. The same rows give the same model.`,
+		Example: `  freehold route train --data labelled.jsonl --use
+  freehold route train --data graded.jsonl --weak phi-4 --strong claude --use`,
+		Args: takes(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error { return p.routeTrain(c.Context(), f) },
+	})
+	fl := c.Flags()
+	fl.StringArrayVar(&f.data, "data", nil, "train on the rows of `FILE`; may be given several times (required)")
+	fl.StringVar(&f.weak, "weak", "", "`MODELS` whose scores are those of the cheap one, with commas between")
+	fl.StringVar(&f.strong, "strong", "", "and of the strong one, in the same order")
+	fl.StringVar(&f.from, "from", "", "adapt `MODEL`: embedded, a version, a file, or nothing (default: the one in use)")
+	fl.StringVar(&f.name, "name", "", "call the model `NAME`")
+	fl.StringVar(&f.out, "out", "", "write the model to `FILE` instead of beside the state")
+	fl.BoolVar(&f.use, "use", false, "put the model in use if it is not worse")
+	fl.BoolVar(&f.force, "force", false, "keep it even if it is worse")
+	return c
+}
+
+// trained is the whole answer.
+type trained struct {
+	Version string           `json:"version,omitempty"`
+	File    string           `json:"file,omitempty"`
+	InUse   bool             `json:"in_use"`
+	Worse   []string         `json:"worse,omitempty"`
+	Refused bool             `json:"refused"`
+	HeldOut []compared       `json:"held_out"`
+	Model   *classify.Header `json:"model,omitempty"`
+}
+
+type compared struct {
+	Data    string      `json:"data"`
+	Measure string      `json:"measure"`
+	Rows    int         `json:"rows"`
+	New     *float64    `json:"new"`
+	New95   *[2]float64 `json:"new_95"`
+	InUse   *float64    `json:"in_use"`
+	Length  *float64    `json:"length"`
+	Rules   *float64    `json:"rules"`
+	Seen    bool        `json:"in_use_has_seen_rows,omitempty"`
+}
+
+const fromNothing = "nothing"
+
+// pairs reads the names of models, weak and strong ones in the same order.
+func (f *trainFlags) pairs() ([]learn.Pair, error) {
+	if (f.weak == "") != (f.strong == "") {
+		return nil, usagef("--weak and --strong go together: complexity is learnt from two models")
+	}
+	if f.weak == "" {
+		return nil, nil
+	}
+	weak, strong := strings.Split(f.weak, ","), strings.Split(f.strong, ",")
+	if len(weak) != len(strong) {
+		return nil, usagef("--weak names %s and --strong %d: each needs the other", plural(len(weak), "model"), len(strong))
+	}
+	out := make([]learn.Pair, len(weak))
+	for i := range out {
+		out[i] = learn.Pair{Weak: strings.TrimSpace(weak[i]), Strong: strings.TrimSpace(strong[i])}
+		if out[i].Weak == out[i].Strong {
+			return nil, usagef("--weak and --strong both name %q", out[i].Weak)
+		}
+	}
+	return out, nil
+}
+
+func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
+	if len(f.data) == 0 {
+		return usagef("freehold route train needs --data FILE: the prompts to learn from")
+	}
+	if f.use && f.out != "" {
+		return usagef("--use puts a model beside the state in use, and --out writes it elsewhere: give one of them")
+	}
+	pairs, err := f.pairs()
+	if err != nil {
+		return err
+	}
+	s, beside, err := p.shelf()
+	if err != nil {
+		return err
+	}
+	if !beside && f.out == "" {
+		return hintedf("--out FILE writes the model anywhere", "there is no %s, so no state to keep the model beside", defaultConfig)
+	}
+	inUse, _, err := p.routingModel("")
+	if err != nil && (f.from == "" || !errors.Is(err, classify.ErrModel)) {
+		return err
+	}
+	if err != nil { // a model that is broken, or of another version, can be replaced
+		fmt.Fprintln(p.err, "nothing to compare with:", tame(err.Error()))
+	}
+	from := inUse
+	if f.from == fromNothing {
+		from = nil
+	} else if f.from != "" {
+		if from, _, err = p.routingModel(f.from); err != nil {
+			return err
+		}
+	}
+	files, err := p.readRows(f.data)
+	if err != nil {
+		return err
+	}
+	if err := usefulRows(files, pairs); err != nil {
+		return err
+	}
+	now, err := p.trainedAt()
+	if err != nil {
+		return err
+	}
+	result, err := learn.Train(ctx, files, learn.Options{
+		Pairs: pairs, From: from, Name: f.name, Now: now,
+		Progress: func(what string) { fmt.Fprintln(p.err, what) },
+	})
+	if err != nil {
+		return err
+	}
+	all := result.Compare(inUse, pairs)
+	model, err := result.Model.With(learn.Scores(all))
+	if err != nil {
+		return err
+	}
+	out := trained{HeldOut: comparedOf(all)}
+	for _, c := range all {
+		if c.Worse() {
+			out.Worse = append(out.Worse, fmt.Sprintf("%s on %s: %.3f, in use %.3f", c.Measure, c.Data, c.New.Mean, c.InUse.Mean))
+		}
+	}
+	out.Refused = len(out.Worse) > 0 && !f.force
+	h := model.Header()
+	out.Model = &h
+	if !out.Refused {
+		if err := keep(&out, s, model, f); err != nil {
+			return err
+		}
+	}
+	if p.json {
+		err = printJSON(p.out, out)
+	} else {
+		p.printTrained(&out)
+	}
+	if err == nil && out.Refused {
+		err = errNo
+	}
+	return err
+}
+
+// trainedAt is the time that the model bears: now, or what is set where builds
+// have to be the same byte by byte.
+func (p *program) trainedAt() (time.Time, error) {
+	text := p.getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return p.clock(), nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, usagef("$SOURCE_DATE_EPOCH is %q, which is no number of seconds", text)
+	}
+	return time.Unix(n, 0), nil
+}
+
+// usefulRows refuses scores of models that no row has, and pairs that nobody
+// named.
+func usefulRows(files []*learn.File, pairs []learn.Pair) error {
+	var scored *learn.File
+	found := make([]bool, len(pairs))
+	for _, f := range files {
+		for i := range f.Rows {
+			r := &f.Rows[i]
+			if r.Scores != nil && scored == nil {
+				scored = f
+			}
+			for j, p := range pairs {
+				_, weak := r.Scores[p.Weak]
+				_, strong := r.Scores[p.Strong]
+				found[j] = found[j] || weak && strong
+			}
+		}
+	}
+	if scored != nil && len(pairs) == 0 {
+		return usagef("%s has scores of models: --weak and --strong say between which of them to choose", scored.Path)
+	}
+	for j, p := range pairs {
+		if found[j] {
+			continue
+		}
+		if scored == nil {
+			return errors.New("no row has scores, so complexity cannot be learnt: leave out --weak and --strong")
+		}
+		r := &scored.Rows[0]
+		name := p.Weak
+		if _, ok := r.Scores[name]; ok {
+			name = p.Strong
+		}
+		return noSuchModel(scored, r, name)
+	}
+	return nil
+}
+
+// keep writes the model where it belongs.
+func keep(out *trained, s shelf.Shelf, m *classify.Model, f trainFlags) error {
+	if f.out != "" {
+		file, err := m.Bytes()
+		if err != nil {
+			return err
+		}
+		out.File = f.out
+		return shelf.Write(f.out, file)
+	}
+	var err error
+	if out.Version, err = s.Add(m); err != nil {
+		return err
+	}
+	out.File = filepath.Join(s.Dir(), out.Version+".bin")
+	if f.use {
+		out.InUse = true
+		return s.Use(out.Version)
+	}
+	return nil
+}
+
+func comparedOf(all []learn.Comparison) []compared {
+	number := func(v float64) *float64 {
+		if math.IsNaN(v) {
+			return nil
+		}
+		v = round4(v)
+		return &v
+	}
+	out := []compared{}
+	for _, c := range all {
+		x := compared{
+			Data: c.Data, Measure: c.Measure, Rows: c.Rows, New: number(c.New.Mean), InUse: number(c.InUse.Mean),
+			Length: number(c.Length.Mean), Rules: number(c.Rules.Mean), Seen: c.Seen,
+		}
+		if !math.IsNaN(c.New.Low) {
+			x.New95 = &[2]float64{round4(c.New.Low), round4(c.New.High)}
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func (p *program) printTrained(t *trained) {
+	fmt.Fprintln(p.out, "on rows held out, mean of five parts (95 % interval)")
+	tab := table{columns: []column{{head: "DATA"}, {head: "MEASURE", keep: true}, {head: "ROWS", right: true, keep: true}, {head: "NEW", keep: true}, {head: "IN USE", right: true, keep: true}, {head: "LENGTH", right: true, keep: true}, {head: "RULES", right: true, keep: true}}}
+	seen := false
+	for _, c := range t.HeldOut {
+		inUse := within(c.InUse, nil, 1)
+		if c.Seen {
+			seen = true
+			inUse += "*"
+		}
+		tab.row(c.Data, c.Measure, strconv.Itoa(c.Rows), within(c.New, c.New95, 1), inUse, within(c.Length, nil, 1), within(c.Rules, nil, 1))
+	}
+	p.print(&tab)
+	if seen {
+		fmt.Fprintln(p.out, "* was trained on these rows: its held-out score of then")
+	}
+	for _, w := range t.Worse {
+		fmt.Fprintln(p.err, "worse:", tame(w))
+	}
+	switch {
+	case t.Refused:
+		fmt.Fprintln(p.err, "not kept, because it is worse than the model in use; --force keeps it all the same")
+	case t.InUse:
+		fmt.Fprintf(p.out, "\n%s is in use now; freehold route use previous goes back\n", t.Version)
+	case t.Version != "":
+		fmt.Fprintf(p.out, "\n%s is kept; freehold route use %s puts it in use\n", t.Version, t.Version)
+	default:
+		fmt.Fprintf(p.out, "\nwritten: %s\n", tame(t.File))
+	}
+}

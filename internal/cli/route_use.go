@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/classify/shelf"
+)
+
+func (p *program) routeUseCommand() *cobra.Command {
+	return p.facts(&cobra.Command{
+		Use:   "use [VERSION | previous]",
+		Short: "Show the routing models, or put another one in use",
+		Long: `use puts a routing model in use: a version that freehold route train has kept
+beside the state, embedded (the one that comes with freehold), or previous (the
+one before). Without one it lists what there is.`,
+		Example: `  freehold route use
+  freehold route use v0002
+  freehold route use previous`,
+		Args: takes(0, 1),
+		RunE: func(_ *cobra.Command, a []string) error {
+			s, ok, err := p.shelf()
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return usagef("there is no %s: routing models are kept beside its state", defaultConfig)
+			}
+			if len(a) == 1 {
+				if a[0] == "previous" {
+					_, err = s.Back()
+				} else {
+					err = s.Use(a[0])
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return p.listModels(s)
+		},
+	})
+}
+
+// shelved is one routing model.
+type shelved struct {
+	Version string `json:"version"`
+	InUse   bool   `json:"in_use"`
+	Before  bool   `json:"previous"`
+	Name    string `json:"name,omitempty"`
+	Created string `json:"created,omitempty"`
+	Rows    int    `json:"rows"`
+	Error   string `json:"error,omitempty"`
+	scores  string
+}
+
+func (p *program) listModels(s shelf.Shelf) error {
+	versions, err := s.Versions()
+	if err != nil {
+		return err
+	}
+	now, before, err := s.InUse()
+	if err != nil {
+		return err
+	}
+	out := []shelved{}
+	for _, v := range append([]string{shelf.Embedded}, versions...) {
+		x := shelved{Version: v, InUse: v == now, Before: v == before && v != now}
+		m, err := s.Model(v)
+		if err != nil {
+			x.Error = err.Error()
+		} else {
+			h := m.Header()
+			x.Name, x.Created = h.Name, h.Created.Format("2006-01-02")
+			for _, d := range h.Data {
+				x.Rows += d.Rows
+			}
+			var scores []string
+			for _, sc := range h.HeldOut {
+				if sc.Measure != "AUC" {
+					scores = append(scores, fmt.Sprintf("%s %s %.3f", sc.Data, sc.Measure, sc.Value))
+				}
+			}
+			x.scores = strings.Join(scores, ", ")
+		}
+		out = append(out, x)
+	}
+	if p.json {
+		return printJSON(p.out, map[string]any{"models": out})
+	}
+	t := table{columns: []column{{head: "VERSION", keep: true}, {head: "", keep: true}, {head: "NAME"}, {head: "CREATED", keep: true}, {head: "ROWS", right: true, keep: true}, {head: "HELD-OUT SCORES", below: true}}}
+	for _, x := range out {
+		mark := ""
+		switch {
+		case x.InUse:
+			mark = "in use"
+		case x.Before:
+			mark = "previous"
+		}
+		if x.Error != "" {
+			x.scores = x.Error
+		}
+		t.row(x.Version, mark, orNone(x.Name), orNone(x.Created), count(int64(x.Rows)), orNone(x.scores))
+	}
+	p.print(&t)
+	return nil
+}

@@ -19,6 +19,7 @@ import (
 	"freehold/internal/auth"
 	"freehold/internal/capture"
 	"freehold/internal/catalog"
+	"freehold/internal/classify/shelf"
 	"freehold/internal/config"
 	"freehold/internal/dialect"
 	"freehold/internal/dialect/anthropic"
@@ -63,6 +64,7 @@ type App struct {
 	Captures *capture.Vault
 
 	affinity *routing.Affinity
+	tasks    *classifier
 	embedded *catalog.Catalog // this program's own data
 	catalog  atomic.Pointer[catalog.Catalog]
 	codecs   map[string]dialect.Codec
@@ -197,6 +199,7 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 	if err != nil {
 		return err
 	}
+	a.tasks = &classifier{shelf: shelf.Beside(path), log: a.Log}
 	if a.DB, err = sqlite.Open(ctx, path); err != nil {
 		return err
 	}

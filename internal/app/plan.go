@@ -18,5 +18,5 @@ const (
 // requests. To serve them, what is missing is added. All planners of an App
 // share what they remember.
 func (a *App) Planner() *gateway.Gateway {
-	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity}
+	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Classify: a.tasks.classify}
 }

@@ -86,7 +86,10 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 
 	var draining atomic.Bool
 	handler := a.handler(h, observer, &draining)
-	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) { handler.Configure(settings(c)) })
+	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) {
+		handler.Configure(settings(c))
+		a.tasks.forget()
+	})
 
 	listener, err := net.Listen("tcp", cfg.Server.Listen)
 	if err != nil {

@@ -136,7 +136,8 @@ func (s *scratch) tokenize(text string) {
 	}
 	var last rune
 	for i := 0; i < len(text); {
-		r, c := rune(text[i]), other
+		r := rune(text[i])
+		var c class
 		if r < utf8.RuneSelf {
 			e := ascii[r]
 			if e.lower != byte(r) {

@@ -55,6 +55,10 @@ var may = table(`
 	fleet               : catalog config detect dialect health llm meter policy rule suggest upstream
 	routing             : fleet health llm rule
 	language            : std
+	classify            : std
+	classify/score      : classify
+	classify/learn      : classify classify/score regular suggest
+	classify/shelf      : classify regular
 	gateway             : capture dialect fault fleet health language ledger llm meter policy routing sse upstream
 	server              : auth dialect fault fleet gateway health ledger llm
 	telemetry           : engine health ledger

@@ -62,7 +62,7 @@ func (s Shelf) Model(name string) (*classify.Model, error) {
 		return classify.Embedded()
 	}
 	if !version.MatchString(name) {
-		return nil, fmt.Errorf("%q is no version of a routing model: they are called %s, v0001, v0002, ...", name, Embedded)
+		return nil, fmt.Errorf("%q is no version of a routing model: they are called %s or v0001, v0002 and so on", name, Embedded)
 	}
 	return Open(s.path(name))
 }

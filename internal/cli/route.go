@@ -17,7 +17,7 @@ import (
 )
 
 func (p *program) routeCommand() *cobra.Command {
-	return group("route", "Score, train and choose the model that routes by task and complexity",
+	return group("route", "Score, train and choose the model that routes by task",
 		`  freehold route eval --weak phi-4 --strong claude graded.jsonl --plot curve.svg
   freehold route train --data labelled.jsonl --use
   freehold route use previous`,

@@ -43,7 +43,7 @@ and shows for the classifier, and for routers that are no better than they look
 each with the interval that holds it in 95 of 100 resamples of the rows. Scores
 are 0 to 1; larger ones (0 to 10, 0 to 100) are scaled.`,
 		Example: `  freehold route eval --weak phi-4 --strong claude graded.jsonl.gz
-  freehold route eval --weak phi-4 --strong claude a.jsonl b.jsonl --plot curve.svg`,
+  freehold route eval --weak phi-4 --strong claude a.jsonl b.jsonl --plot c.svg`,
 		Args: takes(1, math.MaxInt),
 		RunE: func(_ *cobra.Command, a []string) error { return p.routeEval(f, a) },
 	})

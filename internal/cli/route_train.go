@@ -30,7 +30,7 @@ func (p *program) routeTrainCommand() *cobra.Command {
 	var f trainFlags
 	c := p.facts(&cobra.Command{
 		Use:   "train --data FILE [--weak A --strong B]",
-		Short: "Train the routing model on labelled prompts, and score it before use",
+		Short: "Train the routing model on labelled prompts; score it first",
 		Long: `train adapts the routing model to prompts of your own, one JSON object a line:
 with the task that they ask for, with scores of models, or with both:
 
@@ -40,8 +40,8 @@ with the task that they ask for, with scores of models, or with both:
 Some hundred rows of the traffic at hand do more than many thousand of others.
 One part in five of the rows is held out in turn; the scores on these stand
 beside those of the model in use. A model that is worse there is not put in use
-unless --force says so. Models are kept beside the state (STATE.routing/v0001.bin,
-...); freehold route use previous goes back. The same rows give the same model.`,
+unless --force says so. Models stand beside the state, in STATE.routing/;
+freehold route use previous goes back. The same rows give the same model.`,
 		Example: `  freehold route train --data labelled.jsonl --use
   freehold route train --data graded.jsonl --weak phi-4 --strong claude --use`,
 		Args: takes(0, 0),

@@ -79,7 +79,7 @@ type ExplainOut struct {
 	Live         bool        `json:"live" doc:"health was known: a server runs"`
 }
 
-func (s *Service) explain(_ context.Context, _ Caller, in ExplainIn) (ExplainOut, error) {
+func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainOut, error) {
 	if in.Dialect == "" {
 		in.Dialect = "openai"
 	}
@@ -95,13 +95,17 @@ func (s *Service) explain(_ context.Context, _ Caller, in ExplainIn) (ExplainOut
 	if err != nil {
 		return ExplainOut{}, err
 	}
+	planner, err := s.app.Planner(ctx)
+	if err != nil {
+		return ExplainOut{}, err
+	}
 	call := &gateway.Call{
 		ID: "explain", Received: s.app.Clock(), Op: op, Codec: codec, Raw: body, Fleet: s.app.Fleet(), Classes: in.DataClasses, Tags: in.Tags,
 	}
 	if err := s.callAs(call, in.Key); err != nil {
 		return ExplainOut{}, err
 	}
-	e := s.app.Planner().Explain(call)
+	e := planner.Explain(call)
 
 	out := ExplainOut{
 		Asked: in.Workload, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),

@@ -23,6 +23,9 @@ var (
 	Usage = define("usage", "GET", "/admin/v1/usage",
 		"Requests, tokens, money and latency, grouped.", (*Service).usage)
 
+	Budgets = define("usage.budgets", "GET", "/admin/v1/usage/budgets",
+		"Budgets with what is spent and reserved of them in their present periods.", (*Service).budgets)
+
 	PerimeterReport = define("perimeter.report", "GET", "/admin/v1/perimeter/report",
 		"Which data went where: by data class and tenant, every destination that received bytes.", (*Service).perimeterReport)
 	PerimeterCheck = define("perimeter.check", "POST", "/admin/v1/perimeter/check",
@@ -66,7 +69,7 @@ func Operations() []*Operation {
 	return []*Operation{
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
-		Requests.Operation, Why.Operation, Usage.Operation,
+		Requests.Operation, Why.Operation, Usage.Operation, Budgets.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"freehold/internal/auth"
+	"freehold/internal/budget"
 	"freehold/internal/capture"
 	"freehold/internal/catalog"
 	"freehold/internal/classify/shelf"
@@ -60,6 +61,8 @@ type App struct {
 	History *history.Log
 	Health  *health.Registry
 	Engines *Engines
+	// Budgets hold requests to limits; nil where nothing is served.
+	Budgets *budget.Keeper
 	// Captures are the texts that workloads keep.
 	Captures *capture.Vault
 

@@ -12,6 +12,7 @@ import (
 func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error) {
 	return telemetry.New(ctx, telemetry.Options{Log: a.Log, OTel: otel(cfg.Server.Telemetry), State: telemetry.State{
 		Health: a.Health.Snapshot, Ledger: a.Ledger.Stats, Engines: a.Engines.Status, Version: Version,
+		Budgets: a.budgetStatus, BudgetEvents: a.Budgets.Events,
 		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
 		Rules:    a.rules,

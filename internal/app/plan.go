@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"time"
 
+	"freehold/internal/budget"
 	"freehold/internal/fleet"
 	"freehold/internal/gateway"
 )
@@ -17,6 +19,14 @@ const (
 // Planner is a gateway with what decisions need and no more: it explains
 // requests. To serve them, what is missing is added. All planners of an App
 // share what they remember.
-func (a *App) Planner() *gateway.Gateway {
-	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Classify: a.tasks.classify}
+func (a *App) Planner(ctx context.Context) (*gateway.Gateway, error) {
+	budgets, err := a.BudgetsNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.planner(budgets), nil
+}
+
+func (a *App) planner(budgets *budget.Keeper) *gateway.Gateway {
+	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Classify: a.tasks.classify, Budgets: budgets, Spend: a.spentToday(budgets)}
 }

@@ -72,6 +72,10 @@ func (a *App) reloadLocked(ctx context.Context, who history.Who, why string) (Re
 		a.Engines.Discard()
 		return out, fmt.Errorf("the change cannot be put into the history, so it is not taken into use: %w", err)
 	}
+	if err := a.useBudgets(ctx, a.Budgets, cfg, f); err != nil {
+		a.Engines.Discard()
+		return out, err
+	}
 	out.Changed = out.Version != f.Version
 	out.Version = f.Version
 	a.swap(cfg, cat, f)

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"freehold/internal/auth"
+	"freehold/internal/budget"
 	"freehold/internal/config"
 	"freehold/internal/fleet"
 	"freehold/internal/gateway"
@@ -70,6 +71,10 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	cfg := a.Config()
 	if err := a.record(ctx, cfg, a.Who, ""); err != nil {
 		return fmt.Errorf("the configuration cannot be put into the history: %w", err)
+	}
+	a.Budgets = budget.New(budget.NewMemory(), a.Clock, a.Log)
+	if err := a.useBudgets(ctx, a.Budgets, cfg, a.Fleet()); err != nil {
+		return err
 	}
 	a.Captures.Start()
 	a.Engines.Commit(0, nil)
@@ -145,7 +150,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 
 // handler is the HTTP server's handler.
 func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server.Server {
-	g := a.Planner()
+	g := a.planner(a.Budgets)
 	g.Journal, g.Observer, g.Estimator, g.Capture = a.Ledger, observer, &meter.Estimator{}, a.Captures
 	g.MaxAnswer, g.MaxEvent, g.WriteTimeout = 64<<20, 16<<20, a.Config().Server.Limits.WriteTimeout
 	g.Room = gateway.NewRoom(int64(a.Config().Server.Limits.Answers))

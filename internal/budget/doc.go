@@ -54,6 +54,7 @@ const (
 	Block    Action = "block"    // it is refused
 	Fallback Action = "fallback" // deployments that cost less, or nothing, answer
 	Warn     Action = "warn"     // it is answered, and said
+	Watch    Action = ""         // nothing: the rule has no limit, and only counts
 )
 
 // PerUSD is how many parts of an amount of money are one US dollar.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -241,21 +242,33 @@ func TestReservations(t *testing.T) {
 	if strict, limit := second.Strict("m"); !strict || limit != 0 {
 		t.Errorf("Strict = %v, %d", strict, limit)
 	}
-	// The attempt used less: the rest is there for others, before its end.
-	if err := hold.Keep(ctx, usd("m", 40)); err != nil {
-		t.Error(err)
+	// The attempt used less: the rest is there for the next one of its request at
+	// once, and for others when that is on record.
+	hold.Used(usd("m", 10))
+	if _, over, err = second.Reserve(ctx, "m", need(31)); err != nil || over == nil {
+		t.Errorf("Reserve of what others had reserved, before it is on record: %v, %v", over, err)
 	}
-	if diff := cmp.Diff(map[string]budget.Balance{"chat": {Reserved: 40}}, balances(t, k, noon)); diff != "" {
-		t.Error(diff)
+	if hold, over, err = first.Reserve(ctx, "m", need(30)); err != nil || over != nil {
+		t.Errorf("Reserve of the request's own: %v, %v", over, err)
 	}
+	reserved := func(want int64) {
+		t.Helper()
+		if diff := cmp.Diff(map[string]budget.Balance{"chat": {Reserved: want}}, balances(t, k, noon)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	reserved(70)
+	first.Recorded(ctx)
+	reserved(40)
 	if _, over, err = second.Reserve(ctx, "m", need(60)); err != nil || over != nil {
 		t.Errorf("Reserve of what was given back: %v, %v", over, err)
 	}
-	// A second attempt of the first request has no more room, and its end is counted.
+	// A third attempt of the first request has no more room, and its end is counted.
 	if _, over, err = first.Reserve(ctx, "m", need(1)); err != nil || over == nil {
 		t.Errorf("Reserve of nothing left: %v, %v", over, err)
 	}
-	settle(t, first, usd("m", 40))
+	hold.Used(usd("m", 30))
+	settle(t, first, usd("m", 10), usd("m", 30))
 	second.Close(ctx)
 	second.Close(ctx)
 	if diff := cmp.Diff(map[string]budget.Balance{"chat": {Spent: 40}}, balances(t, k, noon)); diff != "" {
@@ -358,6 +371,37 @@ func TestRecord(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]budget.Balance{}, balances(t, k, noon)); diff != "" {
 		t.Errorf("a meter that was away (-want +got):\n%s", diff)
+	}
+}
+
+// A rule that only watches counts, limits nothing and is not shown.
+func TestWatch(t *testing.T) {
+	c := &clock{t: noon}
+	watch := rule(budget.PerKey, "", budget.Day, budget.USD, math.MaxInt64, budget.Watch, false)
+	k := keep(t, c, nothing, watch)
+	who := budget.Subject{Key: "k1"}
+	spend(t, k, who, noon, usd("m", 7))
+	if v := check(t, begin(t, k, who, noon), "m", need(math.MaxInt64)); v.Over != nil || v.Warn != nil {
+		t.Errorf("a rule that watches acts: %+v", v)
+	}
+	if st, err := k.Status(t.Context(), noon); err != nil || len(st) != 0 {
+		t.Errorf("Status = %+v, %v", st, err)
+	}
+	for _, c := range []struct {
+		who  budget.Subject
+		unit budget.Unit
+		want int64
+		ok   bool
+	}{{who, budget.USD, 7, true}, {budget.Subject{Key: "k2"}, budget.USD, 0, true}, {budget.Subject{}, budget.USD, 0, false}, {who, budget.Tokens, 0, false}} {
+		m := watch.Meter
+		m.Unit = c.unit
+		if n, ok := k.Spent(t.Context(), m, c.who); n != c.want || ok != c.ok {
+			t.Errorf("Spent of %+v in %s = %d, %v; want %d, %v", c.who, c.unit, n, ok, c.want, c.ok)
+		}
+	}
+	c.set(noon.Add(24 * time.Hour))
+	if n, ok := k.Spent(t.Context(), watch.Meter, who); n != 0 || !ok {
+		t.Errorf("on the next day %d, %v are spent", n, ok)
 	}
 }
 
@@ -467,9 +511,8 @@ func TestConcurrent(t *testing.T) {
 					}
 					used := usd("m", rng.Int64N(bound+1))
 					if rng.IntN(2) == 0 {
-						if err := hold.Keep(context.Background(), used); err != nil {
-							t.Error(err)
-						}
+						hold.Used(used)
+						r.Recorded(context.Background())
 					}
 					settle(t, r, used)
 					mu.Lock()

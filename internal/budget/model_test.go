@@ -37,11 +37,20 @@ type underway struct {
 }
 
 type try struct {
-	model  string
-	bound  int64
-	actual int64
-	hold   *budget.Hold
-	ended  bool
+	model    string
+	bound    int64
+	actual   int64
+	hold     *budget.Hold
+	ended    bool
+	recorded int64 // what is on record of it: its bound while it is open there
+}
+
+// takes is what the attempt has used, or may.
+func (a *try) takes() int64 {
+	if a.ended {
+		return a.actual
+	}
+	return a.bound
 }
 
 func (w *world) record(_ context.Context, since time.Time) ([]budget.Past, error) {
@@ -90,22 +99,25 @@ func (w *world) try() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if over == nil {
-		r.attempts = append(r.attempts, &try{model: model, bound: bound, hold: hold, actual: rapid.Int64Range(0, bound).Draw(w.t, "actual")})
+	if over != nil {
+		return
 	}
+	r.attempts = append(r.attempts, &try{model: model, bound: bound, hold: hold, actual: rapid.Int64Range(0, bound).Draw(w.t, "actual")})
+	for _, a := range r.attempts {
+		a.recorded = a.takes()
+	}
+	r.Recorded(context.Background())
 }
 
-func (a *try) end(w *world) {
+func (a *try) end() {
 	a.ended = true
-	if err := a.hold.Keep(context.Background(), usd(a.model, a.actual)); err != nil {
-		w.t.Fatal(err)
-	}
+	a.hold.Used(usd(a.model, a.actual))
 }
 
 func (w *world) endAttempt() {
 	for _, a := range w.pick().attempts {
 		if !a.ended {
-			a.end(w)
+			a.end()
 			return
 		}
 	}
@@ -115,7 +127,7 @@ func (w *world) settle() {
 	r := w.pick()
 	for _, a := range r.attempts {
 		if !a.ended {
-			a.end(w)
+			a.end()
 		}
 		r.used = append(r.used, usd(a.model, a.actual))
 	}
@@ -138,15 +150,12 @@ func (w *world) leave(r *underway) {
 	}
 }
 
-// crash kills the process: what was open is put on record at its bound.
+// crash kills the process: what was open is put on record at its bound, and what
+// had ended since counts as open.
 func (w *world) crash() {
 	for _, r := range w.open {
 		for _, a := range r.attempts {
-			n := a.bound
-			if a.ended {
-				n = a.actual
-			}
-			r.used = append(r.used, usd(a.model, n))
+			r.used = append(r.used, usd(a.model, a.recorded))
 		}
 		w.rows = append(w.rows, r.row)
 	}
@@ -206,12 +215,8 @@ func (w *world) check(t *rapid.T) {
 		}
 		for _, o := range w.open {
 			for _, a := range o.attempts {
-				n := a.bound
-				if a.ended {
-					n = a.actual
-				}
 				if r.Strict || sharesStrict(w.rules, r) {
-					add(o.at, o.who, a.model, 0, n)
+					add(o.at, o.who, a.model, 0, a.recorded)
 				}
 			}
 		}

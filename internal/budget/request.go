@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,7 +17,8 @@ type Request struct {
 	at      time.Time
 
 	mu    sync.Mutex
-	holds []*Hold // that are not given back
+	holds []*Hold           // of its attempts
+	held  map[Account]int64 // what is reserved for them
 }
 
 // Open begins a request that arrived at a time. A keeper that is nil has no
@@ -155,20 +157,37 @@ func (r *Request) Strict(model string) (strict bool, limit int64) {
 	return strict, limit
 }
 
-// Hold is what is reserved for one attempt.
+// Hold is what one attempt takes of the budgets.
 type Hold struct {
 	request *Request
-	claims  []Claim // with the amounts that are reserved now
+	model   string
+	need    Need
+	use     *Use // once it has ended
+}
+
+// of is what the attempt takes in a unit: what it can use at most, or what it used.
+func (h *Hold) of(u Unit) int64 {
+	if h.use != nil {
+		return h.use.of(u)
+	}
+	n, _ := h.need.of(u)
+	return n
 }
 
 // Reserve reserves what an attempt at a model can use at most, of all accounts
 // that strict rules count it in. Where one has no room, nothing is reserved, and
 // the attempt must not be sent.
+//
+// What earlier attempts of the request had reserved and not used is there for
+// this one, but not yet for others: see Recorded.
 func (r *Request) Reserve(ctx context.Context, model string, n *Need) (*Hold, *Over, error) {
 	if !r.k.On() {
 		return nil, nil, nil
 	}
 	s := r.k.set.Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := &Hold{request: r, model: model, need: *n}
 	var claims []Claim
 	var meters []*meter
 	for i := range s.meters {
@@ -186,7 +205,8 @@ func (r *Request) Reserve(ctx context.Context, model string, n *Need) (*Hold, *O
 			b, err := r.k.state.Balance(ctx, a)
 			return nil, m.refusal(s, a, b, need, why), err
 		}
-		claims, meters = append(claims, Claim{Account: a, Amount: need, Limit: m.limit}), append(meters, m)
+		claims = append(claims, Claim{Account: a, Amount: max(0, plus(r.taken(m, scope), need)-r.held[a]), Limit: m.limit})
+		meters = append(meters, m)
 	}
 	if len(claims) == 0 {
 		return nil, nil, nil
@@ -198,11 +218,61 @@ func (r *Request) Reserve(ctx context.Context, model string, n *Need) (*Hold, *O
 	if refused >= 0 {
 		return nil, meters[refused].refusal(s, claims[refused].Account, b, claims[refused].Amount, ""), nil
 	}
-	h := &Hold{request: r, claims: claims}
-	r.mu.Lock()
+	if r.held == nil {
+		r.held = map[Account]int64{}
+	}
+	for i := range claims {
+		r.held[claims[i].Account] += claims[i].Amount
+	}
 	r.holds = append(r.holds, h)
-	r.mu.Unlock()
 	return h, nil, nil
+}
+
+// taken is what the request's attempts take of an account, under r.mu.
+func (r *Request) taken(m *meter, scope string) (sum int64) {
+	for _, h := range r.holds {
+		if s, ok := m.scope(&r.subject, h.model); ok && s == scope {
+			sum = plus(sum, h.of(m.Unit))
+		}
+	}
+	return sum
+}
+
+// Used says that the attempt has ended, and what it has used. A nil Hold has
+// reserved nothing.
+func (h *Hold) Used(u Use) {
+	if h != nil {
+		h.request.mu.Lock()
+		defer h.request.mu.Unlock()
+		h.use = &u
+	}
+}
+
+// Recorded says that it is on record which attempts have ended with what, and
+// which are open: what ended ones did not use is then given back. Not before:
+// should the process die, they count as what they may have used.
+func (r *Request) Recorded(ctx context.Context) {
+	if r.k == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.holds) < 2 {
+		return // what is reserved is what the one attempt takes
+	}
+	s := r.k.set.Load()
+	var changes []Posting
+	for a, held := range r.held {
+		i := slices.IndexFunc(s.meters, func(m meter) bool { return m.Meter == a.Meter })
+		if i < 0 {
+			continue
+		}
+		if rest := held - r.taken(&s.meters[i], a.Scope); rest > 0 {
+			r.held[a] -= rest
+			changes = append(changes, Posting{a, Balance{Reserved: -rest}})
+		}
+	}
+	r.k.post(ctx, changes)
 }
 
 // refusal is by the meter's strict rule of the lowest limit.
@@ -215,25 +285,6 @@ func (m *meter) refusal(s *set, a Account, b Balance, need int64, why string) *O
 		}
 	}
 	return nil // no meter is strict without such a rule
-}
-
-// Keep lowers what is reserved for an attempt to what it used, once it has
-// ended: that is counted when the request's end is on record. A nil Hold has
-// nothing to lower.
-func (h *Hold) Keep(ctx context.Context, u Use) error {
-	if h == nil {
-		return nil
-	}
-	h.request.mu.Lock()
-	changes := make([]Posting, len(h.claims))
-	for i := range h.claims {
-		c := &h.claims[i]
-		used := u.of(c.Unit)
-		changes[i] = Posting{c.Account, Balance{Reserved: used - c.Amount}}
-		c.Amount = used
-	}
-	h.request.mu.Unlock()
-	return h.request.k.state.Post(ctx, changes)
 }
 
 // Settle puts the end of the request on record with end, and counts in the same
@@ -282,18 +333,16 @@ func (r *Request) Close(ctx context.Context) {
 	}
 }
 
-// release takes back the holds of the request.
+// release takes back what is reserved for the request.
 func (r *Request) release() (changes []Posting) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, h := range r.holds {
-		for i := range h.claims {
-			c := &h.claims[i]
-			changes = append(changes, Posting{c.Account, Balance{Reserved: -c.Amount}})
-			c.Amount = 0
+	for a, held := range r.held {
+		if held > 0 {
+			changes = append(changes, Posting{a, Balance{Reserved: -held}})
 		}
 	}
-	r.holds = nil
+	r.held, r.holds = nil, nil
 	return changes
 }
 

@@ -27,7 +27,7 @@ func (s *Status) Left(b Balance) int64 {
 	return max(0, plus(plus(s.Limit, -b.Spent), -b.Reserved))
 }
 
-// Status returns all rules in their order, each with the scopes that have
+// Status returns all rules that limit, in their order, each with the scopes that have
 // spent something, the largest first; the one scope of a rule that names it is
 // always there.
 func (k *Keeper) Status(ctx context.Context, now time.Time) ([]Status, error) {
@@ -40,6 +40,9 @@ func (k *Keeper) Status(ctx context.Context, now time.Time) ([]Status, error) {
 	}
 	var out []Status
 	for _, r := range k.set.Load().rules {
+		if r.OnExceed == Watch {
+			continue
+		}
 		st := Status{Rule: r}
 		st.Start, st.End = r.Every.Period(now, r.Location)
 		for i := range all {
@@ -56,4 +59,28 @@ func (k *Keeper) Status(ctx context.Context, now time.Time) ([]Status, error) {
 		out = append(out, st)
 	}
 	return out, nil
+}
+
+// Spent is what a meter in use has counted of a subject in the present period;
+// ok is false where no rule counts it.
+func (k *Keeper) Spent(ctx context.Context, id Meter, s Subject) (amount int64, ok bool) {
+	if !k.On() {
+		return 0, false
+	}
+	meters := k.set.Load().meters
+	i := slices.IndexFunc(meters, func(m meter) bool { return m.Meter == id })
+	if i < 0 {
+		return 0, false
+	}
+	m := &meters[i]
+	scope, ok := m.scope(&s, "")
+	if !ok {
+		return 0, false
+	}
+	b, err := k.state.Balance(ctx, m.account(scope, k.clock()))
+	if err != nil {
+		k.log.Error("budgets: what is spent cannot be read", "meter", id.String(), "error", err)
+		return 0, false
+	}
+	return b.Spent, true
 }

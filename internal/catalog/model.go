@@ -29,6 +29,8 @@ type Model struct {
 	// Context and MaxOutput are in tokens; 0: unknown.
 	Context   int64 `json:"context"`
 	MaxOutput int64 `json:"max_output"`
+	// ImageTokens is the most that one image counts; 0: unknown.
+	ImageTokens int64 `json:"image_tokens"`
 	// Features: tools, images, json_schema, reasoning, embeddings.
 	Features []string `json:"features"`
 	// Continuation overrides the preset's; empty: no override.

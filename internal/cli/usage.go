@@ -71,6 +71,7 @@ exact; a cost that is not known is shown as ?, and counted apart, never as 0.`,
 			return nil
 		},
 	})
+	c.AddCommand(p.budgetsCommand())
 	p.selects(c, &f)
 	c.Flags().Var(newChoices(&by, ledger.Dimensions()...), "by", "group by `WORDS`, with commas between: "+strings.Join(texts(ledger.Dimensions()), ", "))
 	c.Flags().BoolVar(&single, "requests", false, "list single requests")

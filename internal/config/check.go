@@ -46,6 +46,7 @@ func (c *checker) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
 		c.workload(c.cfg.Workloads[name])
 	}
+	c.budgets()
 	c.breaker()
 }
 

@@ -38,6 +38,8 @@ type Config struct {
 	Tenants map[string]*Tenant `yaml:"tenants"`
 	// What applications ask for in their model field: a name for a job.
 	Workloads map[string]*Workload `yaml:"workloads"`
+	// Limits of what may be spent. A request obeys all that it counts in.
+	Budgets []Budget `yaml:"budgets"`
 
 	path  string
 	doc   *document

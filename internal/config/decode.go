@@ -43,6 +43,7 @@ var (
 	typeYesNo    = reflect.TypeFor[YesNo]()
 	typeDate     = reflect.TypeFor[Date]()
 	typeHedge    = reflect.TypeFor[HedgeAfter]()
+	typeBudget   = reflect.TypeFor[BudgetLimit]()
 )
 
 // decode puts what e holds into v. where is the path, for messages.

@@ -241,3 +241,41 @@ const (
 )
 
 func (Reaction) values() []string { return []string{"return", "fallback"} }
+
+// BudgetPer is what a budget limits.
+type BudgetPer string
+
+// Values of budgets[].per.
+const (
+	BudgetPerKey      BudgetPer = "key"
+	BudgetPerWorkload BudgetPer = "workload"
+	BudgetPerModel    BudgetPer = "model"
+	BudgetPerTenant   BudgetPer = "tenant"
+	BudgetPerAll      BudgetPer = "all"
+)
+
+func (BudgetPer) values() []string { return []string{"key", "workload", "model", "tenant", "all"} }
+
+// BudgetEvery is the length of a budget's periods.
+type BudgetEvery string
+
+// Values of budgets[].every.
+const (
+	BudgetEveryHour  BudgetEvery = "hour"
+	BudgetEveryDay   BudgetEvery = "day"
+	BudgetEveryMonth BudgetEvery = "month"
+)
+
+func (BudgetEvery) values() []string { return []string{"hour", "day", "month"} }
+
+// BudgetAction is what becomes of a request when a budget is spent.
+type BudgetAction string
+
+// Values of budgets[].on_exceed.
+const (
+	BudgetBlock    BudgetAction = "block"
+	BudgetFallback BudgetAction = "fallback"
+	BudgetWarn     BudgetAction = "warn"
+)
+
+func (BudgetAction) values() []string { return []string{"block", "fallback", "warn"} }

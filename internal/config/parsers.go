@@ -35,6 +35,8 @@ func scalarParser(t reflect.Type, l limits) *scalarKind {
 		return &scalarKind{want: "yes or no", hint: "write yes or no", bool: true, parse: func(s string) (any, error) { return parseYesNo(s) }}
 	case typeDate:
 		return &scalarKind{want: "a day", hint: "write YYYY-MM-DD", parse: func(s string) (any, error) { return parseDate(s) }}
+	case typeBudget:
+		return &scalarKind{want: "a limit", hint: "write money as 500 USD, or tokens as 2M tokens", parse: func(s string) (any, error) { return parseBudgetLimit(s) }}
 	case typePath:
 		return &scalarKind{want: "a file name", parse: func(s string) (any, error) { return Path(s), notEmpty(s) }}
 	}

@@ -42,6 +42,8 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 		return text(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	case typeHedge:
 		return text(`^(p[0-9.]+|[0-9].*)$`)
+	case typeBudget:
+		return text(budgetText.String())
 	case typeDecimal, reflect.PointerTo(typeDecimal):
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text(decimalText.String()), {Type: "number", Minimum: "0"}}}
 	case typeRaw:
@@ -261,7 +263,7 @@ func TestExample(t *testing.T) {
 		reflect.TypeFor[Telemetry](), reflect.TypeFor[History](), reflect.TypeFor[Timeouts](), reflect.TypeFor[Retries](), reflect.TypeFor[Breaker](),
 		reflect.TypeFor[Retention](), reflect.TypeFor[Provider](), reflect.TypeFor[ClientTLS](), reflect.TypeFor[Probe](), reflect.TypeFor[Model](),
 		reflect.TypeFor[Deployment](), reflect.TypeFor[Price](), reflect.TypeFor[Params](), reflect.TypeFor[DataClass](), reflect.TypeFor[Workload](), reflect.TypeFor[Hedge](),
-		reflect.TypeFor[Rule](), reflect.TypeFor[SLO](),
+		reflect.TypeFor[Rule](), reflect.TypeFor[SLO](), reflect.TypeFor[Budget](),
 	} {
 		for _, key := range slices.Sorted(maps.Keys(fieldsOf(typ))) {
 			if !seen[key] && !strings.Contains(string(src), "# "+key+":") {

@@ -26,6 +26,7 @@ const (
 	NotFound      Kind = "not_found"             // 404: path
 	Method        Kind = "method_not_allowed"    // 405
 	RateLimited   Kind = "rate_limited"          // 429: the caller's own limit
+	Quota         Kind = "insufficient_quota"    // 429: a budget is used up, and a retry does not help
 	Shed          Kind = "overloaded"            // 429: no room in time
 	Exhausted     Kind = "upstreams_exhausted"   // 503: allowed but all failed
 	Storage       Kind = "storage_unavailable"   // 503: the journal cannot be written
@@ -137,7 +138,7 @@ func (e *Error) StableCode() string {
 
 var statuses = map[Kind]int{
 	BadRequest: 400, Unsupported: 400, TooLarge: 413, Unauthorized: 401, Denied: 403,
-	PolicyDenied: 403, ModelNotFound: 404, NotFound: 404, Method: 405, RateLimited: 429,
+	PolicyDenied: 403, ModelNotFound: 404, NotFound: 404, Method: 405, RateLimited: 429, Quota: 429,
 	Shed: 429, Exhausted: 503, Storage: 503, Draining: 503, Internal: 500, Canceled: 499, Deadline: 504,
 	Connect: 503, ConnectTimeout: 504, FirstTokenTime: 504, IdleTimeout: 504, Cut: 503,
 	Malformed: 502, Empty: 502, StreamError: 502, Credentials: 502, Billing: 502,
@@ -160,7 +161,7 @@ func BlameOf(k Kind) Blame {
 	switch k {
 	case Credentials, Billing, ModelMissing:
 		return Ours
-	case ProviderRejected, ContextLength, ContentFilter, BadRequest, Unsupported, TooLarge, Canceled, Deadline:
+	case ProviderRejected, ContextLength, ContentFilter, BadRequest, Unsupported, TooLarge, Quota, Canceled, Deadline:
 		return Caller
 	}
 	return Provider

@@ -309,7 +309,7 @@ func (b *builder) deployment(m *Model, p *Provider, id string) *Deployment {
 		d.Sender = p.Client
 	}
 	if known, ok := b.Catalog.Model(id); ok {
-		d.Context = known.Context
+		d.Context, d.MaxOutput, d.ImageTokens = known.Context, known.MaxOutput, known.ImageTokens
 	}
 	if n := preset.Quirks.DefaultContext; n > 0 && !p.Engine {
 		d.Context = n

@@ -64,12 +64,15 @@ type Deployment struct {
 	Sender   Sender
 	Weight   int
 	Context  int64 // tokens; 0: unknown
-	Lacks    llm.Features
-	Continue dialect.ContinueMethod
-	Quirks   dialect.Quirks
-	Params   dialect.Params
-	Timeouts Timeouts
-	Health   *health.Deployment
+	// MaxOutput is the longest answer, ImageTokens the most that an image counts,
+	// both in tokens; 0: unknown.
+	MaxOutput, ImageTokens int64
+	Lacks                  llm.Features
+	Continue               dialect.ContinueMethod
+	Quirks                 dialect.Quirks
+	Params                 dialect.Params
+	Timeouts               Timeouts
+	Health                 *health.Deployment
 
 	pricing pricing
 }

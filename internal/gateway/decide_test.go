@@ -44,7 +44,10 @@ workloads:
 			b.Fatal(err)
 		}
 		b.Run(name, func(b *testing.B) {
-			g := s.App.Planner()
+			g, err := s.App.Planner(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := g.Decide(&gateway.Call{ID: "x", Received: s.App.Clock(), Op: llm.Chat, Codec: codec, Raw: body, Fleet: s.App.Fleet()}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"freehold/internal/budget"
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
@@ -35,6 +36,11 @@ type exchange struct {
 	asks      *dialect.Prompt // once somebody wanted to know
 	dry       bool            // the request is explained, not served
 	deadline  time.Time
+
+	budget   budget.Request
+	verdicts map[*fleet.Deployment]*verdict // of budgets, while the plan is made
+	blocked  *fault.Error                   // why budgets have left nobody
+	warned   *budget.Over                   // what the client is warned of
 
 	// mu guards row.Attempts, queue and faults: a hedge tries beside the first.
 	mu     sync.Mutex
@@ -72,6 +78,7 @@ func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {
 // close gives back what the request holds.
 func (x *exchange) close() {
 	x.share.release()
+	x.budget.Close(context.Background())
 	if x.body != nil {
 		x.body.Release()
 	}
@@ -203,7 +210,7 @@ func outcomeOf(k fault.Kind) ledger.Outcome {
 	case fault.BadRequest, fault.Unsupported, fault.TooLarge, fault.ModelNotFound, fault.NotFound, fault.Method,
 		fault.ProviderRejected, fault.ContextLength, fault.ContentFilter:
 		return ledger.ClientError
-	case fault.PolicyDenied, fault.Denied, fault.Unauthorized:
+	case fault.PolicyDenied, fault.Denied, fault.Unauthorized, fault.Quota:
 		return ledger.Refused
 	case fault.RateLimited, fault.Shed, fault.Draining:
 		return ledger.Shed

@@ -27,7 +27,7 @@ func (x *exchange) exhausted() error {
 	switch total {
 	case 0:
 		return f
-	case count[fault.Unsupported]:
+	case count[fault.Unsupported], count[fault.Quota]:
 		return worst
 	case count[fault.FirstTokenTime]:
 		f.Status, f.Code = 504, "upstream_timeout"

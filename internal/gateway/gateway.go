@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freehold/internal/budget"
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
@@ -53,6 +54,8 @@ type Gateway struct {
 	Room *Room
 	// WriteTimeout is how long a client may take to accept one write.
 	WriteTimeout time.Duration
+	// Budgets hold spending to limits; nil has none.
+	Budgets *budget.Keeper
 	// Capture keeps texts; nil keeps none.
 	Capture Capture
 	// Affinity remembers who answered a conversation; nil remembers nothing.
@@ -69,6 +72,7 @@ type Gateway struct {
 // Caller is who asks.
 type Caller struct {
 	KeyID, KeyName string
+	KeyFamily      string   // the first key that KeyID was rotated from
 	Classes        []string // data classes that the key adds
 	// AllowWorkload and AllowModel return why the key may not ask for a name,
 	// or nil. Nil functions allow everything.
@@ -105,7 +109,9 @@ func (g *Gateway) Refuse(w http.ResponseWriter, c *Call, f *fault.Error) {
 func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 	x := g.newExchange(w, c)
 	defer x.close()
-	if err := x.prepare(); err != nil {
+	err := x.prepare()
+	x.noteBudgets()
+	if err != nil {
 		x.refuse(err)
 		return
 	}
@@ -164,6 +170,7 @@ func (x *exchange) prepare() error {
 		return err
 	}
 	x.deadline = c.Received.Add(x.total())
+	x.openBudgets()
 	return x.makePlan()
 }
 

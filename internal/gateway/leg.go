@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"freehold/internal/budget"
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
@@ -28,6 +29,9 @@ type leg struct {
 	// candidate is the plan's, with its reason.
 	candidate routing.Candidate
 	out       *dialect.Outgoing
+	most      *bound       // what it can use at most, where a budget is strict
+	hold      *budget.Hold // what is reserved for it
+	capped    int64        // the limit of the answer that a budget has put in, 0: none
 	key       upstream.Key
 	leave     func()
 	visit     health.Attempt
@@ -320,11 +324,14 @@ func (l *leg) end(err error) {
 	if l.reply != nil {
 		a.RequestID = requestID(l.reply.Header)
 	}
-	if f == nil || l.text > 0 || l.usage != (llm.Usage{}) || givenUp[f.Kind] {
+	if l.owes(f) {
 		u := l.estimated()
 		a.Tokens = tokens(u)
 		if usd, known := meter.Cost(u, l.d.Price().Price); known {
 			a.Cost.Decimal, a.Cost.Valid = usd, true
+		}
+		if l.most != nil {
+			l.most.charge(a, u.Reported)
 		}
 	} else {
 		a.Cost.Valid = true // nothing was answered: nothing is owed
@@ -335,6 +342,7 @@ func (l *leg) end(err error) {
 			a.Outcome = ledger.Partial
 		}
 	}
+	l.hold.Used(used(a))
 	x.mu.Unlock()
 
 	l.visit.End(x.g.Clock(), l.outcome(f))
@@ -361,6 +369,19 @@ func (l *leg) watch(f *fault.Error) {
 		total = 0
 	}
 	slo.Note(l.d, now, first, total)
+}
+
+// owes reports whether the provider may bill the attempt that ended with f.
+// Counting tokens is no use of a model. A strict budget takes no chances with
+// answers that had begun and of which nothing came.
+func (l *leg) owes(f *fault.Error) bool {
+	switch {
+	case l.x.call.Op == llm.CountTokens:
+		return false
+	case f == nil, l.text > 0, l.usage != (llm.Usage{}), givenUp[f.Kind]:
+		return true
+	}
+	return l.most != nil && l.status >= 200 && l.status <= 299
 }
 
 // givenUp are the ends of an attempt that we chose: the provider may have

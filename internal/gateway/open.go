@@ -45,6 +45,10 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 		return f
 	case fault.ProviderRejected, fault.BadRequest:
 		return f
+	case fault.Quota:
+		if x.blocks(f) {
+			return f
+		}
 	case fault.ModelMissing:
 		if x.route.Kind == "vendor" { // the caller's own word, not our configuration's
 			return &fault.Error{Kind: fault.ModelNotFound, Param: "model", NoRetry: true, Cause: f,

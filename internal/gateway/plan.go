@@ -33,7 +33,11 @@ func (x *exchange) makePlan() error {
 	if x.g.Spend != nil {
 		in.Spend = func(scope string) (float64, bool) { return x.g.Spend(scope, x.route.Workload, c.Caller.KeyID) }
 	}
+	if x.g.Budgets.On() && c.Op != llm.CountTokens { // counting tokens costs nothing
+		in.Budget = x.overFallback
+	}
 	x.plan = routing.Make(&in)
+	x.overBlock()
 	if !x.dry {
 		x.plan.Tally()
 	}
@@ -93,9 +97,13 @@ func down(d *fleet.Deployment, now time.Time) string {
 	return v.State.String() + ": " + v.Cause
 }
 
-// nobody says why the plan is empty: the perimeter before all else, then a
-// prompt that is too long, then what the request needs and nobody has.
+// nobody says why the plan is empty: a budget that could have let somebody
+// answer, the perimeter, then a prompt that is too long, then what the request
+// needs and nobody has.
 func (x *exchange) nobody() error {
+	if x.blocked != nil {
+		return x.blocked
+	}
 	var policy, context, other *routing.Exclusion
 	for i := range x.plan.Excluded {
 		e := &x.plan.Excluded[i]

@@ -259,7 +259,7 @@ func (x *exchange) conclude(tail []byte) error {
 // retries goes along.
 func (x *exchange) headers(l *leg) {
 	x.out.header(func(h http.Header) {
-		values := make([]string, 0, 6) // one piece of memory for all
+		values := make([]string, 0, 8) // one piece of memory for all
 		set := func(name, v string) {
 			values = append(values, v)
 			h[name] = values[len(values)-1 : len(values) : len(values)]
@@ -274,8 +274,14 @@ func (x *exchange) headers(l *leg) {
 		if n := len(x.row.Attempts); n > 0 {
 			set("X-Freehold-Attempts", strconv.Itoa(n))
 		}
+		if x.warned != nil {
+			set("X-Freehold-Budget", "warn "+x.warned.Rule.String())
+		}
 		if l == nil {
 			return
+		}
+		if l.capped > 0 {
+			set("X-Freehold-Max-Tokens", strconv.FormatInt(l.capped, 10))
 		}
 		set("X-Freehold-Model", l.d.Model.Name)
 		set("X-Freehold-Provider", l.d.Provider.Name)

@@ -21,6 +21,7 @@ type Relay struct{ Gateway *Gateway }
 // Serve relays one request. c.Raw is its body.
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, req *http.Request, c *Call) {
 	x := r.Gateway.newExchange(w, c)
+	defer x.close()
 	if err := r.serve(ctx, x, req); err != nil {
 		x.refuse(err)
 	}
@@ -35,6 +36,9 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	}
 	permit, err := x.relayPermit(p)
 	if err != nil {
+		return err
+	}
+	if err := x.relayBudgets(); err != nil {
 		return err
 	}
 	key, soonest, ok := p.Keys.Pick(r.Gateway.Clock())
@@ -130,6 +134,9 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 	h["X-Freehold-Provider"] = []string{a.Provider}
 	h["X-Freehold-Attempts"] = []string{"1"}
 	h["X-Freehold-Route"] = []string{"relay"}
+	if x.warned != nil {
+		h["X-Freehold-Budget"] = []string{"warn " + x.warned.Rule.String()}
+	}
 	upstream.CopyResponseHeader(h, reply.Header)
 	for _, name := range []string{"Content-Type", "Content-Disposition", "Content-Range", "Accept-Ranges"} {
 		if v := reply.Header[name]; len(v) > 0 {

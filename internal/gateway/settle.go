@@ -39,7 +39,7 @@ func (x *exchange) settle() error {
 		slices.Sort(r.Dropped)
 		r.Dropped = slices.Compact(r.Dropped)
 	}
-	err := x.g.Journal.End(r)
+	err := x.record(r)
 	if err == nil {
 		x.capture()
 	}

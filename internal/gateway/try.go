@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"freehold/internal/budget"
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
@@ -29,7 +30,7 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 	if why != "" {
 		return nil, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
 	}
-	out, err := x.encode(d)
+	out, strict, capped, err := x.limited(d)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +45,19 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 		return nil, &fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
 			Message: "every key of the provider is rate limited", RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
 	}
-	l := &leg{x: x, d: d, out: out, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
+	var most *bound
+	var hold *budget.Hold
+	if strict {
+		if most, hold, err = x.reserve(ctx, d, out); err != nil {
+			visit.End(x.g.Clock(), health.Outcome{})
+			leave()
+			return nil, err
+		}
+	}
+	l := &leg{x: x, d: d, out: out, most: most, hold: hold, capped: capped, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
 	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil &&
 		x.streams(d) == x.body.Facts.Stream
-	if l.n, err = x.begin(d, cause, len(out.Body)); err != nil {
+	if l.n, err = x.begin(d, cause, len(out.Body), most); err != nil {
 		visit.End(x.g.Clock(), health.Outcome{})
 		leave()
 		return nil, &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent",
@@ -88,7 +98,7 @@ func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func()
 }
 
 // begin puts the attempt on record before its bytes leave, and returns its place.
-func (x *exchange) begin(d *fleet.Deployment, cause string, size int) (int, error) {
+func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *bound) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := len(x.row.Attempts)
@@ -99,6 +109,9 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int) (int, erro
 		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,
 		Start: x.g.Clock(), Estimate: x.estimate(d), Sent: int64(size), Place: placeOf(d.Provider),
 	}
+	if most != nil {
+		a.Estimate = most.estimate(d.Price())
+	}
 	if n == 0 {
 		x.row.Attempts = make([]ledger.Attempt, 0, 2)
 	}
@@ -107,6 +120,7 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int) (int, erro
 		x.row.Attempts = x.row.Attempts[:n]
 		return 0, err
 	}
+	x.budget.Recorded(context.Background())
 	return n, nil
 }
 
@@ -123,19 +137,23 @@ func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
 }
 
 // encode makes the provider's body: the client's own bytes where both speak
-// the same dialect, else by way of the canonical request.
-func (x *exchange) encode(d *fleet.Deployment) (*dialect.Outgoing, error) {
+// the same dialect, else by way of the canonical request. bound asks what limits
+// the answer; a limit above 0 takes the place of the client's.
+func (x *exchange) encode(d *fleet.Deployment, bound bool, limit int64) (*dialect.Outgoing, error) {
 	stream := x.streams(d)
 	t := &dialect.Target{
 		Model: d.ID, Stream: stream, Usage: stream && !d.Quirks.NoStreamUsage,
 		Drop: x.call.Fleet.Settings.DropUnsupported, Params: x.params(d), Quirks: d.Quirks,
+		MaxTokens: limit, Bound: bound,
 	}
 	if x.resume != nil {
 		r, err := x.resume.request(x)
 		if err != nil {
 			return nil, err
 		}
-		t.MaxTokens = x.resume.maxTokens(x)
+		if limit == 0 {
+			t.MaxTokens = x.resume.maxTokens(x)
+		}
 		t.Continue = x.resume.continuation(d)
 		return d.Provider.Codec.Encode(r, t)
 	}

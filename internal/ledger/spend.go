@@ -14,8 +14,8 @@ import (
 // in which their requests arrived, the model the one that was asked, whether it
 // answered or not.
 type SpendKey struct {
-	Hour                   time.Time // its beginning, UTC
-	KeyID, Workload, Model string
+	Hour                           time.Time // its beginning, UTC
+	KeyID, Tenant, Workload, Model string
 }
 
 // Spend is what attempts have used. Unlike a [Rollup] it knows what each model
@@ -86,7 +86,7 @@ func SpendOf(entries []Entry) []Spend {
 			if u.tokens == 0 && u.cost.known && u.cost.pico == 0 && u.cost.rest.IsZero() {
 				continue
 			}
-			key := SpendKey{Hour: e.Key.Hour, KeyID: e.Key.KeyID, Workload: e.Key.Workload, Model: u.model}
+			key := SpendKey{Hour: e.Key.Hour, KeyID: e.Key.KeyID, Tenant: e.Key.Tenant, Workload: e.Key.Workload, Model: u.model}
 			s := sums[key]
 			if s == nil {
 				s = &sum{Spend: Spend{SpendKey: key}}
@@ -116,8 +116,8 @@ func (s *Spend) Add(o *Spend) {
 }
 
 // Spent returns what attempts of requests have used that arrived since a time,
-// everything journaled before the call included, by key, workload and model; the
-// hours are zero. It is exact where rows are kept; where retention has removed
+// everything journaled before the call included, by key, tenant, workload and
+// model; the hours are zero. It is exact where rows are kept; where retention has removed
 // them, the hour that the time is in counts whole.
 func (l *Ledger) Spent(ctx context.Context, since time.Time) ([]Spend, error) {
 	if err := l.Sync(ctx); err != nil {
@@ -164,7 +164,7 @@ func (l *Ledger) Spent(ctx context.Context, since time.Time) ([]Spend, error) {
 // spend is what one of the row's attempts has used.
 func (r *Row) spend(a *Attempt) *Spend {
 	s := &Spend{
-		SpendKey: SpendKey{Hour: hourOf(r.Time), KeyID: r.KeyID, Workload: r.Workload, Model: a.Model()},
+		SpendKey: SpendKey{Hour: hourOf(r.Time), KeyID: r.KeyID, Tenant: r.Tenant, Workload: r.Workload, Model: a.Model()},
 		Tokens:   plus(a.Tokens.In, a.Tokens.Out),
 	}
 	if s.Cost = a.Cost.Decimal; !a.Cost.Valid {
@@ -174,5 +174,5 @@ func (r *Row) spend(a *Attempt) *Spend {
 }
 
 func (k *SpendKey) compare(o *SpendKey) int {
-	return slices.Compare([]string{k.KeyID, k.Workload, k.Model}, []string{o.KeyID, o.Workload, o.Model})
+	return slices.Compare([]string{k.KeyID, k.Tenant, k.Workload, k.Model}, []string{o.KeyID, o.Tenant, o.Workload, o.Model})
 }

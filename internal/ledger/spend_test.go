@@ -24,6 +24,7 @@ func TestSpent(t *testing.T) {
 		for n := range rapid.IntRange(0, 30).Draw(rt, "rows") {
 			r := storetest.Row(n)
 			r.Time = day.Add(time.Duration(rapid.IntRange(0, 24*60).Draw(rt, "minute")) * time.Minute)
+			r.Tenant = rapid.SampledFrom([]string{"", "acme"}).Draw(rt, "tenant")
 			r.KeyID = rapid.SampledFrom([]string{"", "k"}).Draw(rt, "key")
 			r.Model, r.Attempts = "llama", nil
 			for range rapid.IntRange(0, 3).Draw(rt, "attempts") {
@@ -40,7 +41,7 @@ func TestSpent(t *testing.T) {
 				if r.Time.Before(since) || a.Tokens.In+a.Tokens.Out == 0 && a.Cost.Valid && a.Cost.Decimal.IsZero() {
 					continue
 				}
-				key := ledger.SpendKey{KeyID: r.KeyID, Workload: r.Workload, Model: model}
+				key := ledger.SpendKey{KeyID: r.KeyID, Tenant: r.Tenant, Workload: r.Workload, Model: model}
 				s := want[key]
 				s.SpendKey, s.Tokens, s.Cost = key, s.Tokens+a.Tokens.In+a.Tokens.Out, s.Cost.Add(a.Cost.Decimal)
 				if !a.Cost.Valid {
@@ -85,7 +86,7 @@ func TestSpentOfTheLost(t *testing.T) {
 	l = open(t, dir, store, ledger.Options{})
 	spends, err := l.Spent(t.Context(), r.Time)
 	must(t, err)
-	key := ledger.SpendKey{KeyID: r.KeyID, Workload: r.Workload}
+	key := ledger.SpendKey{KeyID: r.KeyID, Tenant: r.Tenant, Workload: r.Workload}
 	llama, phi := key, key
 	llama.Model, phi.Model = "llama", "phi"
 	want := []ledger.Spend{

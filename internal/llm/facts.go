@@ -87,6 +87,9 @@ type Facts struct {
 	// LongestBytes is the part of TextBytes that must fit into a context
 	// together: of several prompts or inputs the largest. 0: all of it.
 	LongestBytes int
+	// Unsized: a part of it is of a kind of which the body does not tell the
+	// size: a file by reference, a video.
+	Unsized bool
 	// Conversation identifies the conversation: a hash of the first turns
 	// (system and first user message), so that later turns share it.
 	// Empty when the operation has no conversation.

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"math"
+
 	"github.com/shopspring/decimal"
 
 	"freehold/internal/llm"
@@ -125,4 +127,41 @@ func Cost(u llm.Usage, p Price) (usd decimal.Decimal, known bool) {
 	}
 	// Nothing used costs nothing only where the price is known at all.
 	return sum, p.Known()
+}
+
+// Dearest gives the most that one token can cost of the input, and of the
+// output, of a request with at most so much input: read from the cache, written
+// to it or thought, at whichever tier. Not valid is unknown.
+func (p Price) Dearest(input int64) (in, out decimal.NullDecimal) {
+	in, out = p.Rates.dearest()
+	for _, t := range p.Tiers {
+		if input <= t.Above {
+			break
+		}
+		tierIn, tierOut := p.at(t.Above + 1).dearest()
+		in, out = dearer(in, tierIn), dearer(out, tierOut)
+	}
+	return in, out
+}
+
+func (r Rates) dearest() (in, out decimal.NullDecimal) {
+	return dearer(dearer(r.Input, r.CachedInput), r.CacheWrite), dearer(r.Output, r.Reasoning)
+}
+
+// dearer is the higher of two rates, or r where s does not say another one.
+func dearer(r, s decimal.NullDecimal) decimal.NullDecimal {
+	if r.Valid && s.Valid && s.Decimal.GreaterThan(r.Decimal) {
+		return s
+	}
+	return r
+}
+
+// Pico is an amount of US dollars in trillionths, rounded up where a price is
+// finer than that; one that is too large is the largest there is.
+func Pico(usd decimal.Decimal) int64 {
+	n := usd.Shift(12).Ceil().BigInt()
+	if !n.IsInt64() {
+		return math.MaxInt64
+	}
+	return n.Int64()
 }

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"math"
 	"testing"
 
 	"github.com/shopspring/decimal"
@@ -182,6 +183,51 @@ func BenchmarkCost(b *testing.B) {
 	for b.Loop() {
 		if _, ok := Cost(u, p); !ok {
 			b.Fatal("unknown")
+		}
+	}
+}
+
+// No request costs more than its tokens at the dearest rates, and some costs
+// as much.
+func TestDearest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := Price{Rates: genRates(t)}
+		above := int64(0)
+		for range rapid.IntRange(0, 2).Draw(t, "tiers") {
+			above += rapid.Int64Range(1, 1e6).Draw(t, "above")
+			p.Tiers = append(p.Tiers, Tier{Above: above, Rates: genRates(t)})
+		}
+		u := genUsage(t)
+		in, out := p.Dearest(u.Input + rapid.Int64Range(0, 1e6).Draw(t, "more"))
+		if in.Valid != p.Input.Valid || out.Valid != p.Output.Valid {
+			t.Fatalf("%+v: %v, %v", p, in, out)
+		}
+		cost, known := Cost(u, p)
+		if !known || u.Input > 0 && !in.Valid || u.Output > 0 && !out.Valid {
+			return
+		}
+		most := in.Decimal.Mul(decimal.NewFromInt(u.Input)).Add(out.Decimal.Mul(decimal.NewFromInt(u.Output)))
+		if cost.GreaterThan(most) {
+			t.Fatalf("%+v at %+v costs %s, over %s", u, p, cost, most)
+		}
+	})
+	cached := Price{Rates: Rates{Input: usd("3e-6"), Output: usd("15e-6"), CachedInput: usd("3e-7"), CacheWrite: usd("3.75e-6"), Reasoning: usd("2e-5")},
+		Tiers: []Tier{{Above: 200_000, Rates: Rates{Input: usd("6e-6")}}}}
+	for input, want := range map[int64]string{100: "0.00000375 0.00002", 200_000: "0.00000375 0.00002", 200_001: "0.000006 0.00002"} {
+		in, out := cached.Dearest(input)
+		if got := in.Decimal.String() + " " + out.Decimal.String(); got != want {
+			t.Errorf("of %d tokens: %s, want %s", input, got, want)
+		}
+	}
+	if in, out := (Price{}).Dearest(1); in.Valid || out.Valid {
+		t.Error("an unknown price has rates")
+	}
+}
+
+func TestPico(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "1": 1e12, "0.000000000001": 1, "0.0000000000011": 2, "9000000": 9e18, "10000000": math.MaxInt64} {
+		if got := Pico(decimal.RequireFromString(text)); got != want {
+			t.Errorf("%s USD are %d, want %d", text, got, want)
 		}
 	}
 }

@@ -173,7 +173,7 @@ func (s *Server) describe(c *gateway.Call, key *auth.Key, h http.Header) *fault.
 // Caller is who calls with a virtual key.
 func Caller(key *auth.Key) gateway.Caller {
 	return gateway.Caller{
-		KeyID: key.ID, KeyName: key.Name, Classes: key.DataClasses,
+		KeyID: key.ID, KeyName: key.Name, KeyFamily: key.Family, Classes: key.DataClasses,
 		AllowWorkload: key.AllowWorkload, AllowModel: key.AllowModel,
 	}
 }

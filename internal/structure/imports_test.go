@@ -59,9 +59,9 @@ var may = table(`
 	classify/score      : classify
 	classify/learn      : classify classify/score regular suggest
 	classify/shelf      : classify regular
-	gateway             : capture dialect fault fleet health language ledger llm meter policy routing sse upstream
+	gateway             : budget capture dialect fault fleet health language ledger llm meter policy routing sse upstream
 	server              : auth dialect fault fleet gateway health ledger llm
-	telemetry           : engine health ledger
+	telemetry           : budget engine health ledger
 
 	mock                :
 	mock/mocktest       : mock

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"freehold/internal/budget"
 	"freehold/internal/engine"
 	"freehold/internal/health"
 	"freehold/internal/ledger"
@@ -19,6 +20,10 @@ type State struct {
 	// Config is the version in use, how many reloads were accepted, and
 	// whether the last one was refused.
 	Config func() (version string, reloads int64, refused bool)
+	// Budgets are the limits in use with what is spent of them, BudgetEvents what
+	// they have done to requests since the start.
+	Budgets      func() []budget.Status
+	BudgetEvents func() map[budget.Event]uint64
 	// Refusals are authentications that failed, by reason.
 	Refusals func() map[string]int64
 	// Rules are the routing rules in use, with what they did.
@@ -56,6 +61,10 @@ var (
 	descDenied   = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
 	descMatches  = desc("freehold_rule_matches_total", "Requests that a routing rule matched; a dry one is counted only.", "workload", "rule", "dry")
 	descFailed   = desc("freehold_rule_errors_total", "Requests for which a routing rule could not be evaluated.", "workload", "rule")
+	descLimit    = desc("freehold_budget_limit", "What may be spent in a period, in US dollars or tokens.", "budget", "unit", "on_exceed")
+	descSpent    = desc("freehold_budget_spent", "What is spent in the present period, by scope: a key, workload, model. The exact sum is in the ledger.", "budget", "unit", "scope")
+	descReserved = desc("freehold_budget_reserved", "What is reserved for requests under way.", "budget", "unit", "scope")
+	descExceeded = desc("freehold_budget_exceeded_total", "Requests that a budget had no room for.", "budget", "unit", "on_exceed")
 	descBuild    = desc("freehold_build_info", "This program.", "version")
 )
 
@@ -67,7 +76,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descState, descInFlight, descQueued, descFirst, descBacklog, descLag, descFailing, descStored, descLost,
-		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descMatches, descFailed, descBuild,
+		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descMatches, descFailed,
+		descLimit, descSpent, descReserved, descExceeded, descBuild,
 	} {
 		ch <- d
 	}
@@ -118,7 +128,37 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descMatches, r.Matches, r.Workload, r.Name, strconv.FormatBool(r.Dry))
 		counter(descFailed, r.Errors, r.Workload, r.Name)
 	}
+	c.budgets(gauge, counter)
 	gauge(descBuild, 1, c.s.Version)
+}
+
+// maxScopes is how many scopes of a budget have series: those that spend most.
+const maxScopes = 100
+
+// budgets shows limits, and what each meter counts once.
+func (c stateCollector) budgets(gauge func(*prometheus.Desc, float64, ...string), counter func(*prometheus.Desc, int64, ...string)) {
+	list := c.s.Budgets()
+	seen := map[budget.Meter]bool{}
+	for i := range list {
+		b := &list[i]
+		part := 1.0
+		if b.Unit == budget.USD {
+			part = budget.PerUSD
+		}
+		name, unit := b.Meter.String(), string(b.Unit)
+		gauge(descLimit, float64(b.Limit)/part, name, unit, string(b.OnExceed))
+		if seen[b.Meter] {
+			continue
+		}
+		seen[b.Meter] = true
+		for _, s := range b.Scopes[:min(len(b.Scopes), maxScopes)] {
+			gauge(descSpent, float64(s.Spent)/part, name, unit, s.Scope)
+			gauge(descReserved, float64(s.Reserved)/part, name, unit, s.Scope)
+		}
+	}
+	for e, n := range c.s.BudgetEvents() {
+		counter(descExceeded, int64(n), e.Meter.String(), string(e.Meter.Unit), string(e.Action))
+	}
 }
 
 func flag(b bool) float64 {

@@ -19,6 +19,7 @@ import (
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/protobuf/proto"
 
+	"freehold/internal/budget"
 	"freehold/internal/engine"
 	"freehold/internal/health"
 	"freehold/internal/ledger"
@@ -36,6 +37,21 @@ func state() telemetry.State {
 		Refusals: func() map[string]int64 { return map[string]int64{"invalid_key": 4} },
 		Rules: func() []telemetry.Rule {
 			return []telemetry.Rule{{Workload: "w", Name: "cheap", Dry: true, Matches: 3, Errors: 2}}
+		},
+		Budgets: func() []budget.Status {
+			chat := budget.Meter{Per: budget.PerWorkload, Name: "chat", Every: budget.Month, Zone: "UTC", Unit: budget.USD}
+			spent := []budget.ScopeStatus{{Scope: "chat", Balance: budget.Balance{Spent: 12_500_000_000_000, Reserved: 500_000_000_000}}}
+			keys := budget.Status{Rule: budget.Rule{Meter: budget.Meter{Per: budget.PerKey, Every: budget.Day, Zone: "Europe/Berlin", Unit: budget.Tokens}, Limit: 1000, OnExceed: budget.Block}}
+			for i := range 150 {
+				keys.Scopes = append(keys.Scopes, budget.ScopeStatus{Scope: fmt.Sprintf("k%d", i), Balance: budget.Balance{Spent: int64(1000 - i)}})
+			}
+			return []budget.Status{
+				{Rule: budget.Rule{Meter: chat, Limit: 20_000_000_000_000, OnExceed: budget.Block}, Scopes: spent},
+				{Rule: budget.Rule{Meter: chat, Limit: 10_000_000_000_000, OnExceed: budget.Warn}, Scopes: spent}, keys,
+			}
+		},
+		BudgetEvents: func() map[budget.Event]uint64 {
+			return map[budget.Event]uint64{{Meter: budget.Meter{Per: budget.PerAll, Every: budget.Hour, Unit: budget.USD}, Action: budget.Fallback}: 3}
 		},
 		Version: "test",
 	}
@@ -88,12 +104,22 @@ func TestMetrics(t *testing.T) {
 		`freehold_deployment_in_flight{deployment="m@a"} 2`,
 		`freehold_deployment_first_token_seconds{deployment="m@a",quantile="0.5"} 1`,
 		`freehold_ledger_backlog_bytes 7`, `freehold_engine_state{engine="local",state="ready"} 1`,
+		`freehold_budget_limit{budget="workload:chat:month",on_exceed="block",unit="usd"} 20`,
+		`freehold_budget_limit{budget="workload:chat:month",on_exceed="warn",unit="usd"} 10`,
+		`freehold_budget_spent{budget="workload:chat:month",scope="chat",unit="usd"} 12.5`,
+		`freehold_budget_reserved{budget="workload:chat:month",scope="chat",unit="usd"} 0.5`,
+		`freehold_budget_limit{budget="key:day@Europe/Berlin",on_exceed="block",unit="tokens"} 1000`,
+		`freehold_budget_spent{budget="key:day@Europe/Berlin",scope="k99",unit="tokens"} 901`,
+		`freehold_budget_exceeded_total{budget="all:hour",on_exceed="fallback",unit="usd"} 3`,
 		`freehold_config_refused 1`, `freehold_config_info{version="abc"} 1`, `freehold_auth_refusals_total{reason="invalid_key"} 4`,
 		`freehold_rule_matches_total{dry="true",rule="cheap",workload="w"} 3`, `freehold_rule_errors_total{rule="cheap",workload="w"} 2`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("missing %s", want)
 		}
+	}
+	if strings.Contains(got, `scope="k100"`) {
+		t.Error("a budget of many keys has series without end")
 	}
 	if t.Failed() {
 		t.Log(got)

@@ -17,7 +17,7 @@ import (
 
 var kinds = []fault.Kind{
 	fault.BadRequest, fault.Unsupported, fault.TooLarge, fault.Unauthorized, fault.Denied, fault.PolicyDenied,
-	fault.ModelNotFound, fault.NotFound, fault.Method, fault.RateLimited, fault.Shed, fault.Exhausted, fault.Storage,
+	fault.ModelNotFound, fault.NotFound, fault.Method, fault.RateLimited, fault.Quota, fault.Shed, fault.Exhausted, fault.Storage,
 	fault.Draining, fault.Internal, fault.Deadline, fault.Connect, fault.ConnectTimeout, fault.FirstTokenTime,
 	fault.IdleTimeout, fault.Cut, fault.Malformed, fault.Empty, fault.StreamError, fault.Credentials, fault.Billing,
 	fault.ModelMissing, fault.ProviderLimit, fault.Overloaded, fault.ProviderError, fault.ProviderRejected,

@@ -63,7 +63,7 @@ func errorType(f *fault.Error) string {
 		return "authentication_error"
 	case status == 403:
 		return "permission_error"
-	case status == 429 && f.Code == "insufficient_quota":
+	case status == 429 && f.StableCode() == "insufficient_quota":
 		return "insufficient_quota"
 	case status == 429:
 		return "rate_limit_error"

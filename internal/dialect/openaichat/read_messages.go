@@ -37,6 +37,9 @@ func inspectMessages(messages jsondoor.Value, f *llm.Facts) *fault.Error {
 			return bad
 		}
 		assistant := role.Is("assistant")
+		if assistant && m.Get("audio").Present() { // an earlier answer, by its id
+			f.Unsized = true
+		}
 		if !content.Present() && !assistant {
 			return missing(fmt.Sprintf("messages[%d].content", i))
 		}
@@ -107,6 +110,9 @@ func inspectContent(content jsondoor.Value, f *llm.Facts, i int) *fault.Error {
 			f.Features |= llm.FeatureAudio
 		case typ.Is("file"):
 			f.Features |= llm.FeatureDocuments
+		case typ.Is("refusal"), typ.Is("thinking"), typ.Is("redacted_thinking"):
+		default:
+			f.Unsized = true
 		}
 		if p.Get("cache_control").Present() {
 			f.Features |= llm.FeatureCacheControl

@@ -30,7 +30,7 @@ func (st *statements) addSpends(ctx context.Context, tx *sql.Tx, spends []ledger
 }
 
 func (st *statements) addSpend(ctx context.Context, tx *sql.Tx, s *ledger.Spend) error {
-	keyed := []any{s.Hour.UnixMicro(), s.KeyID, s.Workload, "", s.Model}
+	keyed := []any{s.Hour.UnixMicro(), s.KeyID, s.Workload, s.Tenant, s.Model}
 	var id int64
 	have, err := scanSpend(tx.StmtContext(ctx, st.getSpend).QueryRowContext(ctx, keyed...), &id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -70,8 +70,7 @@ func (l *Ledger) Spends(ctx context.Context, since time.Time) iter.Seq2[*ledger.
 			if err == nil {
 				var hour int64
 				var key ledger.SpendKey
-				var tenant string
-				if s, err = scanSpend(rows, &hour, &key.KeyID, &key.Workload, &tenant, &key.Model); err == nil {
+				if s, err = scanSpend(rows, &hour, &key.KeyID, &key.Workload, &key.Tenant, &key.Model); err == nil {
 					key.Hour = time.UnixMicro(hour).UTC()
 					s.SpendKey = key
 				}

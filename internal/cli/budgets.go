@@ -14,9 +14,9 @@ func (p *program) budgetsCommand() *cobra.Command {
 		Use:   "budgets",
 		Short: "Show budgets, and what is spent and reserved of them",
 		Long: `budgets shows each limit of config.yaml with what has been spent of it since its
-present period began: by key, workload, model or tenant where each has its own. What is
-reserved is for requests under way, of strict budgets. It ends with 0 whatever
-is exceeded.`,
+present period began: by key, workload, model or tenant where each has its own.
+What is reserved is for requests under way, of strict budgets. A mark (!) stands
+behind what has reached its limit; the command ends with 0 all the same.`,
 		Example: `  freehold usage budgets
   freehold usage budgets --json`,
 		Args: takes(0, 0),

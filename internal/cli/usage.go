@@ -45,8 +45,11 @@ exact; a cost that is not known is shown as ?, and counted apart, never as 0.`,
 		Example: `  freehold usage --since 7d --by day,model
   freehold usage --requests --outcome failed --limit 20
   freehold usage --requests --json`,
-		Args: takes(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
 			if single {
 				if c.Flags().Changed("by") {
 					return usagef("--by groups sums, --requests lists single requests: give one of them")

@@ -92,16 +92,23 @@ func (c *Cursor) Text() (raw []byte, escaped, ok bool) {
 }
 
 func (c *Cursor) text() (raw []byte, esc, ok bool) {
-	if c.Peek() != '"' {
+	if raw, esc, ok = TextAt(c.b, c.i); !ok {
 		return nil, false, c.fail()
 	}
-	end, flags, err := scanText(c.b, c.i, true)
+	c.i = skipSpace(c.b, c.i+len(raw)+2)
+	return raw, esc, true
+}
+
+// TextAt reads the string that begins at i of b, as Cursor.Text does.
+func TextAt(b []byte, i int) (raw []byte, esc, ok bool) {
+	if i < 0 || i >= len(b) || b[i] != '"' {
+		return nil, false, false
+	}
+	end, flags, err := scanText(b, i, true)
 	if err != nil {
-		return nil, false, c.fail()
+		return nil, false, false
 	}
-	raw = c.b[c.i+1 : end-1]
-	c.i = skipSpace(c.b, end)
-	return raw, flags&escaped != 0, true
+	return b[i+1 : end-1], flags&escaped != 0, true
 }
 
 // Int reads a number that is written as an integer, 0 or more, and fits.

@@ -20,6 +20,7 @@ type streamDecoder struct {
 	done    bool // the end mark was seen
 	pieces  dialect.Pieces
 	scratch []byte
+	mould   mould
 }
 
 // choiceState is one alternative under way.

@@ -7,21 +7,56 @@ import (
 )
 
 // Most chunks of a stream carry one piece of text or thinking that goes on with
-// what came before. They are read in one pass that remembers nothing; whatever
-// is unusual about a chunk leaves it to the decoder that looks at everything.
+// what came before. They are read in one pass; whatever is unusual about a chunk
+// leaves it to the decoder that looks at everything. And most of them differ from
+// the one before in that text alone: of these nothing else is read.
 
 // glance is what a chunk of running text says.
 type glance struct {
 	start, end int // of the model's name in the data, quotes included; 0: none
-	model      []byte
 	choice     int
-	text       []byte // as it stands in the data; empty: the chunk says nothing
+	kind       llm.PartKind // of the text
+	at         int          // where the text begins in the data
+	text       []byte       // as it stands there; empty: the chunk says nothing
 	escaped    bool
+}
+
+// mould is what stands around the text of a chunk that was read at a glance.
+type mould struct {
+	glance        // without its text
+	around []byte // the data without the text
+}
+
+// take remembers what stands around the text of g, which is a glance at data.
+func (m *mould) take(data []byte, g *glance) {
+	m.glance, m.text = *g, nil
+	if m.start > m.at {
+		m.start, m.end = m.start-len(g.text), m.end-len(g.text)
+	}
+	m.around = append(append(m.around[:0], data[:g.at]...), data[g.at+len(g.text):]...)
+}
+
+// fill reads data, if only the text in it is another.
+func (m *mould) fill(data []byte) (g glance, ok bool) {
+	n := len(data) - len(m.around)
+	if len(m.around) == 0 || n <= 0 || string(data[:m.at]) != string(m.around[:m.at]) || string(data[m.at+n:]) != string(m.around[m.at:]) {
+		return g, false
+	}
+	text, escaped, ok := jsondoor.TextAt(data, m.at-1)
+	if !ok || len(text) != n {
+		return g, false
+	}
+	g = m.glance
+	if g.text, g.escaped = text, escaped; g.start > g.at {
+		g.start, g.end = g.start+n, g.end+n
+	}
+	return g, true
 }
 
 // piece is a string of a chunk.
 type piece struct {
 	raw     []byte
+	at      int // where raw begins in the data
 	escaped bool
 	seen    bool
 }
@@ -35,16 +70,33 @@ func (p *piece) read(c *jsondoor.Cursor) (ok bool) {
 	if c.Null() {
 		return true
 	}
+	p.at = c.Offset() + 1
 	p.raw, p.escaped, ok = c.Text()
 	return ok
 }
 
-// glance reads a chunk; false: it is not of the usual kind. It changes nothing.
+// glance reads a chunk; false: it is not of the usual kind.
 func (s *streamDecoder) glance(ev *sse.Event) (g glance, ok bool) {
 	if !s.started || string(ev.Name) == "error" || len(ev.Data) == 0 || ev.Data[0] != '{' {
 		return g, false
 	}
-	c := jsondoor.NewCursor(ev.Data)
+	if g, ok = s.mould.fill(ev.Data); ok {
+		return g, s.goesOn(&g)
+	}
+	if g, ok = s.glanceChunk(ev.Data); ok && len(g.text) > 0 {
+		s.mould.take(ev.Data, &g)
+	}
+	return g, ok
+}
+
+// goesOn reports whether the text of g belongs to the part that is open.
+func (s *streamDecoder) goesOn(g *glance) bool {
+	st := &s.choices[g.choice]
+	return st.open >= 0 && st.parts[st.open].kind == g.kind
+}
+
+func (s *streamDecoder) glanceChunk(data []byte) (g glance, ok bool) {
+	c := jsondoor.NewCursor(data)
 	c.Object()
 	var model, object piece
 	chosen := false
@@ -57,7 +109,7 @@ func (s *streamDecoder) glance(ev *sse.Event) (g glance, ok bool) {
 		case "model":
 			g.start = c.Offset()
 			if ok = c.Peek() == '"' && model.read(&c) && !model.escaped; ok {
-				g.model, g.end = model.raw, g.start+len(model.raw)+2
+				g.end = g.start + len(model.raw) + 2
 			}
 		case "object":
 			ok = object.read(&c) && !object.escaped && string(object.raw) != "error"
@@ -120,7 +172,7 @@ func (s *streamDecoder) glanceChoices(c *jsondoor.Cursor, g *glance) bool {
 	if len(thinking.raw) == 0 {
 		thinking = d.reasoning
 	}
-	found, kind := piece{}, llm.PartText
+	found := piece{}
 	for _, p := range [...]piece{text, d.content, thinking} {
 		if len(p.raw) > 0 {
 			if len(found.raw) > 0 {
@@ -132,12 +184,12 @@ func (s *streamDecoder) glanceChoices(c *jsondoor.Cursor, g *glance) bool {
 	if len(found.raw) == 0 {
 		return true // a role, a keep-alive
 	}
+	g.kind = llm.PartText
 	if len(thinking.raw) > 0 {
-		kind = llm.PartThinking
+		g.kind = llm.PartThinking
 	}
-	g.text, g.escaped = found.raw, found.escaped
-	st := &s.choices[g.choice]
-	return st.open >= 0 && st.parts[st.open].kind == kind
+	g.text, g.at, g.escaped = found.raw, found.at, found.escaped
+	return s.goesOn(g)
 }
 
 // deltaPieces are the strings of a delta.
@@ -188,7 +240,7 @@ func (s *streamDecoder) running(dst []llm.Event, g *glance) []llm.Event {
 
 // rewrite appends the event's bytes with the model's name replaced.
 func (g *glance) rewrite(dst []byte, ev *sse.Event, model string) []byte {
-	if g.end == 0 || model == "" || string(g.model) == model {
+	if g.end == 0 || model == "" || string(ev.Data[g.start+1:g.end-1]) == model {
 		return append(dst, ev.Raw...)
 	}
 	dst = append(dst, ev.Raw[:ev.DataAt+g.start]...)

@@ -66,7 +66,13 @@ func TestGlance(t *testing.T) {
 // twice decodes a chunk with and without the glance.
 func twice(t *testing.T, first string, data []byte) {
 	t.Helper()
-	fast, slow := begun(t, first), begun(t, first)
+	again(t, begun(t, first), begun(t, first), data)
+}
+
+// again decodes a chunk, with a glance at it in fast, and three times so that it
+// finds a mould.
+func again(t *testing.T, fast, slow *streamDecoder, data []byte) {
+	t.Helper()
 	ev := &sse.Event{Raw: append([]byte("data: "), data...), Data: data, DataAt: len("data: ")}
 	for _, v := range []*dialect.View{nil, {Model: "ours"}, {IncludeUsage: true}} {
 		want, wantOut, wantErr := slow.decode(nil, nil, ev, v)
@@ -84,6 +90,39 @@ func twice(t *testing.T, first string, data []byte) {
 		if diff != "" || !bytes.Equal(wantOut, out) || (wantErr == nil) != (err == nil) {
 			t.Fatalf("%s: errors %v and %v, bytes\n%q and\n%q, events (-all +glance):\n%s", data, wantErr, err, wantOut, out, diff)
 		}
+	}
+}
+
+// What differs from the chunk before in its text alone is read as if nothing had
+// been there before it.
+func TestMould(t *testing.T) {
+	texts := []string{"x", "a longer piece", `an \"escape\n\u00e9`, "\u00e9\u4e16", `"`, `x","role":"y`, `\`, `\u12`, "\xff", "", "a\tb", `b"}}],"choices":[{"index":0,"delta":{"content":"c`}
+	for _, around := range [][2]string{
+		{`{"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"`, `"},"finish_reason":null}]}`},
+		{`{"id":"c","choices":[{"index":0,"delta":{"content":"`, `"}}],"model":"m"}`},
+		{`{"choices":[{"index":1,"delta":{"reasoning":"`, `"}}]}`},
+		{`{"choices":[{"index":0,"text":"`, `"}]}`},
+	} {
+		for _, first := range texts {
+			for _, second := range texts {
+				s := begun(t, opening)
+				one, two := []byte(around[0]+first+around[1]), []byte(around[0]+second+around[1])
+				_, _ = s.Decode(nil, &sse.Event{Data: one}) // its own faults are others' business
+				again(t, s, begun(t, opening), two)
+			}
+		}
+	}
+}
+
+// The mould is of one part: text after another part was opened is not its.
+func TestMouldOfAClosedPart(t *testing.T) {
+	s, slow := begun(t, openingOne), begun(t, openingOne)
+	for _, data := range []string{
+		`{"choices":[{"index":0,"delta":{"content":"a"}}]}`, `{"choices":[{"index":0,"delta":{"reasoning":"b"}}]}`,
+		`{"choices":[{"index":0,"delta":{"content":"c"}}]}`, `{"choices":[{"index":0,"delta":{"content":"d"}}]}`,
+		`{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, `{"choices":[{"index":0,"delta":{"content":"e"}}]}`,
+	} {
+		again(t, s, slow, []byte(data))
 	}
 }
 

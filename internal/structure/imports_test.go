@@ -55,6 +55,7 @@ var may = table(`
 	fleet               : catalog config detect dialect health llm meter policy rule suggest upstream
 	routing             : fleet health llm rule
 	language            : std
+	cascade             : std
 	classify            : std
 	classify/score      : classify
 	classify/learn      : classify classify/score regular suggest

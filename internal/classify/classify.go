@@ -23,13 +23,17 @@ var scratches = sync.Pool{New: func() any { return new(scratch) }}
 // are a text; what is not UTF-8 is passed over.
 func (m *Model) Classify(system, user string) Verdict {
 	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	return m.classify(s, system, user)
+}
+
+func (m *Model) classify(s *scratch, system, user string) Verdict {
 	s.read(system, user)
 	var z [columns]float32
 	for _, f := range s.features {
 		m.add(f, &z)
 	}
-	scratches.Put(s)
-	return m.judge(&z)
+	return m.judge(&z, &s.shape)
 }
 
 // ClassifyBytes is Classify without a copy of the text, which must not change
@@ -56,7 +60,7 @@ func (m *Model) add(f Feature, z *[columns]float32) {
 }
 
 // judge makes calibrated chances of the outputs.
-func (m *Model) judge(z *[columns]float32) Verdict {
+func (m *Model) judge(z *[columns]float32, shape *shape) Verdict {
 	var tasks [TaskCount]float64
 	for t := range tasks {
 		tasks[t] = float64(z[t] * m.unit[t])
@@ -64,7 +68,9 @@ func (m *Model) judge(z *[columns]float32) Verdict {
 	// The complexity head was trained on chances that were not calibrated yet.
 	hard := float64(z[complexity] * m.unit[complexity])
 	for t, p := range softmax(&tasks, 1) {
-		hard += p * float64(m.tasks[t])
+		for i, x := range shape {
+			hard += p * float64(x*m.tasks[t*shapes+i])
+		}
 	}
 	return m.Judge(&tasks, hard)
 }

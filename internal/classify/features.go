@@ -2,17 +2,17 @@ package classify
 
 import (
 	"math"
-	"math/bits"
 	"unicode/utf8"
 )
 
 // The features of a prompt are words and pairs of neighbouring words, hashed
 // into buckets, three times: wherever they stand, among the first words of the
-// user's turn, and among the last; and hand-made ones, which count what words
-// do not tell. FeatureVersion changes whenever the same text gives other
+// user's turn, and among the last; words once more by what the prompt looks like,
+// and the first letters of long ones; and hand-made ones, which count what words do
+// not tell. FeatureVersion changes whenever the same text gives other
 // features, so that no model is used with features it was not trained on.
 const (
-	FeatureVersion = 1
+	FeatureVersion = 2
 
 	bucketBits = 16
 	buckets    = 1 << bucketBits
@@ -21,7 +21,9 @@ const (
 	tailWindow   = 1024 // and from its end
 	systemWindow = 1024 // bytes of the instructions that are read
 
-	edge = 12
+	edge    = 12 // words that count as head or tail
+	cueEdge = 24 // and for cues
+	stem    = 5  // letters that stand for a word which has more
 )
 
 // Feature is one entry of a prompt's sparse vector.
@@ -33,8 +35,10 @@ type Feature struct {
 // scratch is what one prompt needs while it is read. It is used again.
 type scratch struct {
 	tokens   []uint64
+	stems    []uint64 // of the words that are longer
 	features []Feature
 	stats    stats
+	shape    shape
 }
 
 // namespaces keep the same words apart where they mean other things.
@@ -42,6 +46,8 @@ const (
 	anywhere uint64 = 0x9e3779b97f4a7c15
 	atHead   uint64 = 0xc2b2ae3d27d4eb4f
 	atTail   uint64 = 0x165667b19e3779f9
+	inForm   uint64 = 0x27d4eb2f165667c5
+	asStem   uint64 = 0x0000000001234567
 	pair     uint64 = 0xd6e8feb86659fd93
 )
 
@@ -57,7 +63,7 @@ func bucket(h, space uint64) uint32 { return uint32(mix(h^space) >> (64 - bucket
 
 // read makes the features of a prompt, in the scratch.
 func (s *scratch) read(system, user string) {
-	s.tokens, s.features, s.stats = s.tokens[:0], s.features[:0], stats{}
+	s.tokens, s.stems, s.features, s.stats = s.tokens[:0], s.stems[:0], s.features[:0], stats{}
 	s.stats.bytes = len(system) + len(user)
 	s.tokenize(begin(system, systemWindow))
 	instructions := len(s.tokens)
@@ -69,9 +75,13 @@ func (s *scratch) read(system, user string) {
 	}
 	all, turn := s.tokens, s.tokens[instructions:]
 	s.grams(all, anywhere)
+	s.stats.words = len(all)
+	s.stats.choices = choiceLines(end(user, tailWindow))
+	s.words(all, inForm+s.stats.form()*pair)
+	s.words(s.stems, asStem)
 	s.grams(turn[:min(edge, len(turn))], atHead)
 	s.grams(turn[max(0, len(turn)-edge):], atTail)
-	s.stats.words = len(all)
+	s.cues(instructions)
 	s.hand(user)
 }
 
@@ -85,9 +95,36 @@ func (s *scratch) grams(t []uint64, space uint64) {
 	for i, h := range t {
 		s.features = append(s.features, Feature{bucket(h, space), v})
 		if i > 0 {
-			s.features = append(s.features, Feature{bucket(bits.RotateLeft64(t[i-1], 17)^h, space^pair), v})
+			s.features = append(s.features, Feature{bucket(both(t[i-1], h), space^pair), v})
 		}
 	}
+}
+
+// words adds tokens alone.
+func (s *scratch) words(t []uint64, space uint64) {
+	if len(t) == 0 {
+		return
+	}
+	v := float32(1 / math.Sqrt(float64(len(t))))
+	for _, h := range t {
+		s.features = append(s.features, Feature{bucket(h, space), v})
+	}
+}
+
+// form is what a prompt looks like. Words say other things in an examination with
+// choices than in a question of one line.
+func (s *stats) form() uint64 {
+	switch {
+	case s.choices >= 3:
+		return 0
+	case s.braces+s.backticks+s.underscores+s.backslashes > 3:
+		return 1
+	case s.numbers >= 2 && s.bytes < 1500 && s.numbers*40 > s.words:
+		return 2
+	case s.bytes < 250:
+		return 3
+	}
+	return 4
 }
 
 // begin is the start of a text up to n bytes, and end its end, cut between
@@ -122,10 +159,14 @@ func (s *scratch) tokenize(text string) {
 	)
 	st := &s.stats
 	h, in, run := uint64(seed), space, 0
+	var first uint64 // letters of a word
 	flush := func() {
 		switch in {
 		case letter:
 			s.tokens = append(s.tokens, h)
+			if run > stem {
+				s.stems = append(s.stems, first)
+			}
 			st.letterRuns++
 		case digit:
 			s.tokens = append(s.tokens, mix(uint64(min(run, 5))))
@@ -161,7 +202,9 @@ func (s *scratch) tokenize(text string) {
 				in = letter
 			}
 			h = (h ^ uint64(r)) * prime
-			run++
+			if run++; run == stem {
+				first = h
+			}
 		case digit:
 			if in != digit {
 				flush()

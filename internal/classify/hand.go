@@ -16,6 +16,7 @@ type stats struct {
 	backslashes, backticks       int
 	underscores, currency        int
 	percents, angles             int
+	choices                      int // lines of a list of choices, at the end
 }
 
 func (s *stats) symbol(r rune) {
@@ -62,11 +63,20 @@ const (
 	choiceBin = lineBin + 12   // one of 8: how long the list of choices is
 	flags     = choiceBin + 8  // 24 facts that hold or do not
 	shares    = flags + 24     // 32 shares and logarithms
-	handCount = shares + 32    // how many there are
+	cueBase   = shares + 32    // for each place and task: whether its cues stand there
+	handCount = cueBase + cuePlaces*TaskCount
 	bias      = buckets + handCount
-	taskBase  = bias + 1 // the complexity head sees the tasks' probabilities
-	inputs    = taskBase + TaskCount
+	taskBase  = bias + 1 // see shape
+	inputs    = taskBase + TaskCount*shapes
 )
+
+// shape is what the complexity head sees of a prompt apart for each task, times
+// the task's chance: that it is the task, and how long the prompt is, how many
+// numbers and sentences it has. A long word problem is a hard one; a long text to
+// summarize is not.
+type shape [shapes]float32
+
+const shapes = 4
 
 // logBin is the place of n on a scale of half powers of two.
 func logBin(n, most int) int {
@@ -93,13 +103,13 @@ func (s *scratch) hand(user string) {
 		share++
 	}
 	head, tail := begin(user, headWindow), end(user, tailWindow)
-	choices, options := choiceLines(tail), inlineChoices(tail)
+	options := inlineChoices(tail)
 
 	add(lengthBin+min(max(logBin(st.bytes, 32)-8, 0), 15), 0.5)
 	add(numberBin+logBin(st.numbers, 11), 0.5)
 	add(sentences+logBin(st.stops+st.questions, 11), 0.5)
 	add(lineBin+logBin(st.lines, 11), 0.5)
-	add(choiceBin+min(choices, 7), 0.5)
+	add(choiceBin+min(st.choices, 7), 0.5)
 
 	trimmed := strings.TrimRight(tail, " \t\r\n")
 	opening := strings.TrimLeft(head, " \t\r\n")
@@ -113,7 +123,7 @@ func (s *scratch) hand(user string) {
 	is(strings.Contains(head, "SELECT ") || strings.Contains(tail, "SELECT "))
 	is(strings.Contains(head, "\\frac") || strings.Contains(head, "\\boxed") || strings.Contains(tail, "\\boxed"))
 	is(strings.Count(head, "$") >= 2 && st.backslashes > 0)
-	is(choices >= 3)
+	is(st.choices >= 3)
 	is(options >= 2)
 	is(st.bytes > 1000 && st.questions == 0)
 	is(st.bytes > 1000 && st.questions == 1)
@@ -125,6 +135,11 @@ func (s *scratch) hand(user string) {
 	is(firstUpper(opening))
 	is(st.ideals > 4)
 	is(st.wide > 4)
+
+	s.shape = shape{
+		1, float32(math.Log2(1+float64(st.bytes))/4 - 2), float32(math.Log2(1+float64(st.numbers))/2 - 1),
+		float32(math.Log2(1+float64(st.stops+st.questions))/2 - 1),
+	}
 
 	n := float64(max(1, min(st.bytes, headWindow+tailWindow+systemWindow)))
 	words := float64(max(1, st.letterRuns))

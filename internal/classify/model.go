@@ -24,7 +24,7 @@ type Model struct {
 	table  []int8 // for each bucket one a head, in units of the head
 	unit   [columns]float32
 	dense  [handCount + 1][columns]float32 // hand-made features and the bias, in the same units
-	tasks  [TaskCount]float32              // what the complexity head makes of the tasks
+	tasks  [TaskCount * shapes]float32     // what the complexity head makes of the tasks
 }
 
 // Header is what a model says of itself.
@@ -63,8 +63,17 @@ type Score struct {
 	Rows    int     `json:"rows"`
 }
 
-// Header is the model's.
-func (m *Model) Header() Header { return m.header }
+// Header is the model's, the caller's to change.
+func (m *Model) Header() Header {
+	h := m.header
+	h.Heads, h.Data, h.HeldOut = slices.Clone(h.Heads), slices.Clone(h.Data), slices.Clone(h.HeldOut)
+	return h
+}
+
+// TrainedOn reports a file, by its SHA-256, whose rows the model has seen.
+func (m *Model) TrainedOn(sum string) bool {
+	return slices.ContainsFunc(m.header.Data, func(d Data) bool { return d.SHA256 == sum })
+}
 
 // With is the model with these held-out scores in its header.
 func (m *Model) With(scores []Score) (*Model, error) {
@@ -90,7 +99,7 @@ const (
 	magic         = "freehold route\n\x00"
 	formatVersion = 1
 	maxHeader     = 1 << 16
-	numbers       = buckets*columns + 4*(columns+(handCount+1)*columns+TaskCount)
+	numbers       = buckets*columns + 4*(columns+(handCount+1)*columns+TaskCount*shapes)
 
 	// MaxFile is how large a model file can be.
 	MaxFile = len(magic) + 4 + maxHeader + numbers + 1<<16 + sha256.Size
@@ -152,7 +161,7 @@ func (h *Header) usable() error {
 // read reads the numbers. Their count is known, so that a file cannot ask for
 // more memory than a model takes.
 func (m *Model) read(r io.Reader) error {
-	raw := make([]byte, 4*(columns+(handCount+1)*columns+TaskCount))
+	raw := make([]byte, 4*(columns+(handCount+1)*columns+TaskCount*shapes))
 	if _, err := io.ReadFull(r, raw); err != nil {
 		return bad("its numbers: %w", err)
 	}

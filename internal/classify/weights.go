@@ -12,13 +12,30 @@ const (
 )
 
 // Inputs is how many inputs each head has: the buckets of words, the hand-made
-// features, one that is always 1 (Bias), and, which only the complexity head
-// sees, the chance of each task (from TaskInputs on).
+// features (from HandMade on), one that is always 1 (Bias), and, which only the
+// complexity head sees, the chances of the tasks and what goes with them.
 const (
-	Inputs     = inputs
-	Bias       = bias
-	TaskInputs = taskBase
+	Inputs   = inputs
+	HandMade = handBase
+	Bias     = bias
 )
+
+// Vector is what the heads see of a prompt.
+type Vector struct {
+	Features []Feature // by index, each index once
+	shape    shape
+}
+
+// WithTasks are the features of the complexity head, for chances of the tasks.
+func (v *Vector) WithTasks(chances *[TaskCount]float64) []Feature {
+	out := slices.Clone(v.Features)
+	for t, p := range chances {
+		for i, x := range v.shape {
+			out = append(out, Feature{uint32(taskBase + t*shapes + i), float32(p) * x})
+		}
+	}
+	return out
+}
 
 // Weights are those of a model as training knows them, apart for each head.
 type Weights struct {
@@ -31,8 +48,8 @@ func NewWeights() Weights {
 	return Weights{make([]float64, Inputs*TaskCount), make([]float64, Inputs)}
 }
 
-// Features is the sparse vector of a prompt, by index, each index once.
-func Features(system, user string) []Feature {
+// Read makes the vector of a prompt.
+func Read(system, user string) Vector {
 	var s scratch
 	s.read(system, user)
 	f := s.features
@@ -45,7 +62,7 @@ func Features(system, user string) []Feature {
 			out = append(out, x)
 		}
 	}
-	return slices.Clip(out)
+	return Vector{slices.Clip(out), s.shape}
 }
 
 // New makes a model of weights. The weights of words are rounded to 255 steps a
@@ -75,8 +92,8 @@ func New(w Weights, h Header) (*Model, error) {
 			m.dense[i][c] = float32(at(buckets+i, c) / (top / 127))
 		}
 	}
-	for t := range m.tasks {
-		m.tasks[t] = float32(w.Complexity[TaskInputs+t])
+	for i := range m.tasks {
+		m.tasks[i] = float32(w.Complexity[taskBase+i])
 	}
 	return m, m.check()
 }
@@ -99,8 +116,8 @@ func (m *Model) Weights() Weights {
 			set(buckets+i, c, m.dense[i][c]*m.unit[c])
 		}
 	}
-	for t, v := range m.tasks {
-		w.Complexity[TaskInputs+t] = float64(v)
+	for i, v := range m.tasks {
+		w.Complexity[taskBase+i] = float64(v)
 	}
 	return w
 }

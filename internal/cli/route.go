@@ -90,6 +90,15 @@ func (p *program) readRows(paths []string) ([]*learn.File, error) {
 	return out, nil
 }
 
+// sayTrained warns of files that the model was trained on.
+func (p *program) sayTrained(m *classify.Model, files []*learn.File) {
+	for _, f := range files {
+		if m.TrainedOn(f.SHA256) {
+			fmt.Fprintf(p.err, "the model was trained on %s: on new prompts it is not as good as here\n", tame(f.Path))
+		}
+	}
+}
+
 // noSuchModel says that rows have no scores of a model, and which they have.
 func noSuchModel(f *learn.File, r *learn.Row, name string) error {
 	var names []string

@@ -63,6 +63,7 @@ func (p *program) classifyEval(model string, paths []string) error {
 	if err != nil {
 		return err
 	}
+	p.sayTrained(m, files)
 	var rows []score.Judged
 	var wrong []error
 	var confidence, right []float64
@@ -133,7 +134,7 @@ func (p *program) printClassified(c *classified, s *score.Tasks) {
 	p.fields("prompts", count(int64(c.Rows)), "routing model", c.Model,
 		"accuracy", within(&c.Accuracy, &c.Accuracy95, 1)+fmt.Sprintf("; hand-written rules %.3f", c.Rules),
 		"macro-F1", within(&c.MacroF1, &c.MacroF195, 1),
-		"simple or not, AUC", within(c.SimpleAUC, c.SimpleAUC95, 1))
+		"simple AUC", within(c.SimpleAUC, c.SimpleAUC95, 1)+": simple tasks against the rest")
 	fmt.Fprintf(p.out, "\nconfidence and accuracy differ by %.3f on average\n\n", c.Calibration)
 	t := table{columns: []column{{head: "CONFIDENCE OF AT LEAST", right: true}, {head: "SHARE OF PROMPTS", right: true}, {head: "ACCURACY", right: true}}}
 	for _, x := range c.Coverage {

@@ -104,6 +104,7 @@ func (p *program) routeEval(f evalFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
+	p.sayTrained(m, files)
 	out := evaluated{Weak: f.weak, Strong: f.strong, Model: name}
 	routers := [4]router{{Router: "classifier"}, {Router: "random"}, {Router: "length"}, {Router: "rules"}}
 	var chance, worse []float64
@@ -219,7 +220,7 @@ func round4(v float64) float64 { return math.Round(v*1e4) / 1e4 }
 func (p *program) printEval(e *evaluated) {
 	p.fields("prompts", count(int64(e.Rows)), "weak", fmt.Sprintf("%s, mean score %.3f", e.Weak, e.WeakQuality),
 		"strong", fmt.Sprintf("%s, mean score %.3f", e.Strong, e.StrongQuality),
-		"strong is better", fmt.Sprintf("on %.1f %% of the prompts, weak on %.1f %%", 100*e.StrongBetter, 100*e.WeakBetter),
+		"better", fmt.Sprintf("strong on %.1f %% of the prompts, weak on %.1f %%", 100*e.StrongBetter, 100*e.WeakBetter),
 		"routing model", e.Model)
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "ROUTER", keep: true}, {head: "APGR (95 %)", keep: true}, {head: "CPT(50)", keep: true}, {head: "CPT(80)", keep: true}, {head: "AUC", keep: true}}}

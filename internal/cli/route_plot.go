@@ -16,11 +16,10 @@ import (
 func drawRouters(file string, e *evaluated) error {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%s or %s: %d prompts", e.Weak, e.Strong, e.Rows)
-	p.Title.Padding = vg.Points(6)
+	p.Title.Padding, p.Title.TextStyle.Font.Size = vg.Points(6), vg.Points(11)
 	p.X.Label.Text, p.Y.Label.Text = "calls to the strong model (% of prompts)", "mean score of the answers (0 to 1)"
 	p.X.Min, p.X.Max = 0, 100
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Legend.XOffs, p.Legend.YOffs = vg.Points(6), -vg.Points(4)
+	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(6), vg.Points(6) // below the curves, which rise
 	p.Add(plotter.NewGrid())
 	for i, r := range e.Routers {
 		c := score.Quality(r.rows)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func (p *program) listModels(s shelf.Shelf) error {
 		x := shelved{Version: v, InUse: v == now, Before: v == before && v != now}
 		m, err := s.Model(v)
 		if err != nil {
-			x.Error = err.Error()
+			x.Error = strings.TrimPrefix(err.Error(), s.Dir()+string(filepath.Separator))
 		} else {
 			h := m.Header()
 			x.Name, x.Created = h.Name, h.Created.Format("2006-01-02")

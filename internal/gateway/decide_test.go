@@ -14,14 +14,13 @@ import (
 )
 
 // BenchmarkDecide is all that happens to a request before its first attempt:
-// its body is read, ten rules are evaluated, of which the last reads what the
-// prompt asks for, and the plan is made and rendered for the record.
+// its body is read, ten rules that ask for task and complexity are evaluated, and
+// the plan is made and rendered for the record.
 func BenchmarkDecide(b *testing.B) {
 	var rules strings.Builder
-	for i := range 9 {
-		fmt.Fprintf(&rules, "      - {when: 'prompt_tokens > %d && \"x\" in tags || turns == %d', model: two}\n", 90000+i, 20+i)
+	for i := range 10 {
+		fmt.Fprintf(&rules, "      - {when: '(task == \"translate\" || \"x\" in tags) && complexity > 0.%d && prompt_tokens > %d', model: two}\n", 90+i, i)
 	}
-	rules.WriteString("      - {when: 'task == \"code\" || complexity > 0.9 || language == \"xx\"', model: two}\n")
 	m := mock.New(mock.Options{})
 	if err := m.Start("127.0.0.1:0"); err != nil {
 		b.Fatal(err)

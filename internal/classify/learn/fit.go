@@ -42,21 +42,22 @@ func fit(samples []sample, prior *head, penalty float64, rounds int) *head {
 	k := prior.classes
 	// Only inputs that occur can move away from the prior.
 	compact := make([]int32, classify.Inputs)
-	var used []int
+	var used, rows []int // the inputs, and in how many rows each is
 	for _, s := range samples {
 		for _, f := range s.x {
 			if compact[f.Index] == 0 {
-				used = append(used, int(f.Index))
+				used, rows = append(used, int(f.Index)), append(rows, 0)
 				compact[f.Index] = int32(len(used))
 			}
+			rows[compact[f.Index]-1]++
 		}
 	}
 	n := len(used) * k
-	p := problem{samples: samples, compact: compact, k: k, n: n, penalty: penalty, prior: make([]float64, n)}
+	p := problem{samples: samples, compact: compact, k: k, n: n, penalty: make([]float64, len(used)), prior: make([]float64, n)}
 	for c, i := range used {
 		copy(p.prior[c*k:(c+1)*k], prior.w[i*k:(i+1)*k])
+		p.penalty[c] = penalty * share(i, rows[c])
 	}
-	p.free = int(compact[classify.Bias]-1) * k
 	best := lbfgs(p.prior, p.loss, rounds)
 	out := &head{k, append([]float64(nil), prior.w...)}
 	for c, i := range used {
@@ -65,16 +66,25 @@ func fit(samples []sample, prior *head, penalty float64, rounds int) *head {
 	return out
 }
 
-// biasPenalty is the part of the penalty that the bias pays: how frequent classes
-// are is no habit of single rows.
-const biasPenalty = 0.01
+// share is the part of the penalty that an input pays which is in so many rows.
+// The bias pays little: how frequent classes are is no habit of single rows.
+// Frequent words pay more than rare ones, or those which are in every prompt would
+// explain what the few words did that tell prompts apart.
+func share(input, rows int) float64 {
+	switch {
+	case input == classify.Bias:
+		return 0.01
+	case input >= classify.HandMade:
+		return 1
+	}
+	return math.Pow(float64(rows)/10, 0.3)
+}
 
 type problem struct {
 	samples []sample
 	compact []int32
 	k, n    int
-	free    int // where the bias is, which may be anything
-	penalty float64
+	penalty []float64 // for each input
 	prior   []float64
 }
 
@@ -109,10 +119,7 @@ func (p *problem) loss(w, grad []float64) float64 {
 		}
 	}
 	for i, v := range w {
-		l := p.penalty
-		if i >= p.free && i < p.free+p.k {
-			l *= biasPenalty
-		}
+		l := p.penalty[i/p.k]
 		d := v - p.prior[i]
 		sum += float64(0.5 * l * d * d)
 		grad[i] += float64(l * d)

@@ -94,7 +94,7 @@ func (r *Result) Compare(inUse *classify.Model, pairs []Pair) []Comparison {
 			if inUse == nil {
 				of[i].InUse = none
 			} else {
-				of[i].recall(f, inUse.Header())
+				of[i].recall(f, inUse)
 			}
 		}
 		out = append(out, of...)
@@ -115,17 +115,12 @@ func (r *Result) files() []*File {
 
 // recall puts the held-out score of then in the place of that on rows which the
 // model has seen.
-func (c *Comparison) recall(f *File, h classify.Header) {
-	for _, d := range h.Data {
-		if d.SHA256 == f.SHA256 {
-			c.Seen = true
-		}
-	}
-	if !c.Seen {
+func (c *Comparison) recall(f *File, m *classify.Model) {
+	if c.Seen = m.TrainedOn(f.SHA256); !c.Seen {
 		return
 	}
 	c.InUse = none
-	for _, s := range h.HeldOut {
+	for _, s := range m.Header().HeldOut {
 		if s.Data == c.Data && s.Measure == c.Measure {
 			c.InUse = Spread{s.Value, math.NaN(), math.NaN()}
 		}

@@ -66,9 +66,10 @@ type trainer struct {
 type example struct {
 	file   *File
 	row    *Row
-	x      []classify.Feature
-	group  int // fold of its group, for tasks
-	own    int // fold of its own, for complexity
+	vector classify.Vector
+	hardX  []classify.Feature // with the tasks
+	group  int                // fold of its group, for tasks
+	own    int                // fold of its own, for complexity
 	pairs  []int
 	logits []float64 // of tasks, held out
 	hard   []float64 // of complexity, held out
@@ -146,7 +147,7 @@ func (t *trainer) take(files []*File) (labelled, scored int) {
 			if len(e.pairs) > 0 {
 				scored++
 			}
-			e.x = classify.Features(r.System, r.Prompt)
+			e.vector = classify.Read(r.System, r.Prompt)
 			t.rows = append(t.rows, e)
 		}
 	}
@@ -180,8 +181,8 @@ func (t *trainer) tasks(ctx context.Context, prior *head) (*head, error) {
 		if !e.row.Labelled {
 			return nil
 		}
-		return []sample{{x: e.x, class: int(e.row.Label), weight: 1}}
-	}, func(e *example, h *head) { e.logits = h.logits(e.x) })
+		return []sample{{x: e.vector.Features, class: int(e.row.Label), weight: 1}}
+	}, func(e *example, h *head) { e.logits = h.logits(e.vector.Features) })
 }
 
 // complexity fits the logistic head in the same way.
@@ -190,10 +191,10 @@ func (t *trainer) complexity(ctx context.Context, prior *head) (*head, error) {
 		func(e *example) []sample {
 			var out []sample
 			for _, p := range e.pairs {
-				out = append(out, sample{x: e.x, chance: shortfall(e.row, t.opt.Pairs[p]), weight: 1})
+				out = append(out, sample{x: e.hardX, chance: shortfall(e.row, t.opt.Pairs[p]), weight: 1})
 			}
 			return out
-		}, func(e *example, h *head) { e.hard = h.logits(e.x) })
+		}, func(e *example, h *head) { e.hard = h.logits(e.hardX) })
 }
 
 // shortfall is by how much the weak model's answer was worse. Where answers are
@@ -233,20 +234,18 @@ func (t *trainer) fitFolds(ctx context.Context, what string, prior *head, penalt
 	return prior, nil
 }
 
-// seeTasks adds to each example with scores the chances of its tasks.
+// seeTasks lets the complexity head see the chances of the tasks.
 func (t *trainer) seeTasks(tasks *head) {
 	for _, e := range t.rows {
 		if len(e.pairs) == 0 && e.logits != nil {
 			continue
 		}
-		z := tasks.logits(e.x)
+		z := tasks.logits(e.vector.Features)
 		if e.logits == nil {
 			e.logits = slices.Clone(z)
 		}
 		crossEntropy(z, 0)
-		for i, p := range z {
-			e.x = append(e.x, classify.Feature{Index: uint32(classify.TaskInputs + i), Value: float32(p)})
-		}
+		e.hardX = e.vector.WithTasks((*[classify.TaskCount]float64)(z))
 	}
 }
 

@@ -1,0 +1,237 @@
+package learn
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"freehold/internal/classify"
+	"freehold/internal/classify/score"
+)
+
+// TestMinimize holds the solver on a problem whose answer is known, and that is
+// badly scaled.
+func TestMinimize(t *testing.T) {
+	got := lbfgs([]float64{5, -3, 2}, func(x, g []float64) float64 {
+		var sum float64
+		for i, k := range []float64{1, 100, 0.01} {
+			d := x[i] - float64(i)
+			g[i] = k * d
+			sum += k * d * d / 2
+		}
+		return sum
+	}, 200)
+	for i, v := range got {
+		if math.Abs(v-float64(i)) > 1e-2 {
+			t.Errorf("x[%d] is %v", i, v)
+		}
+	}
+}
+
+// TestGradient holds the gradients of both heads against differences.
+func TestGradient(t *testing.T) {
+	x := []classify.Feature{{Index: 0, Value: 0.5}, {Index: 1, Value: -1}, {Index: 2, Value: 1}}
+	for _, k := range []int{1, 3} {
+		p := problem{
+			samples: []sample{{x: x, class: k - 1, chance: 0.3, weight: 2}, {x: x[1:], class: 0, chance: 1, weight: 1}},
+			compact: []int32{1, 2, 3}, k: k, penalty: []float64{0.7, 0.7, 0.07}, prior: make([]float64, 3*k),
+		}
+		w := make([]float64, 3*k)
+		for i := range w {
+			w[i], p.prior[i] = math.Sin(float64(i+1)), 0.1*float64(i)
+		}
+		g, ignored := make([]float64, 3*k), make([]float64, 3*k)
+		p.loss(w, g)
+		for i := range w {
+			const h = 1e-6
+			w[i] += h
+			up := p.loss(w, ignored)
+			w[i] -= 2 * h
+			down := p.loss(w, ignored)
+			w[i] += h
+			if d := (up - down) / (2 * h); math.Abs(d-g[i]) > 1e-5 {
+				t.Errorf("%d classes: gradient[%d] is %v, and the difference %v", k, i, g[i], d)
+			}
+		}
+	}
+}
+
+// workshop writes tickets of a trade that no training data knows. Whether the
+// cheap model does worse depends on words that mean nothing elsewhere.
+func workshop(n int, seed uint64) *File {
+	r := rand.New(rand.NewPCG(seed, 1))
+	parts := []struct {
+		name string
+		hard float64
+	}{{"zwill coupling", 0.95}, {"brenk valve", 0.9}, {"tarn spindle", 0.85}, {"olmic seal", 0.1}, {"quist lever", 0.05}, {"farl gasket", 0.15}}
+	asks := []struct {
+		text string
+		add  float64
+	}{{"Give the setting for the %s at %d bar.", 0.05}, {"The %s hums since shift %d, what is to be done?", 0}, {"Which oil does the %s of line %d take?", -0.1}, {"%s worn on press %d. Next step?", 0}}
+	f := &File{Path: "workshop.jsonl", Scale: 1}
+	for i := range n {
+		p, a := parts[r.IntN(len(parts))], asks[r.IntN(len(asks))]
+		row := Row{Prompt: fmt.Sprintf(a.text, p.name, r.IntN(90)) + strings.Repeat(" Please answer briefly.", r.IntN(3)), Line: i + 1, Scores: map[string]float64{"small": 1, "large": 1}}
+		if r.Float64() < p.hard+a.add {
+			row.Scores["small"] = 0
+		}
+		f.Rows = append(f.Rows, row)
+	}
+	return f
+}
+
+var workshopPair = []Pair{{"small", "large"}}
+
+func apgr(m *classify.Model, f *File) float64 {
+	var out []score.Outcome
+	for _, r := range f.Rows {
+		out = append(out, score.Outcome{Score: m.Classify(r.System, r.Prompt).Complexity, Weak: r.Scores["small"], Strong: r.Scores["large"]})
+	}
+	return score.Route(out, 0, 0).APGR.Value
+}
+
+// TestOwnLabels: between trades a model transfers badly; 300 labels of the own
+// one reach most of what many more do.
+func TestOwnLabels(t *testing.T) {
+	base, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	test := workshop(2000, 99)
+	before := apgr(base, test)
+	train := func(n int) *Result {
+		r, err := Train(t.Context(), []*File{workshop(n, uint64(n))}, Options{Pairs: workshopPair, From: base, Name: "own"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	few := train(300)
+	some, many := apgr(few.Model, test), apgr(train(3000).Model, test)
+	t.Logf("APGR %.3f before, %.3f with 300 labels, %.3f with 3000", before, some, many)
+	if some < before+0.1 || some-before < 0.8*(many-before) {
+		t.Errorf("APGR %.3f before, %.3f with 300 labels, %.3f with 3000", before, some, many)
+	}
+	// What training says of itself on held-out rows is what new rows show.
+	c := few.Compare(base, workshopPair)
+	if len(c) != 2 || c[0].Measure != MeasureAPGR || math.Abs(c[0].New.Mean-some) > 0.05 || c[0].Seen || c[0].Worse() {
+		t.Errorf("comparison %+v, on new rows %.3f", c, some)
+	}
+	// Complexity is a chance: where it says 0.8, about 8 of 10 are worse.
+	var chance, worse []float64
+	for _, r := range test.Rows {
+		chance = append(chance, few.Model.Classify("", r.Prompt).Complexity)
+		worse = append(worse, shortfall(&r, workshopPair[0]))
+	}
+	if e := score.CalibrationError(chance, worse); e > 0.1 {
+		t.Errorf("chances are off by %.3f on average", e)
+	}
+	// Tasks were not taught, so they are as before.
+	if a, b := base.Classify("", "Translate to Dutch: hello"), few.Model.Classify("", "Translate to Dutch: hello"); a.Task != b.Task || math.Abs(a.Confidence-b.Confidence) > 0.02 {
+		t.Errorf("tasks changed: %+v, %+v", a, b)
+	}
+	h := few.Model.Header()
+	if h.Parent != base.Digest() || h.Name != "own" || h.Data[len(h.Data)-1].Name != "workshop" || h.Data[len(h.Data)-1].Rows != 300 {
+		t.Errorf("header %+v", h)
+	}
+}
+
+// labels are the first rows of the project's own prompts.
+func labels(t *testing.T, every int) *File {
+	t.Helper()
+	f, err := Read("../data/prompts.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := *f
+	g.Rows = nil
+	for i, r := range f.Rows {
+		if i%every == 0 {
+			g.Rows = append(g.Rows, r)
+		}
+	}
+	return &g
+}
+
+// TestSame: the same rows give the same model, on however many processors.
+func TestSame(t *testing.T) {
+	at := time.Unix(1_700_000_000, 0)
+	var digests []string
+	for _, procs := range []int{1, 4} {
+		before := runtime.GOMAXPROCS(procs)
+		r, err := Train(t.Context(), []*File{labels(t, 12), workshop(60, 5)}, Options{Pairs: workshopPair, Now: at})
+		runtime.GOMAXPROCS(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, r.Model.Digest())
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("models differ: %v", digests)
+	}
+}
+
+// TestProvenance: the project's own prompts are described as they are.
+func TestProvenance(t *testing.T) {
+	f := labels(t, 1)
+	if _, licence, _ := provenance(f.SHA256); licence != "Apache-2.0" {
+		t.Errorf("prompts.jsonl was changed: enter its SHA-256 %s in provenance.go, and train the weights anew (scripts/weights)", f.SHA256)
+	}
+	languages, tasks := map[string]bool{}, map[classify.Task]int{}
+	for _, r := range f.Rows {
+		language, _, _ := strings.Cut(r.Group, ":")
+		languages[language] = true
+		tasks[r.Label]++
+	}
+	if len(languages) < 10 || len(tasks) != classify.TaskCount {
+		t.Errorf("languages %v, tasks %v", languages, tasks)
+	}
+}
+
+// TestTrainRefuses what there is nothing to learn from.
+func TestTrainRefuses(t *testing.T) {
+	base, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct {
+		file *File
+		opt  Options
+		want string
+	}{
+		"no labels":        {workshop(10, 1), Options{From: base}, "no row has a label"},
+		"scores of others": {workshop(10, 1), Options{From: base, Pairs: []Pair{{"a", "b"}}}, "no row has a label"},
+		"from nothing":     {workshop(10, 1), Options{Pairs: workshopPair}, "needs rows with labels"},
+	} {
+		if _, err := Train(t.Context(), []*File{x.file}, x.opt); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: %v, want %q", name, err, x.want)
+		}
+	}
+}
+
+// TestFewRows: a handful of rows, all of one kind, changes little and breaks
+// nothing.
+func TestFewRows(t *testing.T) {
+	base, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &File{Path: "one.jsonl", Scale: 1, Rows: []Row{{Prompt: "tldr", Label: classify.Summarize, Labelled: true}, {Prompt: "x", Scores: map[string]float64{"small": 1, "large": 1}}}}
+	r, err := Train(t.Context(), []*File{f}, Options{From: base, Pairs: workshopPair})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := r.Model.Classify("", "Translate this letter into German: Dear Sir")
+	if v.Task != classify.Translate || math.IsNaN(v.Complexity) {
+		t.Errorf("%+v", v)
+	}
+	for _, c := range r.Compare(base, workshopPair) {
+		if c.Measure == MeasureAPGR && !math.IsNaN(c.New.Mean) {
+			t.Errorf("no gap, and yet APGR %v", c.New)
+		}
+	}
+}

@@ -2,11 +2,13 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
 
+	"freehold/internal/feedback"
 	"freehold/internal/ledger"
 )
 
@@ -174,6 +176,16 @@ type WhyOut struct {
 	BytesOut     int64         `json:"bytes_out"`
 	Attempts     []Attempt     `json:"attempts"`
 	Seams        []ledger.Seam `json:"seams"`
+	Feedback     *Feedback     `json:"feedback,omitempty" doc:"what the caller said of the answer afterwards"`
+}
+
+// Feedback is what was said of an answer.
+type Feedback struct {
+	Time    time.Time `json:"time"`
+	KeyID   string    `json:"key_id,omitempty"`
+	Score   float64   `json:"score" doc:"0 (useless) to 1 (right)"`
+	Task    string    `json:"task,omitempty" doc:"what the prompt asked for"`
+	Comment string    `json:"comment,omitempty"`
 }
 
 func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
@@ -185,6 +197,12 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 		Request: requestOf(r), Plan: r.Plan, DataClasses: orEmpty(r.DataClasses), Features: orEmpty(r.Features),
 		Dropped: orEmpty(r.Dropped), Conversation: r.Conversation, BytesIn: r.BytesIn, BytesOut: r.BytesOut,
 		Detected: append([]Detection{}, r.Detected...), Attempts: []Attempt{}, Seams: append([]ledger.Seam{}, r.Seams...),
+	}
+	switch f, err := s.app.Feedback.Feedback(ctx, r.ID); {
+	case err == nil:
+		out.Feedback = &Feedback{Time: f.Time, KeyID: f.KeyID, Score: f.Score, Task: f.Task, Comment: f.Comment}
+	case !errors.Is(err, feedback.ErrNotFound):
+		return WhyOut{}, err
 	}
 	for _, a := range r.Attempts {
 		out.Attempts = append(out.Attempts, Attempt{

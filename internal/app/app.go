@@ -25,6 +25,7 @@ import (
 	"freehold/internal/dialect"
 	"freehold/internal/dialect/anthropic"
 	"freehold/internal/dialect/openaichat"
+	"freehold/internal/feedback"
 	"freehold/internal/fleet"
 	"freehold/internal/health"
 	"freehold/internal/history"
@@ -65,6 +66,7 @@ type App struct {
 	Budgets *budget.Keeper
 	// Captures are the texts that workloads keep.
 	Captures *capture.Vault
+	Feedback feedback.Store
 
 	affinity *routing.Affinity
 	tasks    *classifier
@@ -221,6 +223,7 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 	if err != nil {
 		return err
 	}
+	a.Feedback = sqlite.NewFeedback(a.DB)
 	a.Keys, err = auth.NewKeyring(ctx, sqlite.NewKeys(a.DB), auth.Options{Clock: a.Clock, Random: rand.Reader, Logger: a.Log})
 	if err != nil {
 		return err

@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 //	freeport VAR...        sets variables to free loopback ports
 //	await URL              waits until a server answers there, or listens at HOST:PORT
 //	certificate CERT KEY   makes a certificate for 127.0.0.1
-//	post URL FILE [KEY]    posts a file as JSON; the answer is its output,
-//	                       with the status in the first line
+//	post URL FILE [KEY]    posts a file as JSON, with the values of $VARS in it;
+//	                       the answer is its output, the status in the first line
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
@@ -116,7 +116,7 @@ func await(ts *testscript.TestScript, _ bool, a []string) {
 }
 
 func post(ts *testscript.TestScript, _ bool, a []string) {
-	r, err := http.NewRequest(http.MethodPost, a[0], strings.NewReader(ts.ReadFile(a[1])))
+	r, err := http.NewRequest(http.MethodPost, a[0], strings.NewReader(os.Expand(ts.ReadFile(a[1]), ts.Getenv)))
 	ts.Check(err)
 	r.Header.Set("Content-Type", "application/json")
 	if len(a) > 2 {

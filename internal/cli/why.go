@@ -16,7 +16,8 @@ func (p *program) whyCommand() *cobra.Command {
 		Short: "Show how a past request was decided and how it went",
 		Long: `why shows what is on record of one request: the plan (who might answer, in
 order, and who not and why), the version of the configuration, each attempt with
-its timings, where the answer changed deployments, dropped parameters, money.
+its timings, where the answer changed deployments, dropped parameters, money,
+and the caller's feedback (POST /v1/feedback), if there is any.
 The id is in the header x-request-id of every answer.`,
 		Example: `  freehold why 01936f5e-7c1a-7000-8000-1b2c3d4e5f60`,
 		Args:    takes(1, 1),
@@ -87,6 +88,13 @@ func (p *program) printWhy(w admin.WhyOut) {
 		"answered by", w.Deployment, "reason", w.Route, "key", key, "tenant", w.Tenant, "data classes", strings.Join(w.DataClasses, ", "), "detected", detected(w.Detected),
 		"tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
 		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "config", w.ConfigVersion)
+	if f := w.Feedback; f != nil {
+		said := fmt.Sprintf("score %g", f.Score)
+		if f.Task != "" {
+			said += ", task " + f.Task
+		}
+		p.fields("feedback", said+" ("+at(f.Time)+" UTC)", "comment", f.Comment)
+	}
 	if w.Plan != "" {
 		fmt.Fprintln(p.out, "\nplan")
 		order, excluded, _ := strings.Cut(w.Plan, " | ")

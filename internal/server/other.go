@@ -17,7 +17,7 @@ import (
 )
 
 // other serves what no model answers: probes, metrics, administration, model
-// lists and raw relays.
+// lists, feedback and raw relays.
 func (s *Server) other(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	s.deadline(w)
@@ -34,6 +34,8 @@ func (s *Server) other(w http.ResponseWriter, r *http.Request) {
 		s.models(w, r)
 	case strings.HasPrefix(path, "/v1/models/"):
 		s.oneModel(w, r, strings.TrimPrefix(path, "/v1/models/"))
+	case path == "/v1/feedback":
+		s.feedback(w, r)
 	case strings.HasPrefix(path, "/v1/") && s.Relay != nil && s.Fleet().Relay(family(path)) != nil:
 		s.relay(w, r)
 	default:

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -11,9 +12,11 @@ import (
 
 	"freehold/internal/auth"
 	"freehold/internal/dialect"
+	"freehold/internal/feedback"
 	"freehold/internal/fleet"
 	"freehold/internal/gateway"
 	"freehold/internal/health"
+	"freehold/internal/ledger"
 	"freehold/internal/llm"
 )
 
@@ -32,19 +35,22 @@ type Settings struct {
 // Options are fixed for the server's life. All are required, but for Relay,
 // Metrics and Admin: without them their paths answer 404.
 type Options struct {
-	Fleet    func() *fleet.Fleet
-	Gateway  *gateway.Gateway
-	OpenAI   dialect.Codec
-	Claude   dialect.Codec // Anthropic's dialect
-	Keyring  *auth.Keyring
-	Limiter  auth.Limiter
-	Room     *health.Limiter // bounds what runs at once
-	Clock    func() time.Time
-	NewID    func() string
-	Log      *slog.Logger
-	Metrics  http.Handler
-	Admin    http.Handler
-	Relay    *gateway.Relay
+	Fleet   func() *fleet.Fleet
+	Gateway *gateway.Gateway
+	OpenAI  dialect.Codec
+	Claude  dialect.Codec // Anthropic's dialect
+	Keyring *auth.Keyring
+	Limiter auth.Limiter
+	Room    *health.Limiter // bounds what runs at once
+	Clock   func() time.Time
+	NewID   func() string
+	Log     *slog.Logger
+	Metrics http.Handler
+	Admin   http.Handler
+	Relay   *gateway.Relay
+	// Request finds a request in the ledger: what Feedback may be about.
+	Request  func(context.Context, string) (*ledger.Row, error)
+	Feedback feedback.Store
 	Ready    func() error // nil when requests can be served
 	Draining func() bool
 }

@@ -39,6 +39,7 @@ var may = table(`
 	history             :
 	history/historytest : history
 	capture             : history
+	feedback            : classify suggest
 	engine              :
 	engine/enginetest   : engine
 	meter               : llm
@@ -49,8 +50,8 @@ var may = table(`
 	ledger              : ledger/filelock
 	ledger/filelock     : std
 	store               :
-	store/storetest     : ledger
-	store/sqlite        : auth capture history ledger ledger/filelock
+	store/storetest     : feedback ledger
+	store/sqlite        : auth capture feedback history ledger ledger/filelock
 
 	fleet               : catalog config detect dialect health llm meter policy rule suggest upstream
 	routing             : fleet health llm rule
@@ -61,7 +62,7 @@ var may = table(`
 	classify/learn      : classify classify/score regular suggest
 	classify/shelf      : classify regular
 	gateway             : budget capture dialect fault fleet health language ledger llm meter policy routing sse upstream
-	server              : auth dialect fault fleet gateway health ledger llm
+	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget engine health ledger
 
 	mock                :

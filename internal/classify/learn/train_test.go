@@ -101,7 +101,7 @@ func TestOwnLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	test := workshop(2000, 99)
+	test := workshop(1000, 99)
 	before := apgr(base, test)
 	train := func(n int) *Result {
 		r, err := Train(t.Context(), []*File{workshop(n, uint64(n))}, Options{Pairs: workshopPair, From: base, Name: "own"})
@@ -111,10 +111,10 @@ func TestOwnLabels(t *testing.T) {
 		return r
 	}
 	few := train(300)
-	some, many := apgr(few.Model, test), apgr(train(3000).Model, test)
-	t.Logf("APGR %.3f before, %.3f with 300 labels, %.3f with 3000", before, some, many)
+	some, many := apgr(few.Model, test), apgr(train(1500).Model, test)
+	t.Logf("APGR %.3f before, %.3f with 300 labels, %.3f with 1500", before, some, many)
 	if some < before+0.1 || some-before < 0.8*(many-before) {
-		t.Errorf("APGR %.3f before, %.3f with 300 labels, %.3f with 3000", before, some, many)
+		t.Errorf("APGR %.3f before, %.3f with 300 labels, %.3f with 1500", before, some, many)
 	}
 	// What training says of itself on held-out rows is what new rows show.
 	c := few.Compare(base, workshopPair)

@@ -265,8 +265,11 @@ func (c *conditions) where() string {
 // Prune implements [ledger.Store].
 func (l *Ledger) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = l.db.Tx(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE seq IN
-			(SELECT seq FROM requests WHERE at < ? ORDER BY at, seq LIMIT ?)`, before.UnixMicro(), limit)
+		const oldest = ` FROM requests WHERE at < ? ORDER BY at, seq LIMIT ?)`
+		if _, err := tx.ExecContext(ctx, `DELETE FROM feedback WHERE id IN (SELECT id`+oldest, before.UnixMicro(), limit); err != nil {
+			return err
+		}
+		result, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE seq IN (SELECT seq`+oldest, before.UnixMicro(), limit)
 		if err != nil {
 			return err
 		}

@@ -48,6 +48,9 @@ func (c *checker) provider(p *Provider) {
 	if p.Queue > 0 && p.MaxConcurrency == 0 {
 		c.rep.warnf(c.pos(at("queue")...), "set max_concurrency too", "%s queues nothing without max_concurrency", label(at()))
 	}
+	if p.QueueWait > 0 && p.Queue == 0 && !p.Local() {
+		c.rep.warnf(c.pos(at("queue_wait")...), "set queue too", "%s has no queue to wait in", label(at()))
+	}
 	if p.Probe.Path != "" && !strings.HasPrefix(p.Probe.Path, "/") {
 		c.rep.errorf(c.pos(at("probe", "path")...), "write /health", "%s must begin with /", label(at("probe", "path")))
 	}

@@ -51,6 +51,8 @@ type Provider struct {
 	MaxConcurrency int `yaml:"max_concurrency" jsonschema:"minimum=0,default=0"`
 	// Requests that may wait for a place at this provider before the next deployment is asked.
 	Queue int `yaml:"queue" jsonschema:"minimum=0,default=0"`
+	// Longest wait in that queue. Absent: timeouts.first_token; but a sixth of what 95 % of its answers take where another deployment could answer instead, and for workloads with an SLO.
+	QueueWait time.Duration `yaml:"queue_wait"`
 	// Active health probe.
 	Probe Probe `yaml:"probe"`
 	// OpenAI paths that are relayed raw to this provider, metered as unpriced.

@@ -140,6 +140,9 @@ func (b *builder) provider(p *config.Provider) (*Provider, error) {
 		Concurrent: p.MaxConcurrency, Queue: p.Queue,
 		MaxWait: timeouts(b.Config.Timeouts).Over(timeouts(p.Timeouts)).FirstToken,
 	}
+	if p.QueueWait > 0 {
+		out.limit.MaxWait, out.limit.ShortWait = p.QueueWait, p.QueueWait
+	}
 	if p.Local() {
 		out.Codec = b.Codecs["openai"]
 		if out.limit.Concurrent == 0 {

@@ -356,9 +356,6 @@ func (x *exchange) reserve(ctx context.Context, d *fleet.Deployment, out *dialec
 		return nil, nil, unreachable(err)
 	case over != nil:
 		x.g.Budgets.Note(over)
-		x.mu.Lock()
-		x.row.Plan += " | not " + d.Name + ": " + over.Error()
-		x.mu.Unlock()
 		return nil, nil, quota(over)
 	}
 	return b, hold, nil

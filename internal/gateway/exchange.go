@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type exchange struct {
 	queue  []routing.Candidate // still to be asked in this round
 	faults map[string]*fault.Error
 	round  int
+	passed string // why a candidate was not even asked, after the plan was made
 
 	sent     llm.Accumulator           // what the client has been shown
 	encoder  dialect.StreamEncoder     // nil while a provider's own bytes are relayed
@@ -119,6 +121,10 @@ func (x *exchange) note(d *fleet.Deployment, f *fault.Error) {
 		x.faults = map[string]*fault.Error{}
 	}
 	x.faults[d.Name] = f
+	if !slices.ContainsFunc(x.row.Attempts, func(a ledger.Attempt) bool { return a.Deployment == d.Name }) {
+		x.passed = string(f.Kind)
+		x.row.Plan += " | not " + d.Name + ": " + f.Message
+	}
 }
 
 // canonical decodes the body, once. Hedges may ask at the same time.

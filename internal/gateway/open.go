@@ -108,6 +108,9 @@ func (x *exchange) again(ctx context.Context) error {
 		if f == nil || fault.BlameOf(f.Kind) != fault.Provider || !x.mayTry(c.Deployment) || f.Code == fullCode {
 			continue
 		}
+		if f.Kind == fault.Shed && x.route.SLO != nil {
+			continue // waiting would break it
+		}
 		if f.RetryAfter <= s.RetryCap {
 			retry = append(retry, c)
 			if soonest < 0 || f.RetryAfter < soonest {

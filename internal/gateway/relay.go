@@ -52,8 +52,8 @@ func (x *exchange) joined(l *leg) {
 // reason says in short why this deployment answers.
 func (x *exchange) reason(l *leg) string {
 	why := l.candidate.Short(x.route.Kind)
-	if l.n > 0 {
-		why += " after " + x.row.Attempts[l.n].Cause
+	if cause := x.row.Attempts[l.n].Cause; cause != "" {
+		why += " after " + cause
 	}
 	return why
 }

@@ -77,7 +77,7 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 // enter takes a slot at the deployment and opens the visit that its breaker
 // counts. The last candidate left is asked even while its breaker tests it.
 func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func(), visit health.Attempt, err error) {
-	leave, err = c.Health.Acquire(ctx)
+	leave, err = c.Health.Acquire(ctx, x.hurried())
 	if err != nil {
 		var shed *health.ShedError
 		if !errors.As(err, &shed) {
@@ -97,13 +97,26 @@ func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func()
 	return nil, visit, &fault.Error{Kind: fault.BreakerOpen, Provider: c.Provider.Name, Message: verdict.Cause, RetryAfter: max(0, verdict.Until.Sub(now))}
 }
 
+// hurried reports that the request is not to wait long for a slot: another
+// candidate is left; or its workload has an SLO, which waiting would break, and
+// nobody has failed it yet.
+func (x *exchange) hurried() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.queue) > 0 || x.route.SLO != nil && len(x.faults) == 0 && x.resume == nil
+}
+
 // begin puts the attempt on record before its bytes leave, and returns its place.
 func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *bound) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := len(x.row.Attempts)
-	if cause == "" && n > 0 {
+	switch {
+	case cause != "":
+	case n > 0:
 		cause = x.row.Attempts[n-1].Fault
+	default:
+		cause = x.passed
 	}
 	a := ledger.Attempt{
 		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,

@@ -85,8 +85,8 @@ func (d *Deployment) look(now time.Time) Verdict {
 
 // Acquire waits for a place where the deployment has a limit. See
 // Limiter.Acquire.
-func (d *Deployment) Acquire(ctx context.Context) (release func(), err error) {
-	return d.limit.Acquire(ctx)
+func (d *Deployment) Acquire(ctx context.Context, short bool) (release func(), err error) {
+	return d.limit.Acquire(ctx, short)
 }
 
 // Attempt is one request under way. Its zero value ends without effect.

@@ -34,7 +34,7 @@ func (s *Server) takeFeedback(w http.ResponseWriter, r *http.Request) (f feedbac
 	if refused != nil {
 		return f, refused
 	}
-	room, err := s.Room.Acquire(r.Context())
+	room, err := s.Room.Acquire(r.Context(), false)
 	if err != nil {
 		return f, crowded(err)
 	}

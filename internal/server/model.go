@@ -67,7 +67,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, c *gateway.Call, 
 		s.Gateway.Refuse(w, c, f)
 		return nil
 	}
-	room, err := s.Room.Acquire(r.Context())
+	room, err := s.Room.Acquire(r.Context(), false)
 	if err != nil {
 		s.Gateway.Refuse(w, c, crowded(err))
 		return nil

@@ -9,8 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -37,18 +35,14 @@ func (b *bench) local(ctx context.Context) (err error) {
 	if !b.wanted(localName) && !b.wanted(ownName) {
 		return nil
 	}
-	cache := os.Getenv("FREEHOLD_TEST_CACHE")
-	if cache == "" {
-		cache = ".parts"
-	}
-	if cache, err = filepath.Abs(cache); err != nil {
+	cache, found, err := b.engineCache()
+	if err != nil {
 		return err
 	}
 	total := Figure{Group: localGroup, Name: localName, Unit: "ms", Goal: 200}
 	own := Figure{Group: localGroup, Name: ownName, Unit: "ms", Goal: 1}
-	if found, err := filepath.Glob(filepath.Join(cache, "models", "*")); err != nil || len(found) == 0 {
-		total.Skipped = "the engine is not installed: go run ./scripts/parts engine"
-		own.Skipped = total.Skipped
+	if !found {
+		total.Skipped, own.Skipped = noEngine, noEngine
 		b.add(total)
 		b.add(own)
 		return nil
@@ -77,11 +71,11 @@ func (b *bench) local(ctx context.Context) (err error) {
 	}
 	var ours, floor, part, fresh []float64
 	for i := range rounds + 2 {
-		a, err := through.ask(ctx)
+		a, err := through.ask(ctx, "chat")
 		if err != nil {
 			return fmt.Errorf("freehold: %w", err)
 		}
-		e, err := bare.ask(ctx)
+		e, err := bare.ask(ctx, "chat")
 		if err != nil {
 			return fmt.Errorf("the bare engine: %w", err)
 		}
@@ -157,10 +151,19 @@ func (b *bench) attempt(ctx context.Context, g *gateway, id string) (ms float64,
 type server struct{ url, key string }
 
 type answer struct {
-	ms    float64
-	id    string // of the request, at freehold
-	fresh int    // prompt tokens that were not in the engine's cache
+	ms       float64
+	id       string // of the request, at freehold
+	provider string // that freehold says has answered
+	fresh    int    // prompt tokens that were not in the engine's cache
 }
+
+// statusError is an answer that is none.
+type statusError struct {
+	status           int
+	retryAfter, text string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("%d: %s", e.status, e.text) }
 
 // prefix is the part of the prompt that stays the same.
 const prefix = "You are the assistant of a small bookshop by the sea. You answer in plain words and in few of them. " +
@@ -170,13 +173,13 @@ const prefix = "You are the assistant of a small bookshop by the sea. You answer
 var vocabulary = strings.Fields("red blue old new small big warm cold sea hill road tree bird fish book door sun moon rain wind bread milk stone fire")
 
 // ask sends one prompt that nobody has sent before.
-func (s server) ask(ctx context.Context) (answer, error) {
+func (s server) ask(ctx context.Context, model string) (answer, error) {
 	words := make([]string, 13)
 	for i := range words {
 		words[i] = vocabulary[rand.IntN(len(vocabulary))]
 	}
 	body, err := json.Marshal(map[string]any{
-		"model": "chat", "max_tokens": 8, "temperature": 0,
+		"model": model, "max_tokens": 8, "temperature": 0,
 		"messages": []map[string]string{{"role": "system", "content": prefix}, {"role": "user", "content": strings.Join(words, " ")}},
 	})
 	if err != nil {
@@ -202,7 +205,7 @@ func (s server) ask(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	if a.StatusCode != http.StatusOK {
-		return answer{}, fmt.Errorf("%s: %s", a.Status, text)
+		return answer{}, &statusError{a.StatusCode, a.Header.Get("Retry-After"), string(text)}
 	}
 	var reply struct {
 		Usage struct {
@@ -216,7 +219,7 @@ func (s server) ask(ctx context.Context) (answer, error) {
 		return answer{}, err
 	}
 	return answer{
-		ms: float64(took.Microseconds()) / 1e3, id: a.Header.Get("X-Request-Id"),
+		ms: float64(took.Microseconds()) / 1e3, id: a.Header.Get("X-Request-Id"), provider: a.Header.Get("X-Freehold-Provider"),
 		fresh: reply.Usage.Prompt - reply.Usage.Details.Cached,
 	}, nil
 }

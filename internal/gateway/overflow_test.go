@@ -1,0 +1,81 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"freehold/internal/app/apptest"
+	"freehold/internal/mock"
+)
+
+// busy is a provider that answers once it is let go.
+func busy(t *testing.T) (url string, came <-chan struct{}, letGo func()) {
+	t.Helper()
+	arrived, gate := make(chan struct{}, 100), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		select {
+		case <-gate:
+		case <-r.Context().Done():
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"done"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`)
+	}))
+	var once sync.Once
+	letGo = func() { once.Do(func() { close(gate) }) }
+	t.Cleanup(srv.Close)
+	t.Cleanup(letGo)
+	return srv.URL, arrived, letGo
+}
+
+// When the local model is full, a request goes on to the next deployment; where
+// there is none, one with an SLO is told 429 at once, and any other waits.
+func TestOverflow(t *testing.T) {
+	url, came, letGo := busy(t)
+	s := apptest.Start(t, fmt.Sprintf(`
+server: {listen: 127.0.0.1:0}
+retries: {max: 2, base: 1ms}
+providers:
+  local: {preset: vllm, base_url: "%s/v1", max_concurrency: 1, queue: 4, probe: {enabled: false}}
+  cloud: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
+models: {m: {provider: local}, large: {provider: cloud}}
+workloads:
+  spread: {model: m, fallbacks: [large]}
+  fast: {model: m, slo: {total: 10s}}
+  patient: {model: m}
+`, url, vllm(t, mock.Options{}).URL()))
+	ask := func(workload string) result {
+		got, err := client{url: s.URL}.do(context.Background(), workload, "hello", false, "")
+		if err != nil {
+			t.Error(err)
+		}
+		return got
+	}
+	var wg sync.WaitGroup
+	later := func(workload string) {
+		wg.Go(func() {
+			if got := ask(workload); got.Status != 200 || got.Header.Get("X-Freehold-Provider") != "local" {
+				t.Errorf("%s: %.300v", workload, got)
+			}
+		})
+	}
+	later("patient")
+	<-came
+	if got := ask("spread"); got.Status != 200 || got.Header.Get("X-Freehold-Provider") != "cloud" || got.Header.Get("X-Freehold-Route") != "fallback after overloaded" {
+		t.Errorf("overflow: %.300v, route %q", got, got.Header.Get("X-Freehold-Route"))
+	}
+	if got := ask("fast"); got.Status != 429 || got.Header.Get("Retry-After") == "" {
+		t.Errorf("SLO: %.300v", got)
+	}
+	later("patient")
+	s.WaitRows(t, 2)
+	letGo()
+	wg.Wait()
+}

@@ -112,7 +112,7 @@ func (c *checker) detector(d *Detector, classes []string) {
 			c.rep.errorf(c.keyPos(at("patterns", name)...), "give it another name", "%s: %s is a kind already", label(at("patterns")), name)
 		}
 		if !patternName(name) {
-			c.rep.errorf(c.keyPos(at("patterns", name)...), "use small letters, digits and dashes", "%s: %q is no name for a kind", label(at("patterns")), name)
+			c.rep.errorf(c.keyPos(at("patterns", name)...), "begin with a small letter; use small letters, digits and dashes", "%s: %q is no name for a kind", label(at("patterns")), name)
 		}
 		if _, err := detect.Pattern(d.Patterns[name]); err != nil {
 			c.rep.errorf(p, "the syntax is RE2's: no look-around, no back references", "%s: %v", label(at("patterns", name)), err)
@@ -126,6 +126,9 @@ func (c *checker) detector(d *Detector, classes []string) {
 	case d.OnHit != HitTighten && len(d.Class) > 0:
 		c.rep.errorf(c.pos(at("class")...), "only on_hit: tighten adds one", "%s has a class and does not tighten", label(at()))
 	}
+	if d.OnHit == HitRedact && slices.Contains(d.Kinds, KindOpaque) {
+		c.rep.errorf(c.pos(at("kinds")...), "tighten or block on it", "%s cannot redact what it cannot read: opaque", label(at()))
+	}
 	if len(c.cfg.Detectors) > detect.MaxRules {
 		c.rep.errorf(c.keyPos("detectors"), "put kinds into one", "there are more than %d detectors", detect.MaxRules)
 	}
@@ -137,5 +140,5 @@ func patternName(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 40
+	return s != "" && s[0] > '9' && s[0] != '-' && len(s) <= 40
 }

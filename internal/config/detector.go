@@ -13,7 +13,7 @@ type Detector struct {
 	Kinds []DetectorKind `yaml:"kinds"`
 	// Patterns of your own by name, regular expressions in RE2's syntax.
 	Patterns map[string]string `yaml:"patterns"`
-	// On a hit: tighten (add data classes) or block (403). redact replaces what was found by placeholders and restores them in the answer.
+	// On a hit: tighten (add data classes), redact (replace what was found by placeholders such as [EMAIL_1], and put it back in the answer) or block (403).
 	OnHit OnHit `yaml:"on_hit" jsonschema:"required"`
 	// Data class that a hit adds, or several; for on_hit: tighten.
 	Class Names `yaml:"class"`
@@ -37,7 +37,8 @@ type OnHit string
 // Values of detectors.on_hit.
 const (
 	HitTighten OnHit = "tighten"
+	HitRedact  OnHit = "redact"
 	HitBlock   OnHit = "block"
 )
 
-func (OnHit) values() []string { return []string{"tighten", "block"} }
+func (OnHit) values() []string { return []string{"tighten", "redact", "block"} }

@@ -144,6 +144,8 @@ type Capture struct {
 	Enabled bool `yaml:"enabled" jsonschema:"default=false"`
 	// How long a text is kept; a shorter time also holds for what is kept already.
 	Retention time.Duration `yaml:"retention" jsonschema:"default=7d"`
+	// Keep the texts as the client sent and saw them, with what detectors redact. Otherwise they are kept as the provider saw them.
+	Unredacted bool `yaml:"unredacted" jsonschema:"default=false"`
 	// Share of requests whose texts are kept, 0 to 1.
 	Share float64 `yaml:"share" jsonschema:"minimum=0,maximum=1,default=1"`
 }

@@ -123,14 +123,14 @@ const maxKept = 1 << 20
 // of it, member names included, and in the numbers between them. A hit lies
 // within one string. No two hits of one kind overlap; those of different kinds
 // may. Text that is declared to be an image, sound or film is passed over.
-func (s *Set) JSON(text []byte) []Hit { return s.find(text, (*folded).json) }
+func (s *Set) JSON(text []byte) []Hit { return s.find(text, true) }
 
 // Text finds hits in a text that is no JSON.
-func (s *Set) Text(text []byte) []Hit { return s.find(text, (*folded).plain) }
+func (s *Set) Text(text []byte) []Hit { return s.find(text, false) }
 
-func (s *Set) find(text []byte, fold func(*folded, []byte)) []Hit {
+func (s *Set) find(text []byte, json bool) []Hit {
 	sc := scans.Get().(*scan)
-	fold(&sc.folded, text)
+	sc.folded.read(text, json)
 	sc.want, sc.found = s.want, sc.found[:0]
 	if s.want != 0 {
 		sc.all()
@@ -151,11 +151,16 @@ func (s *Set) find(text []byte, fold func(*folded, []byte)) []Hit {
 		}
 		return b.End - a.End
 	})
-	sc.in = nil
-	if cap(sc.text) <= maxKept && cap(sc.breaks) <= maxKept/8 && cap(sc.found) <= maxKept/32 {
-		scans.Put(sc)
-	}
+	sc.done()
 	return hits
+}
+
+// done gives the scanner back.
+func (s *scan) done() {
+	s.in = nil
+	if cap(s.text) <= maxKept && cap(s.breaks) <= maxKept/8 && cap(s.found) <= maxKept/32 {
+		scans.Put(s)
+	}
 }
 
 // matches adds what a pattern finds. It sees one string of a JSON text at a

@@ -64,6 +64,15 @@ func (f *folded) reset(in []byte) {
 	f.text = slices.Grow(f.text, len(in)+2)
 }
 
+// read folds a text.
+func (f *folded) read(in []byte, json bool) {
+	if json {
+		f.json(in)
+	} else {
+		f.plain(in)
+	}
+}
+
 // plain folds a text that is no JSON.
 func (f *folded) plain(in []byte) {
 	f.reset(in)

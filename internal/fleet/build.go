@@ -375,7 +375,7 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 		r.Hedge = Hedge{After: h.After.Delay, Percentile: h.After.Percentile, MaxShare: h.MaxShare}
 	}
 	if c := w.Capture; c != nil {
-		r.Capture = Capture{On: c.Enabled, Share: c.Share, Retention: c.Retention}
+		r.Capture = Capture{On: c.Enabled, Unredacted: c.Unredacted, Share: c.Share, Retention: c.Retention}
 	}
 	r.Detectors, err = detectors(b.Config, name)
 	return r, err

@@ -24,6 +24,7 @@ type Action string
 // The actions, as in config.yaml.
 const (
 	Tighten Action = "tighten"
+	Redact  Action = "redact"
 	Block   Action = "block"
 )
 

@@ -203,9 +203,10 @@ func (r *Route) balanced() bool { return slices.ContainsFunc(r.All(), (*Model).B
 // Capture says whether texts of a workload's requests are kept, of which share
 // of them (0 to 1), and for how long.
 type Capture struct {
-	On        bool
-	Share     float64
-	Retention time.Duration
+	On         bool
+	Unredacted bool // texts are kept as the client sent and saw them
+	Share      float64
+	Retention  time.Duration
 }
 
 // Settings are the configuration's facts that hold for every request.

@@ -36,19 +36,34 @@ func (x *exchange) capture() {
 			Dialect: r.Dialect, Operation: r.Operation, Outcome: string(r.Outcome),
 		},
 		Retention: keep.Retention,
-		Request:   bytes.Clone(x.call.Raw),
 	}
+	request, answerOf := x.kept()
+	e.Request = bytes.Clone(request)
 	codec, op, raw := x.call.Codec, x.call.Op, e.Request
+	if x.names != nil { // the end user's name may be among what was redacted
+		raw = bytes.Clone(x.call.Raw)
+	}
 	e.User = func() string { return userOf(codec, op, raw) }
 	switch {
 	case x.plain != nil:
-		answer := capture.Cut(x.plain)
-		answer.Body = bytes.Clone(answer.Body)
-		e.Answer, e.AnswerSize = func() (capture.Text, error) { return answer, nil }, len(answer.Body)
+		plain := bytes.Clone(x.plain)
+		if x.names == nil {
+			plain = bytes.Clone(capture.Cut(x.plain).Body)
+		}
+		size := int64(len(x.plain))
+		e.Answer, e.AnswerSize = func() (capture.Text, error) {
+			body, err := answerOf(plain)
+			cut := capture.Cut(body)
+			cut.Size = max(cut.Size, size)
+			return cut, err
+		}, len(plain)
 	case x.shown() != nil:
 		answer, view := x.sent.Response(), x.view()
 		e.Answer, e.AnswerSize = func() (capture.Text, error) {
 			body, err := codec.EncodeReply(answer, op, view)
+			if err == nil {
+				body, err = answerOf(body)
+			}
 			return capture.Cut(body), err
 		}, int(r.BytesOut)
 	default: // nothing was shown: the ledger says why

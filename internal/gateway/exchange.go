@@ -17,6 +17,7 @@ import (
 	"freehold/internal/llm"
 	"freehold/internal/meter"
 	"freehold/internal/policy"
+	"freehold/internal/redact"
 	"freehold/internal/routing"
 )
 
@@ -30,10 +31,12 @@ type exchange struct {
 	out  *answer // to the client
 
 	body      *dialect.Body
-	request   *llm.Request // the body in canonical form, once it was needed
+	names     *redact.Names // what was replaced in body; nil: nothing
+	request   *llm.Request  // the body in canonical form, once it was needed
 	route     *fleet.Route
 	perimeter policy.Perimeter
 	plan      routing.Plan
+	way       []string        // what the URL of a raw path says
 	asks      *dialect.Prompt // once somebody wanted to know
 	dry       bool            // the request is explained, not served
 	deadline  time.Time

@@ -56,7 +56,8 @@ type leg struct {
 	view    dialect.View         // for relay
 	events  []llm.Event
 	gate    gate
-	splice  *splice // continues what was sent before
+	splice  *splice   // continues what was sent before
+	restore *restorer // puts back what was redacted; nil: nothing was
 	// received counts the stream's bytes.
 	received int64
 	text     int   // bytes of text, thinking and arguments received
@@ -236,6 +237,9 @@ func (l *leg) take() (last bool, err error) {
 }
 
 func (l *leg) push(events []llm.Event) error {
+	if l.restore != nil {
+		events = l.restore.apply(events)
+	}
 	for i := range events {
 		if err := l.gate.push(&events[i]); err != nil {
 			return l.fault(fault.Malformed, err.Error())

@@ -2,9 +2,12 @@ package gateway
 
 import (
 	"errors"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
+	"freehold/internal/detect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/ledger"
@@ -62,7 +65,8 @@ func (x *exchange) govern(tenant *policy.Tenant, classes []string) error {
 // detect looks at the request's text and returns the data classes that what it
 // finds adds. What was found goes on record by its kind and number.
 func (x *exchange) detect(d *fleet.Detectors) (classes []string, err error) {
-	counts := x.look(d)
+	hits := x.hits(d)
+	counts := x.count(d, hits)
 	for i := range d.List {
 		one := &d.List[i]
 		if counts[i] == nil {
@@ -77,7 +81,7 @@ func (x *exchange) detect(d *fleet.Detectors) (classes []string, err error) {
 		switch {
 		case one.Action == fleet.Tighten:
 			classes = append(classes, one.Classes...)
-		case err == nil:
+		case one.Action == fleet.Block && err == nil:
 			err = &fault.Error{Kind: fault.PolicyDenied, Code: "detector", NoRetry: true,
 				Message: "detector " + one.Name + " blocks the request: it holds " + strings.Join(kinds, ", ")}
 		}
@@ -85,6 +89,9 @@ func (x *exchange) detect(d *fleet.Detectors) (classes []string, err error) {
 	slices.SortFunc(x.row.Detected, func(a, b ledger.Detection) int {
 		return strings.Compare(a.Detector+" "+a.Kind, b.Detector+" "+b.Kind)
 	})
+	if err == nil {
+		err = x.redact(d, hits)
+	}
 	return classes, err
 }
 
@@ -99,8 +106,23 @@ func (x *exchange) found() string {
 	return b.String()
 }
 
-// look counts what each detector finds, by kind; nil for one that finds nothing.
-func (x *exchange) look(d *fleet.Detectors) []map[string]int64 {
+// hits are what is found in the request's text.
+func (x *exchange) hits(d *fleet.Detectors) []detect.Hit {
+	if x.body == nil { // of a raw path
+		hits := d.Set.Text(x.call.Raw)
+		for _, way := range x.way {
+			for _, h := range d.Set.Text([]byte(way)) {
+				h.Start, h.End = 0, 0 // it is no place in the body
+				hits = append(hits, h)
+			}
+		}
+		return hits
+	}
+	return d.Set.JSON(x.call.Raw)
+}
+
+// count counts what each detector finds, by kind; nil for one that finds nothing.
+func (x *exchange) count(d *fleet.Detectors, hits []detect.Hit) []map[string]int64 {
 	counts := make([]map[string]int64, len(d.List))
 	count := func(i int, kind string) {
 		if counts[i] == nil {
@@ -108,11 +130,7 @@ func (x *exchange) look(d *fleet.Detectors) []map[string]int64 {
 		}
 		counts[i][kind]++
 	}
-	find := d.Set.JSON
-	if x.body == nil { // of a raw path
-		find = d.Set.Text
-	}
-	for _, h := range find(x.call.Raw) {
+	for _, h := range hits {
 		for i := range d.List {
 			if h.Rules>>i&1 != 0 {
 				count(i, h.Kind)
@@ -146,7 +164,8 @@ func (x *exchange) permitFor(d *fleet.Deployment) (policy.Permit, string) {
 }
 
 // relayPermit asks for a raw path's one provider.
-func (x *exchange) relayPermit(p *fleet.Provider) (policy.Permit, error) {
+func (x *exchange) relayPermit(req *http.Request, p *fleet.Provider) (policy.Permit, error) {
+	x.way = wayOf(req.URL)
 	if err := x.bound(); err != nil {
 		return policy.Permit{}, err
 	}
@@ -155,6 +174,15 @@ func (x *exchange) relayPermit(p *fleet.Provider) (policy.Permit, error) {
 		return policy.Permit{}, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
 	}
 	return permit, nil
+}
+
+// wayOf is what a raw path's URL says.
+func wayOf(u *url.URL) []string {
+	query, err := url.QueryUnescape(u.RawQuery)
+	if err != nil {
+		query = u.RawQuery // it is sent as it is
+	}
+	return []string{u.Path, query}
 }
 
 // placeOf is the provider's place, for the record.

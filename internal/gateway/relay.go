@@ -100,6 +100,9 @@ func (x *exchange) translate(l *leg) ([]byte, error) {
 	if l.out.Tool != "" {
 		dialect.UnwrapToolReply(r, l.out.Tool)
 	}
+	if x.shows() {
+		x.restoreReply(r)
+	}
 	r.Usage = l.usage
 	return x.call.Codec.EncodeReply(r, x.call.Op, x.view())
 }

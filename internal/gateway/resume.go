@@ -65,6 +65,12 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) (done bool, _ 
 	r := &resume{text: x.sent.Text(0), from: l.d, cause: f.Kind}
 	r.prefix = strings.TrimRight(r.text, " \t\r\n")
 	r.space = r.text[len(r.prefix):]
+	if x.names != nil { // the next provider sees no more than the first did
+		var nerr error
+		if r.prefix, nerr = x.names.Text(r.prefix); nerr != nil {
+			return false, &fault.Error{Kind: f.Kind, Message: "the answer was cut and cannot be continued: " + nerr.Error(), Cause: f}
+		}
+	}
 	x.cutBy(l)
 	r.candidates = x.successors(l.d, r.text != "")
 	if len(r.candidates) == 0 {

@@ -55,7 +55,7 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 		}
 	}
 	l := &leg{x: x, d: d, out: out, most: most, hold: hold, capped: capped, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
-	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil &&
+	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil && !x.shows() &&
 		x.streams(d) == x.body.Facts.Stream
 	if l.n, err = x.begin(d, cause, len(out.Body), most); err != nil {
 		visit.End(x.g.Clock(), health.Outcome{})
@@ -237,6 +237,9 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 			l.view = x.view()
 		}
 		l.gate.init(x)
+		if x.shows() {
+			l.restore = x.newRestorer()
+		}
 		return l.prime(t)
 	}
 	return l.whole()

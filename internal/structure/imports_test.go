@@ -26,6 +26,7 @@ var may = table(`
 	dialect/anthropic   : llm fault sse jsondoor dialect std
 	dialect/dialecttest : llm fault sse jsondoor dialect
 
+	redact              : detect
 	policy              : std
 	health              : std
 	budget              : std
@@ -61,7 +62,7 @@ var may = table(`
 	classify/score      : classify
 	classify/learn      : classify classify/score regular suggest
 	classify/shelf      : classify regular
-	gateway             : budget capture dialect fault fleet health language ledger llm meter policy routing sse upstream
+	gateway             : budget capture detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget engine health ledger
 

@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 INPUTS   ?= 1000x
 GOTEST   := go run ./scripts/gotest
 
-.PHONY: up build test lint fuzz bench soak clean
+.PHONY: up build test lint fuzz perimeter bench soak clean
 
 up: build ## build and start freehold with a local engine and model
 	$(BIN) up
@@ -29,6 +29,10 @@ lint: ## golangci-lint, builds without cgo for each system, known vulnerabilitie
 
 fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
+
+perimeter: ## a million random decisions and ten thousand whole requests: no byte may leave its perimeter
+	FREEHOLD_PERIMETER=1000000 FREEHOLD_PERIMETER_WHOLE=10000 go test -count 1 -timeout 60m -v \
+		-run '^(TestNoByteLeavesItsPerimeter|TestWholeRequestsStayInside)$$' ./internal/gateway
 
 bench: ## the figures of docs/benchmarks.md, beside a tuned reverse proxy
 	go run ./test/bench -write

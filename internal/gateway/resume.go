@@ -158,13 +158,15 @@ func (x *exchange) successors(failed *fleet.Deployment, text bool) []routing.Can
 }
 
 // request is the canonical request without what a continuation cannot honour:
-// a JSON format, whose grammar would begin anew.
+// a JSON format, whose grammar would begin anew. Hedges may ask at the same time.
 func (r *resume) request(x *exchange) (*llm.Request, error) {
+	req, err := x.canonical()
+	if err != nil {
+		return nil, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	if r.req == nil {
-		req, err := x.canonical()
-		if err != nil {
-			return nil, err
-		}
 		c := *req
 		if r.text != "" {
 			c.Format = llm.Format{}

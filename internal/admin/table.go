@@ -51,6 +51,8 @@ var (
 		"Requests whose prompts and answers are kept. That they are listed is in the history.", (*Service).captureList)
 	CaptureShow = define("capture.show", "GET", "/admin/v1/captures/{request_id}",
 		"Prompt and answer of a request. That they are read is in the history.", (*Service).captureShow)
+	CaptureRated = define("capture.rated", "GET", "/admin/v1/captures/rated",
+		"Kept prompts of a workload whose answers were rated, to train the routing model on. That they are read is in the history.", (*Service).rated)
 	CaptureErase = define("capture.erase", "POST", "/admin/v1/captures/erase",
 		"Erases kept prompts and answers by request, workload, key or end user.", (*Service).captureErase)
 
@@ -73,7 +75,7 @@ func Operations() []*Operation {
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
-		CaptureList.Operation, CaptureShow.Operation, CaptureErase.Operation,
+		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureErase.Operation,
 		ConfigShow.Operation, ConfigDrift.Operation, ConfigSet.Operation, ConfigUnset.Operation,
 	}
 }

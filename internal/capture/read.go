@@ -3,7 +3,9 @@ package capture
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,6 +40,58 @@ func (v *Vault) Read(ctx context.Context, id string, by By) (Record, error) {
 		return Record{}, err
 	}
 	return Record{Entry: s.Entry, User: c.User, Request: c.Request, Answer: c.Answer}, nil
+}
+
+// ReadAll hands the texts of the requests that f selects and want picks to each,
+// newest first and at most f.Limit, after the history has it that so many are
+// read: one record for all of them. What expired meanwhile is left out; how many
+// were sealed with another key or are damaged, it tells.
+func (v *Vault) ReadAll(ctx context.Context, f Filter, want func(*Entry) bool, by By, each func(*Record) error) (unreadable int, err error) {
+	key, err := v.currentKey(ctx)
+	if err != nil {
+		return 0, err
+	}
+	q, details, err := v.query(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	if err := v.flush(ctx); err != nil {
+		return 0, err
+	}
+	q.AliveAt, q.Limit = v.Clock(), 0 // the limit is of what is picked
+	entries, err := v.Store.Captures(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return !want(&e) })
+	if f.Limit > 0 && len(entries) > f.Limit {
+		entries = entries[:f.Limit]
+	}
+	details["requests"] = strconv.Itoa(len(entries))
+	if err := v.note(ctx, KindRead, subject(f, q), by, details); err != nil {
+		return 0, err
+	}
+	for i := range entries {
+		s, err := v.Store.Capture(ctx, entries[i].ID, v.Clock())
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return unreadable, err
+		}
+		c, err := key.open(s)
+		switch {
+		case errors.Is(err, ErrWrongKey), errors.Is(err, ErrDamaged):
+			unreadable++
+			continue
+		case err != nil:
+			return unreadable, err
+		}
+		if err := each(&Record{Entry: s.Entry, User: c.User, Request: c.Request, Answer: c.Answer}); err != nil {
+			return unreadable, err
+		}
+	}
+	return unreadable, nil
 }
 
 // List returns which requests have texts, newest first, after the history has

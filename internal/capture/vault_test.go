@@ -487,3 +487,51 @@ func TestSweepsByItself(t *testing.T) {
 		check(t, v.Close(t.Context()))
 	})
 }
+
+// TestReadAll: texts are picked, read newest first, and one record says so before.
+func TestReadAll(t *testing.T) {
+	w := newWorld(t)
+	for i, workload := range []string{"chat", "chat", "mail", "chat", "chat"} {
+		e := exchange(fmt.Sprint("r", i), workload, "k", "")
+		e.Time = start.Add(time.Duration(i) * time.Second)
+		w.Keep(e)
+	}
+	read := func(f capture.Filter) (ids []string) {
+		t.Helper()
+		unreadable, err := w.ReadAll(t.Context(), f, func(e *capture.Entry) bool { return e.ID != "r1" },
+			capture.By{Why: "training"}, func(r *capture.Record) error {
+				if !strings.Contains(string(r.Request.Body), question) {
+					t.Errorf("%s has the request %q", r.ID, r.Request.Body)
+				}
+				ids = append(ids, r.ID)
+				return nil
+			})
+		check(t, err)
+		if unreadable != 0 {
+			t.Errorf("%d are not readable", unreadable)
+		}
+		return ids
+	}
+	if diff := cmp.Diff([]string{"r4", "r3", "r0"}, read(capture.Filter{Workload: "chat"})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"r4", "r3"}, read(capture.Filter{Workload: "chat", Limit: 2})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n := w.notes.changes; len(n) != 2 || n[0].Kind != capture.KindRead || n[0].Subject != "chat" || n[0].Why != "training" || n[0].Details["requests"] != "3" {
+		t.Errorf("history: %+v", n)
+	}
+
+	// What cannot be put on record is not read; what another key sealed is counted.
+	w.notes.broken = errors.New("no room")
+	never := func(*capture.Record) error { t.Error("is read"); return nil }
+	every := func(*capture.Entry) bool { return true }
+	if _, err := w.ReadAll(t.Context(), capture.Filter{Workload: "chat"}, every, capture.By{}, never); !errors.Is(err, w.notes.broken) {
+		t.Errorf("without a history: %v", err)
+	}
+	w.notes.broken = nil
+	w.Use(strings.Repeat("another secret ", 3), nil)
+	if n, err := w.ReadAll(t.Context(), capture.Filter{Workload: "chat"}, every, capture.By{}, never); n != 4 || err != nil {
+		t.Errorf("%d are not readable, %v; want 4", n, err)
+	}
+}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"freehold/internal/admin"
 	"freehold/internal/classify"
 	"freehold/internal/classify/learn"
 	"freehold/internal/classify/shelf"
@@ -20,6 +22,7 @@ import (
 // trainFlags say what to train on, and where the model goes.
 type trainFlags struct {
 	data         []string
+	traffic      admin.RatedIn
 	weak, strong string
 	from, name   string
 	out          string
@@ -28,8 +31,8 @@ type trainFlags struct {
 
 func (p *program) routeTrainCommand() *cobra.Command {
 	var f trainFlags
-	c := p.facts(&cobra.Command{
-		Use:   "train --data FILE [--weak A --strong B]",
+	c := p.changes(p.facts(&cobra.Command{
+		Use:   "train --data FILE | --workload W [--weak A --strong B]",
 		Short: "Train the routing model on labelled prompts; score it first",
 		Long: `train adapts the routing model to prompts of your own, one JSON object a line:
 with the task that they ask for, with scores of models, or with both:
@@ -37,21 +40,30 @@ with the task that they ask for, with scores of models, or with both:
   {"prompt": "...", "label": "summarize"}
   {"prompt": "...", "scores": {"phi-4": 0.5, "claude": 1}}
 
+--workload takes prompts that a workload keeps (capture) and whose answers were
+rated (POST /v1/feedback): those with a task in the feedback as labels, and with
+--weak and --strong as scores. What the strong model would have made of a prompt
+that the weak one answered is its mean score. That the prompts are read is in
+the history.
+
 Some hundred rows of the traffic at hand do more than many thousand of others.
 One part in five of the rows is held out in turn; the scores on these stand
 beside those of the model in use. A model that is worse there is not put in use
 unless --force says so. Models stand beside the state, in STATE.routing/;
 freehold route use previous goes back. The same rows give the same model.`,
 		Example: `  freehold route train --data labelled.jsonl --use
-  freehold route train --data graded.jsonl --weak phi-4 --strong claude --use`,
+  freehold route train --data graded.jsonl --weak phi-4 --strong claude --use
+  freehold route train --workload support --weak phi-4 --strong claude --use`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return p.routeTrain(c.Context(), f) },
-	})
+	}))
 	fl := c.Flags()
-	fl.StringArrayVar(&f.data, "data", nil, "train on the rows of `FILE`; may be given several times (required)")
+	fl.StringArrayVar(&f.data, "data", nil, "train on the rows of `FILE`; may be given several times")
+	fl.StringVar(&f.traffic.Workload, "workload", "", "train on rated prompts of `WORKLOAD`")
+	fl.Var(p.past(&f.traffic.Since), "since", "those from `TIME` on, 30d ago if absent")
 	fl.StringVar(&f.weak, "weak", "", "`MODELS` whose scores are those of the cheap one, with commas between")
-	fl.StringVar(&f.strong, "strong", "", "and of the strong one, in the same order")
-	fl.StringVar(&f.from, "from", "", "adapt `MODEL`: embedded, a version, a file, or nothing (default: the one in use)")
+	fl.StringVar(&f.strong, "strong", "", "`MODELS` whose scores are those of the strong one, in the same order")
+	fl.StringVar(&f.from, "from", "", "adapt `MODEL`: embedded, a version, a file, or nothing; if absent, the one in use, or embedded if that one saw these rows")
 	fl.StringVar(&f.name, "name", "", "call the model `NAME`")
 	fl.StringVar(&f.out, "out", "", "write the model to `FILE` instead of beside the state")
 	fl.BoolVar(&f.use, "use", false, "put the model in use if it is not worse")
@@ -107,8 +119,11 @@ func (f *trainFlags) pairs() ([]learn.Pair, error) {
 }
 
 func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
-	if len(f.data) == 0 {
-		return usagef("freehold route train needs --data FILE: the prompts to learn from")
+	if len(f.data) == 0 && f.traffic.Workload == "" {
+		return usagef("freehold route train needs --data FILE or --workload NAME: the prompts to learn from")
+	}
+	if f.traffic.Workload == "" && !f.traffic.Since.IsZero() {
+		return usagef("--since is about the traffic of --workload, and none is given")
 	}
 	if f.use && f.out != "" {
 		return usagef("--use puts a model beside the state in use, and --out writes it elsewhere: give one of them")
@@ -124,7 +139,7 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 	if !beside && f.out == "" {
 		return hintedf("--out FILE writes the model anywhere", "there is no %s, so no state to keep the model beside", defaultConfig)
 	}
-	inUse, _, err := p.routingModel("")
+	inUse, inUseName, err := p.routingModel("")
 	if err != nil && (f.from == "" || !errors.Is(err, classify.ErrModel)) {
 		return err
 	}
@@ -143,8 +158,23 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := usefulRows(files, pairs); err != nil {
+	if err := usefulRows(files, pairs, f.traffic.Workload != ""); err != nil {
 		return err
+	}
+	if f.traffic.Workload != "" {
+		traffic, err := p.ratedRows(ctx, f.traffic, pairs)
+		if err != nil {
+			return err
+		}
+		files = append(files, traffic)
+	}
+	if f.from == "" && from != nil && inUseName != shelf.Embedded && slices.ContainsFunc(files, func(f *learn.File) bool { return f.SeenBy(from) }) {
+		// Parts of these rows that are held out from the new model would not be held
+		// out from what it is made of.
+		if from, err = classify.Embedded(); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.err, "the model in use was trained on such rows already, so the embedded one is adapted instead; --from says otherwise")
 	}
 	now, err := p.trainedAt()
 	if err != nil {
@@ -201,9 +231,31 @@ func (p *program) trainedAt() (time.Time, error) {
 	return time.Unix(n, 0), nil
 }
 
+// ratedRows are the rows of a workload's traffic.
+func (p *program) ratedRows(ctx context.Context, in admin.RatedIn, pairs []learn.Pair) (*learn.File, error) {
+	if in.Since.IsZero() {
+		in.Since = p.clock().AddDate(0, 0, -30)
+	}
+	in.Reason = p.reason
+	out, err := call(ctx, p, admin.CaptureRated, in)
+	if err != nil {
+		return nil, err
+	}
+	rated := make([]learn.Rated, len(out.Prompts))
+	for i, r := range out.Prompts {
+		rated[i] = learn.Rated{System: r.System, Prompt: r.Prompt, Model: r.Model, Score: r.Score}
+		rated[i].Task, rated[i].Labelled = classify.ParseTask(r.Task)
+	}
+	if out.LeftOut > 0 {
+		fmt.Fprintf(p.err, "%s of %s left out: too long, beyond the newest 10,000, or not readable with this capture.key\n",
+			plural(out.LeftOut, "rated prompt"), tame(in.Workload))
+	}
+	return learn.Traffic("workload:"+in.Workload, rated, pairs)
+}
+
 // usefulRows refuses scores of models that no row has, and pairs that nobody
-// named.
-func usefulRows(files []*learn.File, pairs []learn.Pair) error {
+// named. With traffic, pairs may be about that alone.
+func usefulRows(files []*learn.File, pairs []learn.Pair, traffic bool) error {
 	var scored *learn.File
 	found := make([]bool, len(pairs))
 	for _, f := range files {
@@ -224,6 +276,9 @@ func usefulRows(files []*learn.File, pairs []learn.Pair) error {
 	}
 	for j, p := range pairs {
 		if found[j] {
+			continue
+		}
+		if traffic {
 			continue
 		}
 		if scored == nil {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ func TestMain(m *testing.M) {
 //	certificate CERT KEY   makes a certificate for 127.0.0.1
 //	post URL FILE [KEY]    posts a file as JSON, with the values of $VARS in it;
 //	                       the answer is its output, the status in the first line
+//	traffic BASE N TAG RATING PROMPT   asks the workload chat N times, %d in PROMPT
+//	                       counted up, and rates each answer: RATING is members
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
@@ -55,7 +58,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "post": post, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "certificate": certificate, "post": post, "traffic": traffic, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -129,6 +132,31 @@ func post(ts *testscript.TestScript, _ bool, a []string) {
 	ts.Check(resp.Body.Close())
 	_, err = fmt.Fprintf(ts.Stdout(), "status %d request %s\n%s\n", resp.StatusCode, resp.Header.Get("X-Request-Id"), body)
 	ts.Check(err)
+}
+
+func traffic(ts *testscript.TestScript, _ bool, a []string) {
+	base, tag, rating, prompt := a[0], a[2], a[3], a[4]
+	n, err := strconv.Atoi(a[1])
+	ts.Check(err)
+	send := func(path, body string) string {
+		r, err := http.NewRequest(http.MethodPost, base+path, strings.NewReader(body))
+		ts.Check(err)
+		r.Header.Set("X-Freehold-Tags", tag)
+		resp, err := http.DefaultClient.Do(r)
+		ts.Check(err)
+		answer, err := io.ReadAll(resp.Body)
+		ts.Check(err)
+		ts.Check(resp.Body.Close())
+		if resp.StatusCode != http.StatusOK {
+			ts.Fatalf("%s: status %d: %s", path, resp.StatusCode, answer)
+		}
+		return resp.Header.Get("X-Request-Id")
+	}
+	for i := range n {
+		text := strings.ReplaceAll(prompt, "%d", strconv.Itoa(i))
+		id := send("/v1/chat/completions", fmt.Sprintf(`{"model":"chat","messages":[{"role":"user","content":%q}]}`, text))
+		send("/v1/feedback", fmt.Sprintf(`{"request_id":%q,%s}`, id, rating))
+	}
 }
 
 func capture(ts *testscript.TestScript, _ bool, a []string) {

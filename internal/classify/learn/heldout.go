@@ -2,6 +2,7 @@ package learn
 
 import (
 	"math"
+	"slices"
 
 	"freehold/internal/classify"
 	"freehold/internal/classify/score"
@@ -116,7 +117,7 @@ func (r *Result) files() []*File {
 // recall puts the held-out score of then in the place of that on rows which the
 // model has seen.
 func (c *Comparison) recall(f *File, m *classify.Model) {
-	if c.Seen = m.TrainedOn(f.SHA256); !c.Seen {
+	if c.Seen = f.SeenBy(m); !c.Seen {
 		return
 	}
 	c.InUse = none
@@ -234,6 +235,9 @@ func (t *trainer) describe(files []*File, h *classify.Header) {
 		}
 		if n == 0 {
 			continue
+		}
+		if f.Growing { // of what was there before, only the newest is told
+			h.Data = slices.DeleteFunc(h.Data, func(d classify.Data) bool { return d.Name == f.Name() })
 		}
 		d := classify.Data{Name: f.Name(), Rows: n, SHA256: f.SHA256}
 		d.Source, d.Licence, d.Date = provenance(f.SHA256)

@@ -42,6 +42,17 @@ type File struct {
 	// Scale is what scores were divided by, so that all are in 0..1: 1, or 10
 	// for judges that give 1 to 10, or 100.
 	Scale float64
+	// Growing: these are rows of traffic that goes on. A model that was trained on
+	// data of the same name has seen some of them, whatever their sum.
+	Growing bool
+}
+
+// SeenBy reports whether a model was trained on these rows, or on some of them.
+func (f *File) SeenBy(m *classify.Model) bool {
+	if f.Growing {
+		return slices.ContainsFunc(m.Header().Data, func(d classify.Data) bool { return d.Name == f.Name() })
+	}
+	return m.TrainedOn(f.SHA256)
 }
 
 // Name is the file's name without its directory and endings.

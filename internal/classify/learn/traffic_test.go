@@ -1,0 +1,117 @@
+package learn
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"freehold/internal/classify"
+)
+
+var smallLarge = []Pair{{"small", "large"}}
+
+// served is traffic in which the small model fails on couplings.
+func served(n int) []Rated {
+	var out []Rated
+	for i := range n {
+		part, score := "seal", 1.0
+		if i%3 == 0 {
+			part, score = "coupling", 0
+		}
+		out = append(out, Rated{Prompt: fmt.Sprintf("Setting of the %s of line %d?", part, i), Model: "small", Score: score})
+		if i%2 == 0 {
+			out = append(out, Rated{Prompt: fmt.Sprintf("Explain alarm %d.", i), Model: "large", Score: 0.8, Task: classify.Reasoning, Labelled: i%4 == 0})
+		}
+	}
+	return out
+}
+
+// TestTraffic: what the strong model is worth is its mean, and only prompts that
+// the weak one answered teach complexity.
+func TestTraffic(t *testing.T) {
+	f, err := Traffic("workload:chat", served(60), smallLarge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scored, labelled := 0, 0
+	for _, r := range f.Rows {
+		if r.Labelled {
+			labelled++
+		}
+		if r.Scores == nil {
+			continue
+		}
+		scored++
+		want := 0.0
+		if strings.Contains(r.Prompt, "coupling") {
+			want = 0.8
+		}
+		if got := shortfall(&r, smallLarge[0]); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%q: shortfall %v, want %v", r.Prompt, got, want)
+		}
+	}
+	if scored != 60 || labelled != 15 || f.Name() != "workload:chat" || len(f.SHA256) != 64 {
+		t.Errorf("%d rows with scores, %d with labels, of %s", scored, labelled, f.Name())
+	}
+}
+
+// TestTrafficTeaches: a model trained on traffic tells its hard prompts from its
+// easy ones, and knows that it has seen this traffic when there is more of it.
+func TestTrafficTeaches(t *testing.T) {
+	base, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Traffic("workload:chat", served(150), smallLarge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Train(t.Context(), []*File{f}, Options{From: base, Pairs: smallLarge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	easy, hard := r.Model.Classify("", "Setting of the seal of line 777?").Complexity, r.Model.Classify("", "Setting of the coupling of line 777?").Complexity
+	if hard < easy+0.3 {
+		t.Errorf("complexity %.2f and %.2f", easy, hard)
+	}
+	more, err := Traffic("workload:chat", served(160), smallLarge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more.SHA256 == f.SHA256 || !more.SeenBy(r.Model) || more.SeenBy(base) {
+		t.Errorf("seen: %v, by the embedded model %v", more.SeenBy(r.Model), more.SeenBy(base))
+	}
+	again, err := Train(t.Context(), []*File{more}, Options{From: r.Model, Pairs: smallLarge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, d := range again.Model.Header().Data {
+		if d.Name == "workload:chat" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the traffic is told %d times: %+v", n, again.Model.Header().Data)
+	}
+}
+
+// TestTrafficRefuses what is too little, and says how much is needed of what.
+func TestTrafficRefuses(t *testing.T) {
+	for name, x := range map[string]struct {
+		rated []Rated
+		pairs []Pair
+		want  string
+	}{
+		"nothing":         {nil, smallLarge, "workload:w has 0 rated answers of small, and at least 50 are needed; none of its requests has both"},
+		"few weak":        {served(40), smallLarge, "has 40 rated answers of small, and at least 50 are needed; there are 20 of large, 40 of small"},
+		"few strong":      {served(60)[:80], []Pair{{"small", "huge"}}, "has 0 rated answers of huge, and at least 20 are needed"},
+		"misspelt":        {served(60), []Pair{{"smal", "large"}}, `did you mean "small"?`},
+		"labels, but few": {served(60), nil, "has 15 prompts with a task in their feedback, and at least 50 are needed"},
+	} {
+		if _, err := Traffic("workload:w", x.rated, x.pairs); err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s: %v, want %q", name, err, x.want)
+		}
+	}
+}

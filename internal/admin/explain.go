@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/app"
+	"freehold/internal/cascade"
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
@@ -62,6 +65,51 @@ type Prompt struct {
 	Complexity float64 `json:"complexity" doc:"chance that a cheap model's answer would be worse, 0 to 1"`
 }
 
+// Cascade is what a workload's cascade would do with the request.
+type Cascade struct {
+	Model      string              `json:"model" doc:"that is asked first"`
+	By         string              `json:"by" doc:"agreement or logprobs"`
+	Attempts   int                 `json:"attempts" doc:"how often it is asked, all at once"`
+	Margin     float64             `json:"margin,omitempty" doc:"by logprobs: least at which its answer may stand"`
+	Asked      bool                `json:"asked" doc:"it would be asked"`
+	Skip       string              `json:"skip,omitempty" doc:"why not"`
+	Deployment string              `json:"deployment,omitempty" doc:"that would be asked"`
+	Most       decimal.NullDecimal `json:"cost_at_most" doc:"of all its attempts, in US dollars; null: unknown"`
+	Excluded   []Exclusion         `json:"excluded" doc:"deployments that may not be asked"`
+	Kept       int64               `json:"kept" doc:"answers that stood, since the start"`
+	Escalated  int64               `json:"escalated" doc:"requests that went on to the workload's own plan, since the start"`
+}
+
+// cascadeOf tells of a cascade; nil where there is none.
+func cascadeOf(e *gateway.ExplainedCascade) *Cascade {
+	if e == nil {
+		return nil
+	}
+	out := &Cascade{
+		Model: e.Model.Name, By: string(e.By), Attempts: e.Attempts, Asked: e.Skip == "", Skip: e.Skip, Most: e.Most, Excluded: exclusions(e.Excluded),
+	}
+	if e.By == cascade.Logprobs {
+		out.Margin = e.Margin
+	}
+	if e.Deployment != nil {
+		out.Deployment = e.Deployment.Name
+	}
+	st := e.Switch.Stats()
+	out.Kept = st.Kept
+	for _, n := range st.Escalated {
+		out.Escalated += n
+	}
+	return out
+}
+
+func exclusions(list []routing.Exclusion) []Exclusion {
+	out := []Exclusion{}
+	for _, x := range list {
+		out = append(out, Exclusion{Deployment: x.Deployment, Reason: x.Reason, Policy: x.Policy})
+	}
+	return out
+}
+
 // ExplainOut is the decision.
 type ExplainOut struct {
 	Asked        string      `json:"asked"`
@@ -73,6 +121,7 @@ type ExplainOut struct {
 	Language     string      `json:"language,omitempty" doc:"of the prompt; absent: not clear"`
 	Prompt       *Prompt     `json:"prompt,omitempty" doc:"absent where nobody can tell"`
 	Rules        []Ruling    `json:"rules" doc:"of the workload, in order"`
+	Cascade      *Cascade    `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
 	Candidates   []Candidate `json:"candidates"`
 	Excluded     []Exclusion `json:"excluded"`
 	Refused      *Error      `json:"refused,omitempty" doc:"why the request would be refused before any attempt"`
@@ -109,7 +158,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 
 	out := ExplainOut{
 		Asked: in.Workload, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
-		Candidates: []Candidate{}, Excluded: []Exclusion{}, Live: s.app.URL() != "",
+		Cascade: cascadeOf(e.Cascade), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
 		Language: e.Language, Rules: rulings(&e.Plan),
 	}
 	if c := e.Plan.Class; c != nil {
@@ -122,9 +171,6 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 		out.Candidates = append(out.Candidates, Candidate{
 			Order: i + 1, Model: c.Model.Name, Reason: c.Reason(), LastResort: c.LastResort, Deployment: s.deployment(c.Deployment),
 		})
-	}
-	for _, x := range e.Plan.Excluded {
-		out.Excluded = append(out.Excluded, Exclusion{Deployment: x.Deployment, Reason: x.Reason, Policy: x.Policy})
 	}
 	if f := e.Refused; f != nil {
 		out.Refused = &Error{Status: f.HTTPStatus(), Code: f.StableCode(), Message: f.Message, Hint: f.Hint}

@@ -186,6 +186,8 @@ type Workload struct {
 	Aliases     []string `json:"aliases"`
 	Model       string   `json:"model"`
 	Fallbacks   []string `json:"fallbacks"`
+	Cascade     string   `json:"cascade,omitempty" doc:"the model that is asked first"`
+	CascadeOff  string   `json:"cascade_off,omitempty" doc:"why the cascade has turned itself off"`
 	Rules       int      `json:"rules" doc:"how many rules may send a request to another model"`
 	DataClasses []string `json:"data_classes"`
 	Openness    string   `json:"openness"`
@@ -228,9 +230,14 @@ func (s *Service) workload(f *fleet.Fleet, r *fleet.Route) Workload {
 		Price: priceOf(first.Deployments[0]),
 	}
 	w.ClassName = ClassName(w.Class)
+	if k := r.Cascade; k != nil {
+		w.Cascade, w.CascadeOff = k.Model.Name, k.Switch.Off()
+	}
 	own := 0 // usable deployments of the model itself
-	for i, m := range r.All() {
+	for _, m := range r.Reach() {
 		w.Lowest = min(w.Lowest, classOf(m))
+	}
+	for i, m := range r.All() {
 		if i > 0 && i < len(r.Models) {
 			w.Fallbacks = append(w.Fallbacks, m.Name)
 		}

@@ -256,6 +256,9 @@ func models(w *config.Workload) []string {
 			list = append(append(list, rule.Model), rule.Fallbacks...)
 		}
 	}
+	if w.Cascade != nil {
+		list = append(list, w.Cascade.Model)
+	}
 	var out []string
 	for _, m := range list {
 		if !slices.Contains(out, m) {

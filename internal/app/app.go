@@ -69,13 +69,15 @@ type App struct {
 	Feedback feedback.Store
 
 	affinity *routing.Affinity
-	tasks    *classifier
-	embedded *catalog.Catalog // this program's own data
-	catalog  atomic.Pointer[catalog.Catalog]
-	codecs   map[string]dialect.Codec
-	started  time.Time
-	url      atomic.Pointer[string]
-	begun    atomic.Bool // the start is over: see ready
+	// escalated are the conversations that cascades could not answer.
+	escalated *routing.Affinity
+	tasks     *classifier
+	embedded  *catalog.Catalog // this program's own data
+	catalog   atomic.Pointer[catalog.Catalog]
+	codecs    map[string]dialect.Codec
+	started   time.Time
+	url       atomic.Pointer[string]
+	begun     atomic.Bool // the start is over: see ready
 
 	config  atomic.Pointer[config.Config]
 	fleet   atomic.Pointer[fleet.Fleet]
@@ -105,7 +107,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 	if o.Who == (history.Who{}) {
 		o.Who = history.OSUser()
 	}
-	a = &App{Options: o, started: o.Clock(), codecs: Codecs(), affinity: routing.NewAffinity(conversations, conversationStay)}
+	a = &App{Options: o, started: o.Clock(), codecs: Codecs(), affinity: routing.NewAffinity(conversations, conversationStay), escalated: routing.NewAffinity(conversations, conversationStay)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close(context.WithoutCancel(ctx)))

@@ -16,6 +16,7 @@ func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error)
 		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
 		Rules:    a.rules,
+		Cascades: a.cascades,
 	}})
 }
 
@@ -28,6 +29,18 @@ func (a *App) rules() []telemetry.Rule {
 			out = append(out, telemetry.Rule{
 				Workload: name, Name: r.Name, Dry: r.Dry, Matches: r.Counts.Matches.Load(), Errors: r.Counts.Errors.Load(),
 			})
+		}
+	}
+	return out
+}
+
+// cascades are those of the workloads in use, with what they did.
+func (a *App) cascades() []telemetry.Cascade {
+	var out []telemetry.Cascade
+	f := a.Fleet()
+	for _, name := range f.WorkloadNames() {
+		if k := f.Workloads[name].Cascade; k != nil {
+			out = append(out, telemetry.Cascade{Workload: name, Model: k.Model.Name, Stats: k.Switch.Stats()})
 		}
 	}
 	return out

@@ -28,5 +28,5 @@ func (a *App) Planner(ctx context.Context) (*gateway.Gateway, error) {
 }
 
 func (a *App) planner(budgets *budget.Keeper) *gateway.Gateway {
-	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Classify: a.tasks.classify, Budgets: budgets, Spend: a.spentToday(budgets)}
+	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Escalated: a.escalated, Classify: a.tasks.classify, Budgets: budgets, Spend: a.spentToday(budgets)}
 }

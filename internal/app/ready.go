@@ -62,7 +62,7 @@ func asked(f *fleet.Fleet) []string {
 	names := f.WorkloadNames()
 	used := map[*fleet.Model]bool{}
 	for _, r := range f.Workloads {
-		for _, m := range r.All() {
+		for _, m := range r.Reach() {
 			used[m] = true
 		}
 	}

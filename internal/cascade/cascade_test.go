@@ -234,3 +234,25 @@ func TestCalibrateRefuses(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
+
+func TestReadSamples(t *testing.T) {
+	got, err := cascade.ReadSamples("f", strings.NewReader("\xef\xbb\xbf{\"margin\":0.5,\"correct\":true,\"more\":[1]}\n\n{\"margin\":1,\"score\":0.25}\n{\"margin\":0,\"correct\":false}"))
+	if err != nil || fmt.Sprint(got) != "[{0.5 1} {1 0.25} {0 0}]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for bad, says := range map[string]string{
+		`{"margin":0.5}`: "f:1: a row has either",
+		`{"margin":0.5,"correct":true,"score":1}`:        "f:1: a row has either",
+		`{"correct":true}`:                               `"margin" must be`,
+		`{"margin":1.5,"correct":true}`:                  `"margin" must be`,
+		`{"margin":0.5,"score":-1}`:                      `"score" must be`,
+		`{"margin":"x","correct":true}`:                  "no row",
+		"{\"margin\":0,\"correct\":true}\n[]":            "f:2: no row",
+		strings.Repeat("x\n", 50):                        "and 30 more bad lines",
+		`{"margin":1,"x":"` + strings.Repeat("x", 2<<20): "f:1: ",
+	} {
+		if _, err := cascade.ReadSamples("f", strings.NewReader(bad)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.60q: %v", bad, err)
+		}
+	}
+}

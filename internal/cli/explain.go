@@ -108,6 +108,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		}
 		p.print(&t)
 	}
+	p.printCascade(e.Cascade)
 	if len(e.Excluded) > 0 {
 		fmt.Fprintln(p.out, "\nnot asked")
 		for _, x := range e.Excluded {
@@ -126,6 +127,30 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	}
 	if !e.Live {
 		fmt.Fprintln(p.err, "no server runs: health is not known")
+	}
+}
+
+// printCascade tells what is asked before the candidates.
+func (p *program) printCascade(c *admin.Cascade) {
+	if c == nil {
+		return
+	}
+	fmt.Fprintln(p.out, "\ncascade")
+	if !c.Asked {
+		fmt.Fprintf(p.out, "  %s is not asked first: %s\n", tame(c.Model), tame(c.Skip))
+		return
+	}
+	how := plural(c.Attempts, "attempt") + ", kept if they agree"
+	if c.By == "logprobs" {
+		how = fmt.Sprintf("kept from a margin of %.3g", c.Margin)
+	}
+	cost := "of unknown cost"
+	if c.Most.Valid {
+		cost = "at most " + costOf(c.Most, "USD")
+	}
+	fmt.Fprintf(p.out, "  %s is asked first: %s, %s\n", tame(c.Deployment), how, cost)
+	if n := c.Kept + c.Escalated; n > 0 {
+		fmt.Fprintf(p.out, "  so far %s kept, %s escalated\n", count(c.Kept), count(c.Escalated))
 	}
 }
 

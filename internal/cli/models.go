@@ -76,6 +76,11 @@ answers in the last 24 hours.`,
 				return nil
 			}
 			p.print(&t)
+			for _, w := range out.Workloads {
+				if w.CascadeOff != "" {
+					fmt.Fprintf(p.out, "\n%s: cascade off, %s is not asked first: %s\n", tame(w.Name), tame(w.Cascade), tame(w.CascadeOff))
+				}
+			}
 			return nil
 		},
 	})

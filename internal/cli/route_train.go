@@ -27,6 +27,9 @@ type trainFlags struct {
 	from, name   string
 	out          string
 	use, force   bool
+
+	cascade string // find the margin of this workload's cascade instead
+	target  float64
 }
 
 func (p *program) routeTrainCommand() *cobra.Command {
@@ -50,12 +53,29 @@ Some hundred rows of the traffic at hand do more than many thousand of others.
 One part in five of the rows is held out in turn; the scores on these stand
 beside those of the model in use. A model that is worse there is not put in use
 unless --force says so. Models stand beside the state, in STATE.routing/;
-freehold route use previous goes back. The same rows give the same model.`,
+freehold route use previous goes back. The same rows give the same model.
+
+With --cascade it finds the margin from which answers of a workload's cascade by
+logprobs may stand, from answers of the model that is asked first:
+
+  {"margin": 0.62, "correct": true}
+
+"score", 0 to 1, may stand for correct. It prints what each margin keeps, and
+the line for config.yaml.`,
 		Example: `  freehold route train --data labelled.jsonl --use
   freehold route train --data graded.jsonl --weak phi-4 --strong claude --use
-  freehold route train --workload support --weak phi-4 --strong claude --use`,
+  freehold route train --workload support --weak phi-4 --strong claude --use
+  freehold route train --cascade classify-ticket --data answers.jsonl`,
 		Args: takes(0, 0),
-		RunE: func(c *cobra.Command, _ []string) error { return p.routeTrain(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.cascade != "" {
+				return p.routeTrainCascade(f)
+			}
+			if c.Flags().Changed("target") {
+				return usagef("--target goes with --cascade")
+			}
+			return p.routeTrain(c.Context(), f)
+		},
 	}))
 	fl := c.Flags()
 	fl.StringArrayVar(&f.data, "data", nil, "train on the rows of `FILE`; may be given several times")
@@ -68,6 +88,8 @@ freehold route use previous goes back. The same rows give the same model.`,
 	fl.StringVar(&f.out, "out", "", "write the model to `FILE` instead of beside the state")
 	fl.BoolVar(&f.use, "use", false, "put the model in use if it is not worse")
 	fl.BoolVar(&f.force, "force", false, "keep it even if it is worse")
+	fl.StringVar(&f.cascade, "cascade", "", "find the margin for the cascade of `WORKLOAD` instead")
+	fl.Float64Var(&f.target, "target", 0.9, "with --cascade: `SHARE` of the answers that stand that must be good")
 	return c
 }
 

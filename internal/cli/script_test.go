@@ -58,7 +58,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "post": post, "traffic": traffic, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -156,6 +156,29 @@ func traffic(ts *testscript.TestScript, _ bool, a []string) {
 		text := strings.ReplaceAll(prompt, "%d", strconv.Itoa(i))
 		id := send("/v1/chat/completions", fmt.Sprintf(`{"model":"chat","messages":[{"role":"user","content":%q}]}`, text))
 		send("/v1/feedback", fmt.Sprintf(`{"request_id":%q,%s}`, id, rating))
+	}
+}
+
+func get(ts *testscript.TestScript, _ bool, a []string) {
+	resp, err := http.Get(a[0])
+	ts.Check(err)
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
+	ts.Check(resp.Body.Close())
+}
+
+// ask sends a number of requests to a workload, each with another question.
+func ask(ts *testscript.TestScript, _ bool, a []string) {
+	n, err := strconv.Atoi(a[0])
+	ts.Check(err)
+	for i := range n {
+		body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"question %d"}]}`, a[2], i)
+		resp, err := http.Post(a[1]+"/v1/chat/completions", "application/json", strings.NewReader(body))
+		ts.Check(err)
+		ts.Check(resp.Body.Close())
+		if resp.StatusCode != http.StatusOK {
+			ts.Fatalf("question %d: status %d", i, resp.StatusCode)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/ledger"
 )
 
 func (p *program) whyCommand() *cobra.Command {
@@ -50,6 +51,21 @@ func detected(list []admin.Detection) string {
 	return strings.Join(out, ", ")
 }
 
+// cascaded is a cascade's decision in words.
+func cascaded(c *ledger.Cascade) string {
+	if c == nil {
+		return ""
+	}
+	what := fmt.Sprintf("%s, %s by %s", c.Decision, plural(c.Attempts, "attempt"), c.By)
+	if c.Cause != "" {
+		what = fmt.Sprintf("%s (%s), %s by %s", c.Decision, c.Cause, plural(c.Attempts, "attempt"), c.By)
+	}
+	if c.By == "logprobs" {
+		what += fmt.Sprintf(", margin %.3f", c.Margin)
+	}
+	return c.Model + ": " + what
+}
+
 func (p *program) printWhy(w admin.WhyOut) {
 	status := w.Outcome
 	if w.Status > 0 {
@@ -86,7 +102,7 @@ func (p *program) printWhy(w admin.WhyOut) {
 	}
 	p.fields("request", w.ID, "time", at(w.Time)+" UTC", "asked", asked, "outcome", status,
 		"answered by", w.Deployment, "reason", w.Route, "key", key, "tenant", w.Tenant, "data classes", strings.Join(w.DataClasses, ", "), "detected", detected(w.Detected),
-		"tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
+		"cascade", cascaded(w.Cascade), "tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
 		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "config", w.ConfigVersion)
 	if f := w.Feedback; f != nil {
 		said := fmt.Sprintf("score %g", f.Score)

@@ -271,6 +271,7 @@ func (c *checker) workload(w *Workload) {
 		c.candidate(w, f, path)
 	}
 	c.route(w, at("route"))
+	c.cascade(w, at("cascade"))
 	c.slo(w.SLO, at("slo"))
 	if h := w.Hedge; h != nil && h.After.Percentile == 0 && h.After.Delay <= 0 {
 		c.rep.errorf(c.pos(at("hedge")...), "write p95 or 800ms", "%s has no time", label(at("hedge", "after")))

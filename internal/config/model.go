@@ -106,6 +106,8 @@ type Workload struct {
 	Route []*Rule `yaml:"route"`
 	// Least confidence, 0 to 1, at which rules see the task of a prompt; below it task is empty.
 	Confidence float64 `yaml:"confidence" jsonschema:"minimum=0,maximum=1,default=0.5"`
+	// Ask a cheap model first, and the workload's own where its answer cannot be trusted. Absent means off.
+	Cascade *Cascade `yaml:"cascade"`
 	// How fast answers should be. Deployments that have been slower lately are asked last.
 	SLO *SLO `yaml:"slo"`
 	// After a cut in mid-answer: any (same model elsewhere first, then fallbacks), same-model, or off.

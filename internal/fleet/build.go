@@ -368,6 +368,9 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 		return nil, err
 	}
 	r.Balanced = r.balanced()
+	if w.Cascade != nil {
+		r.Cascade = b.cascade(r, w.Cascade)
+	}
 	if w.SLO != nil {
 		r.SLO = NewSLO(w.SLO, r)
 	}

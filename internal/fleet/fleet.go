@@ -159,6 +159,7 @@ type Route struct {
 	Confidence float64
 	Balanced   bool     // the order of some model's deployments differs between requests
 	SLO        *SLO     // nil: none
+	Cascade    *Cascade // nil: none
 	Classes    []string // data classes
 	Continue   Continue
 	Hold       Hold
@@ -193,6 +194,16 @@ func (r *Route) All() []*Model {
 				out = append(out, m)
 			}
 		}
+	}
+	return out
+}
+
+// Reach lists every model that the route's requests may be sent to: those of All,
+// and the one that a cascade asks first.
+func (r *Route) Reach() []*Model {
+	out := r.All()
+	if c := r.Cascade; c != nil && !slices.Contains(out, c.Model) {
+		out = append(out, c.Model)
 	}
 	return out
 }

@@ -81,6 +81,9 @@ func (b *builder) remember() {
 				}
 			}
 		}
+		if r.Cascade != nil && old.Cascade != nil {
+			r.Cascade.remember(old.Cascade)
+		}
 		if r.SLO != nil && old.SLO != nil {
 			r.SLO.remember(old.SLO)
 		}

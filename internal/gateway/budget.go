@@ -330,10 +330,10 @@ func (b *bound) charge(a *ledger.Attempt, reported bool) {
 
 // limited encodes the request for d, for a strict budget with a limit of the
 // answer where the client gave none; capped is that limit.
-func (x *exchange) limited(d *fleet.Deployment) (out *dialect.Outgoing, strict bool, capped int64, err error) {
+func (x *exchange) limited(d *fleet.Deployment, a *asking) (out *dialect.Outgoing, strict bool, capped int64, err error) {
 	strict, limit := x.budget.Strict(d.Model.Name)
 	strict = strict && x.call.Op != llm.CountTokens
-	if out, err = x.encode(d, strict, 0); err != nil || !strict || x.call.Op == llm.Embedding {
+	if out, err = x.encode(d, a, strict, 0); err != nil || !strict || x.call.Op == llm.Embedding {
 		return out, strict, 0, err
 	}
 	has := out.Bound.MaxTokens
@@ -343,7 +343,7 @@ func (x *exchange) limited(d *fleet.Deployment) (out *dialect.Outgoing, strict b
 	if capped = capOf(d, limit); has > 0 {
 		capped = min(capped, has)
 	}
-	out, err = x.encode(d, strict, capped)
+	out, err = x.encode(d, a, strict, capped)
 	return out, strict, capped, err
 }
 
@@ -361,7 +361,8 @@ func (x *exchange) reserve(ctx context.Context, d *fleet.Deployment, out *dialec
 	return b, hold, nil
 }
 
-// blocks reports whether f is of a budget that blocks, and no attempt was made.
+// blocks reports whether f is of a budget that blocks, and no attempt was made
+// but for those of a cascade.
 func (x *exchange) blocks(f *fault.Error) bool {
 	var over overError
 	if !errors.As(f.Cause, &over) || over.Rule.OnExceed != budget.Block {
@@ -369,7 +370,7 @@ func (x *exchange) blocks(f *fault.Error) bool {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.row.Attempts) == 0
+	return len(x.row.Attempts) == x.first.attempts()
 }
 
 // used is what an attempt has used, as budgets count it.

@@ -38,6 +38,7 @@ type exchange struct {
 	plan      routing.Plan
 	way       []string        // what the URL of a raw path says
 	asks      *dialect.Prompt // once somebody wanted to know
+	first     *cascading      // of a workload with a cascade
 	dry       bool            // the request is explained, not served
 	deadline  time.Time
 

@@ -1,6 +1,10 @@
 package gateway
 
 import (
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/cascade"
+	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/llm"
@@ -18,8 +22,45 @@ type Explanation struct {
 	Classes []string
 	// PromptTokens is the estimate that the plan was made with.
 	PromptTokens int64
+	// Cascade is what the workload's cascade would do; nil where it has none, or
+	// the request does not get that far.
+	Cascade *ExplainedCascade
 	// Refused is why the request would be refused before any attempt, or nil.
 	Refused *fault.Error
+}
+
+// ExplainedCascade is what a cascade would do with a request.
+type ExplainedCascade struct {
+	*fleet.Cascade
+	Skip       string            // why its model would not be asked, "" where it would
+	Deployment *fleet.Deployment // that would be asked; nil where none may
+	Excluded   []routing.Exclusion
+	// Most is what its attempts cost at most, all together, in US dollars; not
+	// valid: unknown.
+	Most decimal.NullDecimal
+}
+
+// explain tells of the cascade.
+func (f *cascading) explain(x *exchange) *ExplainedCascade {
+	if f == nil {
+		return nil
+	}
+	e := &ExplainedCascade{Cascade: f.conf, Skip: f.skip, Deployment: f.candidate.Deployment, Excluded: f.excluded}
+	if d := e.Deployment; d != nil {
+		limit := dialect.Bound{MaxTokens: x.body.Facts.MaxTokens, Answers: 1}
+		if most := f.conf.MaxTokens; most > 0 && (limit.MaxTokens <= 0 || most < limit.MaxTokens) {
+			limit.MaxTokens = most
+		}
+		if limit.MaxTokens <= 0 {
+			limit.MaxTokens = capOf(d, 0)
+		}
+		b := x.atMost(d, len(x.call.Raw)+cascade.LongestPhrasing(), limit)
+		if e.Most = b.cost(); b.unsized != "" {
+			e.Most.Valid = false
+		}
+		e.Most.Decimal = e.Most.Decimal.Mul(decimal.NewFromInt(int64(f.conf.Attempts)))
+	}
+	return e
 }
 
 // Explain plans a request and sends nothing, records nothing and takes no
@@ -29,7 +70,7 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	defer x.close()
 	x.dry = true
 	err := x.prepare()
-	e := Explanation{Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn}
+	e := Explanation{Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
 	if x.body != nil {
 		e.Facts = x.body.Facts
 	}

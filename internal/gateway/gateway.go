@@ -60,6 +60,9 @@ type Gateway struct {
 	Capture Capture
 	// Affinity remembers who answered a conversation; nil remembers nothing.
 	Affinity *routing.Affinity
+	// Escalated remembers conversations of which a cascade could not answer a
+	// turn; nil remembers nothing.
+	Escalated *routing.Affinity
 	// Classify says what a prompt asks for; nil where nobody can.
 	Classify func(dialect.Prompt) routing.Class
 	// Spend is what was spent today, in US dollars, by the scope "workload",
@@ -129,6 +132,12 @@ func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 		defer x.out.stop()
 	}
 
+	if done, err := x.askFirst(ctx); err != nil {
+		x.refuse(err)
+		return
+	} else if done {
+		return
+	}
 	for {
 		l, err := x.open(ctx)
 		if err != nil {

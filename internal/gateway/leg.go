@@ -28,6 +28,7 @@ type leg struct {
 	n int // its place in row.Attempts
 	// candidate is the plan's, with its reason.
 	candidate routing.Candidate
+	asking    *asking // how the request is put; nil: as the client did
 	out       *dialect.Outgoing
 	most      *bound       // what it can use at most, where a budget is strict
 	hold      *budget.Hold // what is reserved for it
@@ -364,7 +365,7 @@ func (l *leg) watch(f *fault.Error) {
 	total := now.Sub(l.start)
 	first := l.first
 	switch {
-	case !l.x.streams(l.d):
+	case !l.x.streams(l.d, l.asking):
 		first = 0
 	case first == 0 && f != nil && givenUp[f.Kind] && total > slo.FirstToken:
 		first = total

@@ -254,7 +254,7 @@ func (x *exchange) hedgeDelay(c routing.Candidate) (time.Duration, string) {
 			d = c.Health.FirstToken(x.g.Clock(), h.Percentile/100)
 		}
 	}
-	if !x.streams(c.Deployment) {
+	if !x.streams(c.Deployment, nil) {
 		if late := x.timeouts(c.Deployment).FirstToken; d <= 0 || late > 0 && late < d {
 			return late, "late"
 		}

@@ -43,6 +43,7 @@ func (x *exchange) makePlan() error {
 	}
 	x.row.Plan = x.plan.String()
 	x.queue = x.plan.Candidates
+	x.planFirst(&in)
 	if len(x.queue) > 0 || c.Op == llm.CountTokens {
 		return nil // who cannot be asked to count need not be: see countHere
 	}

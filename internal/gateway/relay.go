@@ -36,10 +36,7 @@ func (x *exchange) relay(ctx context.Context, l *leg) error {
 // joined notes who answers from here on, and the seam if the answer had begun.
 func (x *exchange) joined(l *leg) {
 	if x.began == nil {
-		x.began = l.d
-		x.row.Model, x.row.Deployment, x.row.Provider, x.row.ProviderModel = l.d.Model.Name, l.d.Name, l.d.Provider.Name, l.d.ID
-		price := l.d.Price()
-		x.row.PriceSource, x.row.PriceDate = price.Source, price.AsOf
+		x.begins(l)
 		x.row.Route = x.reason(l)
 		x.answered(l.d)
 	}
@@ -49,11 +46,22 @@ func (x *exchange) joined(l *leg) {
 	}
 }
 
+// begins puts on record whose answer the client gets, or its beginning.
+func (x *exchange) begins(l *leg) {
+	x.began = l.d
+	x.row.Model, x.row.Deployment, x.row.Provider, x.row.ProviderModel = l.d.Model.Name, l.d.Name, l.d.Provider.Name, l.d.ID
+	price := l.d.Price()
+	x.row.PriceSource, x.row.PriceDate = price.Source, price.AsOf
+}
+
 // reason says in short why this deployment answers.
 func (x *exchange) reason(l *leg) string {
 	why := l.candidate.Short(x.route.Kind)
-	if cause := x.row.Attempts[l.n].Cause; cause != "" {
+	if cause := x.row.Attempts[l.n].Cause; cause != "" && cause != escalated {
 		why += " after " + cause
+	}
+	if note := x.first.note(); note != "" {
+		why += ", cascade " + note
 	}
 	return why
 }
@@ -78,6 +86,11 @@ func (x *exchange) relayWhole(l *leg) error {
 	}
 	l.body = nil // what is sent may be as large
 	l.end(nil)
+	return x.sendWhole(l, body)
+}
+
+// sendWhole sends a plain answer, once it is on record.
+func (x *exchange) sendWhole(l *leg, body []byte) error {
 	x.row.Status, x.row.Outcome = http.StatusOK, ledger.OK
 	x.headers(l)
 	x.row.BytesOut, x.plain = int64(len(body)), body
@@ -89,10 +102,19 @@ func (x *exchange) relayWhole(l *leg) error {
 
 // translate turns a whole answer of another dialect into the client's.
 func (x *exchange) translate(l *leg) ([]byte, error) {
-	if l.rd != nil {
-		return x.assemble(l)
+	r, err := l.response()
+	if err != nil {
+		return nil, err
 	}
-	r, err := l.d.Provider.Codec.DecodeReply(x.call.Op, l.body)
+	return x.call.Codec.EncodeReply(r, x.call.Op, x.view())
+}
+
+// response is the whole answer in canonical form. It takes what the leg holds.
+func (l *leg) response() (*llm.Response, error) {
+	if l.rd != nil {
+		return l.assemble(), nil
+	}
+	r, err := l.d.Provider.Codec.DecodeReply(l.x.call.Op, l.body)
 	if err != nil {
 		return nil, err
 	}
@@ -100,15 +122,15 @@ func (x *exchange) translate(l *leg) ([]byte, error) {
 	if l.out.Tool != "" {
 		dialect.UnwrapToolReply(r, l.out.Tool)
 	}
-	if x.shows() {
-		x.restoreReply(r)
+	if l.x.shows() {
+		l.x.restoreReply(r)
 	}
 	r.Usage = l.usage
-	return x.call.Codec.EncodeReply(r, x.call.Op, x.view())
+	return r, nil
 }
 
 // assemble makes a plain answer of a stream.
-func (x *exchange) assemble(l *leg) ([]byte, error) {
+func (l *leg) assemble() *llm.Response {
 	l.gate.seal()
 	var whole llm.Accumulator
 	for i := range l.gate.events {
@@ -116,7 +138,7 @@ func (x *exchange) assemble(l *leg) ([]byte, error) {
 		l.gate.events[i] = llm.Event{} // its text may be large, and is copied
 	}
 	whole.Usage = l.estimated()
-	return x.call.Codec.EncodeReply(whole.Response(), x.call.Op, x.view())
+	return whole.Response()
 }
 
 func (x *exchange) relayStream(ctx context.Context, l *leg) error {

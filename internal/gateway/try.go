@@ -25,16 +25,25 @@ const maxErrorBody = 64 << 10
 // its first real content. On success the leg is open and the caller ends it;
 // on failure it is closed, reported and on record.
 func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (*leg, error) {
+	return x.tryAs(ctx, c, cause, nil)
+}
+
+// asking is a request that is put in another way than the client did: plain, and
+// in the canonical form. Its answer is read whole.
+type asking struct{ request *llm.Request }
+
+// tryAs makes one attempt with the request put as a says.
+func (x *exchange) tryAs(ctx context.Context, c routing.Candidate, cause string, a *asking) (*leg, error) {
 	d := c.Deployment
 	permit, why := x.permitFor(d)
 	if why != "" {
 		return nil, &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", Message: why, NoRetry: true}
 	}
-	out, strict, capped, err := x.limited(d)
+	out, strict, capped, err := x.limited(d, a)
 	if err != nil {
 		return nil, err
 	}
-	leave, visit, err := x.enter(ctx, c)
+	leave, visit, err := x.enter(ctx, c, a == nil && x.hurried())
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +63,9 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 			return nil, err
 		}
 	}
-	l := &leg{x: x, d: d, out: out, most: most, hold: hold, capped: capped, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
-	l.same = d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil && !x.shows() &&
-		x.streams(d) == x.body.Facts.Stream
+	l := &leg{x: x, d: d, asking: a, out: out, most: most, hold: hold, capped: capped, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
+	l.same = a == nil && d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil && !x.shows() &&
+		x.streams(d, nil) == x.body.Facts.Stream
 	if l.n, err = x.begin(d, cause, len(out.Body), most); err != nil {
 		visit.End(x.g.Clock(), health.Outcome{})
 		leave()
@@ -76,8 +85,8 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 
 // enter takes a slot at the deployment and opens the visit that its breaker
 // counts. The last candidate left is asked even while its breaker tests it.
-func (x *exchange) enter(ctx context.Context, c routing.Candidate) (leave func(), visit health.Attempt, err error) {
-	leave, err = c.Health.Acquire(ctx, x.hurried())
+func (x *exchange) enter(ctx context.Context, c routing.Candidate, hurried bool) (leave func(), visit health.Attempt, err error) {
+	leave, err = c.Health.Acquire(ctx, hurried)
 	if err != nil {
 		var shed *health.ShedError
 		if !errors.As(err, &shed) {
@@ -111,12 +120,14 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *boun
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := len(x.row.Attempts)
-	switch {
+	switch before := x.first.attempts(); {
 	case cause != "":
-	case n > 0:
+	case n > before:
 		cause = x.row.Attempts[n-1].Fault
-	default:
+	case x.passed != "":
 		cause = x.passed
+	case n > 0:
+		cause = escalated
 	}
 	a := ledger.Attempt{
 		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,
@@ -152,12 +163,15 @@ func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
 // encode makes the provider's body: the client's own bytes where both speak
 // the same dialect, else by way of the canonical request. bound asks what limits
 // the answer; a limit above 0 takes the place of the client's.
-func (x *exchange) encode(d *fleet.Deployment, bound bool, limit int64) (*dialect.Outgoing, error) {
-	stream := x.streams(d)
+func (x *exchange) encode(d *fleet.Deployment, a *asking, bound bool, limit int64) (*dialect.Outgoing, error) {
+	stream := x.streams(d, a)
 	t := &dialect.Target{
 		Model: d.ID, Stream: stream, Usage: stream && !d.Quirks.NoStreamUsage,
 		Drop: x.call.Fleet.Settings.DropUnsupported, Params: x.params(d), Quirks: d.Quirks,
 		MaxTokens: limit, Bound: bound,
+	}
+	if a != nil {
+		return d.Provider.Codec.Encode(a.request, t)
 	}
 	if x.resume != nil {
 		r, err := x.resume.request(x)
@@ -182,8 +196,11 @@ func (x *exchange) encode(d *fleet.Deployment, bound bool, limit int64) (*dialec
 
 // streams reports whether d is asked for a stream: because the client wants
 // one, or because the provider needs one to be stopped when the client leaves.
-func (x *exchange) streams(d *fleet.Deployment) bool {
+func (x *exchange) streams(d *fleet.Deployment, a *asking) bool {
 	f := &x.body.Facts
+	if a != nil {
+		return d.Quirks.StreamPlain && a.request.Logprobs == nil
+	}
 	if f.Stream || !d.Quirks.StreamPlain {
 		return f.Stream
 	}
@@ -207,7 +224,7 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 	x := l.x
 	call := &upstream.Call{
 		Method: http.MethodPost, Path: l.d.Path[x.call.Op], Header: x.requestHeader(l.d, l.out), Key: l.key,
-		Body: l.out.Body, Stream: x.streams(l.d),
+		Body: l.out.Body, Stream: x.streams(l.d, l.asking),
 		Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.FirstToken, Idle: t.Idle},
 	}
 	if !call.Stream {
@@ -237,6 +254,7 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 			l.view = x.view()
 		}
 		l.gate.init(x)
+		l.gate.holding = l.gate.holding || l.asking != nil
 		if x.shows() {
 			l.restore = x.newRestorer()
 		}

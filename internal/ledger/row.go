@@ -118,6 +118,7 @@ type Row struct {
 	Plan          string   // who might have answered, in order, and who not and why
 	DataClasses   []string // that governed the request
 	Detected      []Detection
+	Cascade       *Cascade // what a cascade decided; nil: none was asked
 	Seams         []Seam   // where the answer changed deployments
 	Features      []string // that the request used: tools, json_schema, images, ...
 	Dropped       []string // parameters that did not reach the provider
@@ -150,6 +151,19 @@ type Detection struct {
 	Kind     string `json:"kind"` // email, iban, ...; failed: the detector did not work
 	Count    int64  `json:"count"`
 	Action   string `json:"action"` // tighten, redact, block; pass: it failed and was let pass
+}
+
+// Cascade is the decision of a cascade: whether the answer of the model that was
+// asked first could stand. Nothing of what was compared is kept.
+type Cascade struct {
+	Model    string `json:"model"`           // that was asked
+	By       string `json:"by"`              // agreement, logprobs
+	Attempts int    `json:"attempts"`        // that were made; the request's first ones
+	Decision string `json:"decision"`        // kept, escalated
+	Cause    string `json:"cause,omitempty"` // of an escalation
+	// Margin is how sure the model was, 0 to 1, by logprobs and as far as it was
+	// known. It is kept to the millionth.
+	Margin float64 `json:"margin"`
 }
 
 // Seam is a place in an answer where another deployment took over.

@@ -54,7 +54,7 @@ var may = table(`
 	store/storetest     : feedback ledger
 	store/sqlite        : auth capture feedback history ledger ledger/filelock
 
-	fleet               : catalog config detect dialect health llm meter policy rule suggest upstream
+	fleet               : cascade catalog config detect dialect health llm meter policy rule suggest upstream
 	routing             : fleet health llm rule
 	language            : std
 	cascade             : std
@@ -62,9 +62,9 @@ var may = table(`
 	classify/score      : classify
 	classify/learn      : classify classify/score regular suggest
 	classify/shelf      : classify regular
-	gateway             : budget capture detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream
+	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream
 	server              : auth dialect fault feedback fleet gateway health ledger llm
-	telemetry           : budget engine health ledger
+	telemetry           : budget cascade engine health ledger
 
 	mock                :
 	mock/mocktest       : mock

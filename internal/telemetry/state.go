@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"freehold/internal/budget"
+	"freehold/internal/cascade"
 	"freehold/internal/engine"
 	"freehold/internal/health"
 	"freehold/internal/ledger"
@@ -27,8 +28,10 @@ type State struct {
 	// Refusals are authentications that failed, by reason.
 	Refusals func() map[string]int64
 	// Rules are the routing rules in use, with what they did.
-	Rules   func() []Rule
-	Version string // of the program
+	Rules func() []Rule
+	// Cascades are those of workloads, with what they did since the start.
+	Cascades func() []Cascade
+	Version  string // of the program
 }
 
 // Rule is what a routing rule did.
@@ -38,34 +41,46 @@ type Rule struct {
 	Matches, Errors int64
 }
 
+// Cascade is what the cascade of a workload did.
+type Cascade struct {
+	Workload, Model string
+	cascade.Stats
+}
+
 // stateCollector reads State when it is asked.
 type stateCollector struct{ s State }
 
 // The descriptions of what is looked up.
 var (
-	descState    = desc("freehold_deployment_state", "1 for the state a deployment is in: closed, half-open, cooling, open, down.", "deployment", "state")
-	descInFlight = desc("freehold_deployment_in_flight", "Requests under way at a deployment.", "deployment")
-	descQueued   = desc("freehold_deployment_queued", "Requests that wait for a place at a deployment.", "deployment")
-	descFirst    = desc("freehold_deployment_first_token_seconds", "Recent time to the first content, by quantile.", "deployment", "quantile")
-	descBacklog  = desc("freehold_ledger_backlog_bytes", "Journal that is not in the store yet.")
-	descLag      = desc("freehold_ledger_lag_seconds", "How long the oldest request that is not in the store has waited.")
-	descFailing  = desc("freehold_ledger_failing", "1 while the journal cannot be written: requests are refused.")
-	descStored   = desc("freehold_ledger_rows_total", "Rows stored since the start.")
-	descLost     = desc("freehold_ledger_lost_total", "Requests of an earlier process that never ended.")
-	descDamaged  = desc("freehold_ledger_damaged_total", "Places in the journal that could not be read.")
-	descEngine   = desc("freehold_engine_state", "1 for the state a local engine is in.", "engine", "state")
-	descRestarts = desc("freehold_engine_restarts_total", "Restarts of a local engine.", "engine")
-	descConfig   = desc("freehold_config_info", "The configuration in use.", "version")
-	descReloads  = desc("freehold_config_reloads_total", "Reloads that were accepted.")
-	descRefused  = desc("freehold_config_refused", "1 while the file on disk is refused and an earlier configuration is in use.")
-	descDenied   = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
-	descMatches  = desc("freehold_rule_matches_total", "Requests that a routing rule matched; a dry one is counted only.", "workload", "rule", "dry")
-	descFailed   = desc("freehold_rule_errors_total", "Requests for which a routing rule could not be evaluated.", "workload", "rule")
-	descLimit    = desc("freehold_budget_limit", "What may be spent in a period, in US dollars or tokens.", "budget", "unit", "on_exceed")
-	descSpent    = desc("freehold_budget_spent", "What is spent in the present period, by scope: a key, workload, model. The exact sum is in the ledger.", "budget", "unit", "scope")
-	descReserved = desc("freehold_budget_reserved", "What is reserved for requests under way.", "budget", "unit", "scope")
-	descExceeded = desc("freehold_budget_exceeded_total", "Requests that a budget had no room for.", "budget", "unit", "on_exceed")
-	descBuild    = desc("freehold_build_info", "This program.", "version")
+	descState     = desc("freehold_deployment_state", "1 for the state a deployment is in: closed, half-open, cooling, open, down.", "deployment", "state")
+	descInFlight  = desc("freehold_deployment_in_flight", "Requests under way at a deployment.", "deployment")
+	descQueued    = desc("freehold_deployment_queued", "Requests that wait for a place at a deployment.", "deployment")
+	descFirst     = desc("freehold_deployment_first_token_seconds", "Recent time to the first content, by quantile.", "deployment", "quantile")
+	descBacklog   = desc("freehold_ledger_backlog_bytes", "Journal that is not in the store yet.")
+	descLag       = desc("freehold_ledger_lag_seconds", "How long the oldest request that is not in the store has waited.")
+	descFailing   = desc("freehold_ledger_failing", "1 while the journal cannot be written: requests are refused.")
+	descStored    = desc("freehold_ledger_rows_total", "Rows stored since the start.")
+	descLost      = desc("freehold_ledger_lost_total", "Requests of an earlier process that never ended.")
+	descDamaged   = desc("freehold_ledger_damaged_total", "Places in the journal that could not be read.")
+	descEngine    = desc("freehold_engine_state", "1 for the state a local engine is in.", "engine", "state")
+	descRestarts  = desc("freehold_engine_restarts_total", "Restarts of a local engine.", "engine")
+	descConfig    = desc("freehold_config_info", "The configuration in use.", "version")
+	descReloads   = desc("freehold_config_reloads_total", "Reloads that were accepted.")
+	descRefused   = desc("freehold_config_refused", "1 while the file on disk is refused and an earlier configuration is in use.")
+	descDenied    = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
+	descMatches   = desc("freehold_rule_matches_total", "Requests that a routing rule matched; a dry one is counted only.", "workload", "rule", "dry")
+	descFailed    = desc("freehold_rule_errors_total", "Requests for which a routing rule could not be evaluated.", "workload", "rule")
+	descLimit     = desc("freehold_budget_limit", "What may be spent in a period, in US dollars or tokens.", "budget", "unit", "on_exceed")
+	descSpent     = desc("freehold_budget_spent", "What is spent in the present period, by scope: a key, workload, model. The exact sum is in the ledger.", "budget", "unit", "scope")
+	descReserved  = desc("freehold_budget_reserved", "What is reserved for requests under way.", "budget", "unit", "scope")
+	descExceeded  = desc("freehold_budget_exceeded_total", "Requests that a budget had no room for.", "budget", "unit", "on_exceed")
+	descKept      = desc("freehold_cascade_kept_total", "Answers of a cascade's model that stood.", "workload", "model")
+	descEscalated = desc("freehold_cascade_escalated_total", "Requests that went on from a cascade to the workload's own plan, by cause.", "workload", "model", "cause")
+	descPassed    = desc("freehold_cascade_passed_total", "Requests that were not asked because the cascade is off.", "workload", "model")
+	descOff       = desc("freehold_cascade_off", "1 while a cascade is off because it does not pay.", "workload", "model")
+	descCascaded  = desc("freehold_cascade_cost_usd_total", "Cost of a cascade's attempts, in US dollars, where both prices are known.", "workload", "model")
+	descSpared    = desc("freehold_cascade_saved_usd_total", "What the answers that stood would have cost at the workload's own model, in US dollars, where both prices are known.", "workload", "model")
+	descBuild     = desc("freehold_build_info", "This program.", "version")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -77,7 +92,8 @@ func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descState, descInFlight, descQueued, descFirst, descBacklog, descLag, descFailing, descStored, descLost,
 		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descMatches, descFailed,
-		descLimit, descSpent, descReserved, descExceeded, descBuild,
+		descLimit, descSpent, descReserved, descExceeded,
+		descKept, descEscalated, descPassed, descOff, descCascaded, descSpared, descBuild,
 	} {
 		ch <- d
 	}
@@ -127,6 +143,16 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.s.Rules() {
 		counter(descMatches, r.Matches, r.Workload, r.Name, strconv.FormatBool(r.Dry))
 		counter(descFailed, r.Errors, r.Workload, r.Name)
+	}
+	for _, k := range c.s.Cascades() {
+		counter(descKept, k.Kept, k.Workload, k.Model)
+		for cause, n := range k.Escalated {
+			counter(descEscalated, n, k.Workload, k.Model, cause)
+		}
+		counter(descPassed, k.Passed, k.Workload, k.Model)
+		gauge(descOff, flag(k.Off), k.Workload, k.Model)
+		ch <- prometheus.MustNewConstMetric(descCascaded, prometheus.CounterValue, k.Spent, k.Workload, k.Model)
+		ch <- prometheus.MustNewConstMetric(descSpared, prometheus.CounterValue, k.Saved, k.Workload, k.Model)
 	}
 	c.budgets(gauge, counter)
 	gauge(descBuild, 1, c.s.Version)

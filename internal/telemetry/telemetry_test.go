@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"freehold/internal/budget"
+	"freehold/internal/cascade"
 	"freehold/internal/engine"
 	"freehold/internal/health"
 	"freehold/internal/ledger"
@@ -37,6 +38,10 @@ func state() telemetry.State {
 		Refusals: func() map[string]int64 { return map[string]int64{"invalid_key": 4} },
 		Rules: func() []telemetry.Rule {
 			return []telemetry.Rule{{Workload: "w", Name: "cheap", Dry: true, Matches: 3, Errors: 2}}
+		},
+		Cascades: func() []telemetry.Cascade {
+			return []telemetry.Cascade{{Workload: "w", Model: "small", Stats: cascade.Stats{
+				Kept: 6, Escalated: map[string]int64{"disagree": 3, "cut": 1}, Passed: 9, Spent: 0.5, Saved: 2.5, Off: true}}}
 		},
 		Budgets: func() []budget.Status {
 			chat := budget.Meter{Per: budget.PerWorkload, Name: "chat", Every: budget.Month, Zone: "UTC", Unit: budget.USD}
@@ -112,6 +117,10 @@ func TestMetrics(t *testing.T) {
 		`freehold_budget_spent{budget="key:day@Europe/Berlin",scope="k99",unit="tokens"} 901`,
 		`freehold_budget_exceeded_total{budget="all:hour",on_exceed="fallback",unit="usd"} 3`,
 		`freehold_config_refused 1`, `freehold_config_info{version="abc"} 1`, `freehold_auth_refusals_total{reason="invalid_key"} 4`,
+		`freehold_cascade_kept_total{model="small",workload="w"} 6`, `freehold_cascade_escalated_total{cause="disagree",model="small",workload="w"} 3`,
+		`freehold_cascade_escalated_total{cause="cut",model="small",workload="w"} 1`, `freehold_cascade_passed_total{model="small",workload="w"} 9`,
+		`freehold_cascade_off{model="small",workload="w"} 1`, `freehold_cascade_cost_usd_total{model="small",workload="w"} 0.5`,
+		`freehold_cascade_saved_usd_total{model="small",workload="w"} 2.5`,
 		`freehold_rule_matches_total{dry="true",rule="cheap",workload="w"} 3`, `freehold_rule_errors_total{rule="cheap",workload="w"} 2`,
 	} {
 		if !strings.Contains(got, want+"\n") {

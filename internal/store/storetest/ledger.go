@@ -59,6 +59,7 @@ func Row(n int) *ledger.Row {
 		Cost:   decimal.NewNullDecimal(decimal.New(123+int64(n), -9)), PriceSource: "catalog", PriceDate: "2026-02-01",
 		FirstToken: 300*time.Millisecond + time.Duration(n)*time.Microsecond, Total: 5 * time.Second,
 		Route: "rule 2", Plan: "a@p > b@q | not c@r: open", DataClasses: []string{"eu-only", "restricted"},
+		Cascade:  &ledger.Cascade{Model: "small", By: "logprobs", Attempts: 1, Decision: "escalated", Cause: "margin", Margin: 0.125},
 		Detected: []ledger.Detection{{Detector: "pii", Kind: "email", Count: 2, Action: "redact"}},
 		Seams:    []ledger.Seam{{Offset: 77, From: "cluster/llama", To: "together/llama", Method: "prefill", Cause: "cut"}},
 		Features: []string{"tools", "json_schema"}, Dropped: []string{"logit_bias"}, Conversation: "c0ffee",

@@ -222,6 +222,19 @@ func TestCascadeAgrees(t *testing.T) {
 	}
 }
 
+// At a deployment that does one thing at a time, attempts wait for each other.
+func TestCascadeAtOnePlace(t *testing.T) {
+	w := newWeak(t, replies("Paris", "paris", "Paris!", "PARIS", "paris.")...)
+	s := apptest.Start(t, strings.ReplaceAll(cascadeConfig(w, vllm(t, mock.Options{}), "model: small, attempts: 5", ""),
+		`weak: {preset: vllm,`, `weak: {preset: vllm, max_concurrency: 1, queue: 4,`))
+	for i := range 5 {
+		got := client{url: s.URL}.ask(t, "w", fmt.Sprint("question ", i), false, "")
+		if !got.Whole() || got.Header.Get("X-Freehold-Route") != "cascade agreed 5/5" {
+			t.Fatalf("%v, headers %v", got, got.Header)
+		}
+	}
+}
+
 // What does not agree, or is no whole answer, is the strong model's, and the
 // conversation stays there.
 func TestCascadeEscalates(t *testing.T) {

@@ -118,7 +118,7 @@ func (x *exchange) placeFirst(f *cascading, in *routing.Input) {
 			why = down(c.Deployment, in.Now)
 		} else if v := x.verdicts[c.Deployment]; v != nil && v.Over != nil {
 			why = v.Over.Error()
-		} else if n := c.Health.Queued(); n > 0 && !x.dry {
+		} else if c.Health.Queued() > 0 {
 			why = "busy: requests wait there already"
 		}
 		switch {

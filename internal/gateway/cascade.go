@@ -90,7 +90,7 @@ func (x *exchange) askFirst(ctx context.Context) (done bool, err error) {
 	for n := range f.asks {
 		go func() { got <- x.opinion(inner, f, n) }()
 	}
-	v := verdictOf{json: x.body.Facts.Features&(llm.FeatureJSONObject|llm.FeatureJSONSchema) != 0, conf: f.conf}
+	v := verdictOf{json: x.asksJSON(), conf: f.conf}
 	var kept opinion
 	for range f.asks { // all of them: what they did is put on record
 		o := <-got

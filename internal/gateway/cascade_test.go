@@ -563,3 +563,23 @@ func TestCascadeLeavesOthersAlone(t *testing.T) {
 		t.Errorf("%v, headers %v", got, got.Header)
 	}
 }
+
+// What is redacted reaches the cheap model no more than any other, and the answer
+// that stands has it back.
+func TestCascadeRedacts(t *testing.T) {
+	for _, model := range []string{"small", "llama"} {
+		w := newWeak(t, replies("It is [EMAIL_1].", "it is [EMAIL_1]")...)
+		s := cascaded(t, w, vllm(t, mock.Options{}), "model: "+model, "detectors: {personal: {kinds: [email], on_hit: redact}}\n")
+		both(t, s, func(t *testing.T, c client, stream bool) {
+			got := c.ask(t, "w", "Whose address is bob@x.de?", stream, "")
+			if got.Text != "It is bob@x.de." || got.Header.Get("X-Freehold-Route") != "cascade agreed 2/2" || !got.Whole() {
+				t.Errorf("%v, headers %v", got, got.Header)
+			}
+		})
+		for _, q := range w.requests() {
+			if text := fmt.Sprint(q); strings.Contains(text, "bob@x.de") || !strings.Contains(text, "[EMAIL_1]") {
+				t.Errorf("asked %s", text)
+			}
+		}
+	}
+}

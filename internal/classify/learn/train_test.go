@@ -163,7 +163,7 @@ func TestSame(t *testing.T) {
 	var digests []string
 	for _, procs := range []int{1, 4} {
 		before := runtime.GOMAXPROCS(procs)
-		r, err := Train(t.Context(), []*File{labels(t, 12), workshop(60, 5)}, Options{Pairs: workshopPair, Now: at})
+		r, err := Train(t.Context(), []*File{labels(t, 80), workshop(30, 5)}, Options{Pairs: workshopPair, Now: at})
 		runtime.GOMAXPROCS(before)
 		if err != nil {
 			t.Fatal(err)

@@ -99,8 +99,8 @@ func (e *encoder) result(w *jsondoor.Writer, p *llm.Part) error {
 		default:
 			if q.Kind == llm.PartOpaque && q.Dialect == Name {
 				parts = append(parts, q)
-			} else if err := e.refuse("messages.content", "a kind of tool result that Anthropic does not take"); err != nil {
-				return err
+			} else {
+				e.refuse("messages.content", "a kind of tool result that Anthropic does not take")
 			}
 		}
 	}

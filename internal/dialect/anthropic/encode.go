@@ -28,8 +28,8 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 		return nil, err
 	}
 	out := &dialect.Outgoing{Tool: e.formatTool}
-	fields, err := e.applyParams()
-	if err != nil {
+	fields := e.applyParams()
+	if err := e.refusals(); err != nil {
 		return nil, err
 	}
 	out.Body, out.Dropped = appendObject(nil, fields), e.dropped
@@ -47,6 +47,7 @@ type encoder struct {
 	count   bool // count_tokens: only what costs input tokens
 	fields  []llm.Field
 	dropped []string
+	refused []refusal
 
 	thinking   thinking
 	formatTool string // name of the forced tool that stands for the format
@@ -70,13 +71,38 @@ func (e *encoder) drop(param string) {
 }
 
 // refuse is for what the dialect cannot express: left out and reported where
-// the target allows it, else an error.
-func (e *encoder) refuse(param, why string) error {
+// the target allows it, else the request is refused in the end, for all of it.
+func (e *encoder) refuse(param, why string) {
 	if e.t.Drop {
 		e.drop(param)
+		return
+	}
+	e.refused = append(e.refused, refusal{param, why})
+}
+
+// refusal is a parameter that the dialect cannot express, and why.
+type refusal struct{ param, why string }
+
+// refusals is the fault of all that was refused, nil for nothing.
+func (e *encoder) refusals() error {
+	if len(e.refused) == 0 {
 		return nil
 	}
-	return &fault.Error{Kind: fault.Unsupported, Param: param, Message: param + ": " + why}
+	var b strings.Builder
+	for i, r := range e.refused {
+		switch {
+		case i == 0:
+		case r.why == e.refused[i-1].why:
+			b.WriteString(", ")
+		default:
+			b.WriteString("; ")
+		}
+		b.WriteString(r.param)
+		if i+1 == len(e.refused) || e.refused[i+1].why != r.why {
+			b.WriteString(": " + r.why)
+		}
+	}
+	return &fault.Error{Kind: fault.Unsupported, Param: e.refused[0].param, Message: b.String()}
 }
 
 func invalid(param, why string) error {
@@ -85,9 +111,7 @@ func invalid(param, why string) error {
 
 func (e *encoder) request() error {
 	e.setString("model", e.t.Model)
-	if err := e.noEquivalent(); err != nil {
-		return err
-	}
+	e.noEquivalent()
 	if err := e.planFormat(); err != nil {
 		return err
 	}
@@ -112,12 +136,13 @@ func (e *encoder) request() error {
 			e.set("stream", []byte("true"))
 		}
 	}
-	return e.extra()
+	e.extra()
+	return nil
 }
 
 // noEquivalent refuses parameters the Messages API does not have. Values that
 // say what happens anyway are nothing to refuse.
-func (e *encoder) noEquivalent() error {
+func (e *encoder) noEquivalent() {
 	r := e.r
 	for _, p := range []struct {
 		name string
@@ -135,12 +160,9 @@ func (e *encoder) noEquivalent() error {
 		{"echo", r.Echo},
 	} {
 		if p.used {
-			if err := e.refuse(p.name, "the Anthropic Messages API has no equivalent"); err != nil {
-				return err
-			}
+			e.refuse(p.name, "the Anthropic Messages API has no equivalent")
 		}
 	}
-	return nil
 }
 
 func isEmptyJSON(raw json.RawMessage) bool {
@@ -171,13 +193,9 @@ func (e *encoder) sampling() error {
 	if temperature != nil {
 		switch {
 		case fixed:
-			if err := e.refuse("temperature", why); err != nil {
-				return err
-			}
+			e.refuse("temperature", why)
 		case *temperature < 0 || *temperature > 1:
-			if err := e.refuse("temperature", "Anthropic models take 0 to 1"); err != nil {
-				return err
-			}
+			e.refuse("temperature", "Anthropic models take 0 to 1")
 		default:
 			e.set("temperature", number(*temperature))
 		}
@@ -185,41 +203,34 @@ func (e *encoder) sampling() error {
 	if topP != nil {
 		// With a thinking budget the API takes top_p from 0.95.
 		if fixed && (e.t.Quirks.AdaptiveThinking || *topP < 0.95) {
-			if err := e.refuse("top_p", why); err != nil {
-				return err
-			}
+			e.refuse("top_p", why)
 		} else {
 			e.set("top_p", number(*topP))
 		}
 	}
 	if topK != nil {
 		if fixed {
-			if err := e.refuse("top_k", why); err != nil {
-				return err
-			}
+			e.refuse("top_k", why)
 		} else {
 			e.setInt("top_k", *topK)
 		}
 	}
-	if err := e.stop(); err != nil {
-		return err
-	}
+	e.stop()
 	if r.User != "" && !hasField(r.Extra, "metadata", e.own) {
 		e.set("metadata", append(jsondoor.AppendString([]byte(`{"user_id":`), r.User), '}'))
 	}
-	return e.serviceTier()
+	e.serviceTier()
+	return nil
 }
 
-func (e *encoder) stop() error {
+func (e *encoder) stop() {
 	if len(e.r.Stop) == 0 {
-		return nil
+		return
 	}
 	raw, sent := []byte{'['}, 0
 	for _, s := range e.r.Stop {
 		if strings.TrimSpace(s) == "" {
-			if err := e.refuse("stop", "Anthropic refuses stop sequences of white space only"); err != nil {
-				return err
-			}
+			e.refuse("stop", "Anthropic refuses stop sequences of white space only")
 			continue
 		}
 		if sent++; sent > 1 {
@@ -230,22 +241,21 @@ func (e *encoder) stop() error {
 	if sent > 0 {
 		e.set("stop_sequences", append(raw, ']'))
 	}
-	return nil
 }
 
-func (e *encoder) serviceTier() error {
+func (e *encoder) serviceTier() {
 	tier := e.r.ServiceTier
 	switch {
 	case tier == "":
-		return nil
+		return
 	case e.own || tier == "auto":
 	case tier == "default":
 		tier = "standard_only" // OpenAI's word for no priority capacity
 	default:
-		return e.refuse("service_tier", "Anthropic has no tier "+strconv.Quote(tier))
+		e.refuse("service_tier", "Anthropic has no tier "+strconv.Quote(tier))
+		return
 	}
 	e.setString("service_tier", tier)
-	return nil
 }
 
 // advisory are members of other dialects that change nothing of the answer:
@@ -255,7 +265,7 @@ var advisory = map[string]bool{
 	"prompt_cache_options": true, "safety_identifier": true, "prediction": true, "stream_options": true,
 }
 
-func (e *encoder) extra() error {
+func (e *encoder) extra() {
 	for _, f := range e.r.Extra {
 		switch {
 		case e.own && f.Name == "output_config": // merged in thinkingFields
@@ -266,12 +276,9 @@ func (e *encoder) extra() error {
 		case advisory[f.Name]:
 			e.drop(f.Name)
 		default:
-			if err := e.refuse(f.Name, "the Anthropic Messages API has no equivalent"); err != nil {
-				return err
-			}
+			e.refuse(f.Name, "the Anthropic Messages API has no equivalent")
 		}
 	}
-	return nil
 }
 
 func hasField(fields []llm.Field, name string, when bool) bool {
@@ -294,13 +301,10 @@ func wireName(name string) string {
 
 // applyParams applies the model's configured removals, renames and defaults,
 // and refuses what the preset lists as unsupported.
-func (e *encoder) applyParams() ([]llm.Field, error) {
-	return applyParams(e.fields, e.t, e.refuse, e.drop)
-}
-
-func applyParams(fields []llm.Field, t *dialect.Target, refuse func(param, why string) error, drop func(string)) ([]llm.Field, error) {
+func (e *encoder) applyParams() []llm.Field {
+	fields, t := e.fields, e.t
 	if t.Params.IsZero() && len(t.Quirks.Unsupported) == 0 {
-		return fields, nil
+		return fields
 	}
 	index := func(name string) int {
 		return slices.IndexFunc(fields, func(f llm.Field) bool { return f.Name == name })
@@ -308,14 +312,12 @@ func applyParams(fields []llm.Field, t *dialect.Target, refuse func(param, why s
 	for _, name := range t.Params.Drop {
 		if i := index(wireName(name)); i >= 0 && !required(fields[i].Name) {
 			fields = slices.Delete(fields, i, i+1)
-			drop(name)
+			e.drop(name)
 		}
 	}
 	for _, name := range t.Quirks.Unsupported {
 		if i := index(wireName(name)); i >= 0 && !required(fields[i].Name) {
-			if err := refuse(name, "this provider does not support it"); err != nil {
-				return nil, err
-			}
+			e.refuse(name, "this provider does not support it")
 			fields = slices.Delete(fields, i, i+1)
 		}
 	}
@@ -330,7 +332,7 @@ func applyParams(fields []llm.Field, t *dialect.Target, refuse func(param, why s
 			fields[i].Name = to
 		}
 	}
-	return fields, nil
+	return fields
 }
 
 // required tells the members no configuration can take away.

@@ -43,11 +43,13 @@ func (e *encoder) planFormat() error {
 		return nil // the tool's few tokens are not the client's
 	}
 	if e.thinkingWished() {
-		return e.refuse("response_format", "without native structured output it needs a forced tool, which excludes thinking")
+		e.refuse("response_format", "without native structured output it needs a forced tool, which excludes thinking")
+		return nil
 	}
 	schema, ok := objectSchema(schema)
 	if !ok {
-		return e.refuse("response_format", "the schema's root must be an object")
+		e.refuse("response_format", "the schema's root must be an object")
+		return nil
 	}
 	e.format = schema
 	e.formatTool = f.Name

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
@@ -95,17 +96,22 @@ func forwardParams(p *jsondoor.Patch, root jsondoor.Value, t *dialect.Target, ou
 			out.Dropped = append(out.Dropped, param)
 		}
 	}
+	var refused []string
 	for _, param := range t.Quirks.Unsupported {
 		v, name, ok := free(param)
 		if !ok {
 			continue
 		}
 		if !t.Drop {
-			return &fault.Error{Kind: fault.Unsupported, Param: param, Message: param + ": this provider does not support it"}
+			refused = append(refused, param)
+			continue
 		}
 		p.Delete(v)
 		settled = append(settled, name)
 		out.Dropped = append(out.Dropped, param)
+	}
+	if len(refused) > 0 {
+		return &fault.Error{Kind: fault.Unsupported, Param: refused[0], Message: strings.Join(refused, ", ") + ": not supported by this provider"}
 	}
 	for _, from := range slices.Sorted(maps.Keys(t.Params.Rename)) {
 		to := t.Params.Rename[from]

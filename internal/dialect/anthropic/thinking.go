@@ -188,7 +188,8 @@ func (e *encoder) planBudget(r *llm.Reasoning, given bool) error {
 		if rest {
 			return nil // what is left of the limit is for the answer
 		}
-		return e.refuse(e.reasoningParam(), "max_tokens must be above 1024 to leave room for thinking")
+		e.refuse(e.reasoningParam(), "max_tokens must be above 1024 to leave room for thinking")
+		return nil
 	default:
 		budget = max(minBudget, min(budget, th.maxTokens*3/4)) // a quarter stays for the answer
 	}

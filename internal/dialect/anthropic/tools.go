@@ -23,9 +23,7 @@ func (e *encoder) tools() error {
 			raw = append(raw, t.Opaque...)
 			continue
 		case t.Opaque != nil && t.Schema == nil:
-			if err := e.refuse("tools["+strconv.Itoa(i)+"]", "a tool of the "+t.Dialect+" dialect that Anthropic does not have"); err != nil {
-				return err
-			}
+			e.refuse("tools["+strconv.Itoa(i)+"]", "a tool of the "+t.Dialect+" dialect that Anthropic does not have")
 			continue
 		}
 		schema, ok := objectSchema(t.Schema)

@@ -76,10 +76,7 @@ func (e *encoder) turns() (system []*llm.Part, turns []turn, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		extra, err := e.messageExtra(m, i)
-		if err != nil {
-			return nil, nil, err
-		}
+		extra := e.messageExtra(m, i)
 		role := m.Role
 		switch role {
 		case llm.System, llm.Developer:
@@ -110,24 +107,20 @@ func (e *encoder) turns() (system []*llm.Part, turns []turn, err error) {
 }
 
 // messageExtra returns the members of a message to send on.
-func (e *encoder) messageExtra(m *llm.Message, i int) ([]llm.Field, error) {
+func (e *encoder) messageExtra(m *llm.Message, i int) []llm.Field {
 	if m.Name != "" && m.Role != llm.Tool { // a tool message's call says its name
-		if err := e.refuse(at(i, "name"), "Anthropic messages have no name"); err != nil {
-			return nil, err
-		}
+		e.refuse(at(i, "name"), "Anthropic messages have no name")
 	}
 	if e.own {
-		return m.Extra, nil
+		return m.Extra
 	}
 	for _, f := range m.Extra {
 		if string(f.Raw) == "null" {
 			continue
 		}
-		if err := e.refuse(at(i, f.Name), "the Anthropic Messages API has no equivalent"); err != nil {
-			return nil, err
-		}
+		e.refuse(at(i, f.Name), "the Anthropic Messages API has no equivalent")
 	}
-	return nil, nil
+	return nil
 }
 
 // parts returns the parts of a message that are sent, checked against what its
@@ -189,7 +182,8 @@ func (e *encoder) sendable(role llm.Role, p *llm.Part, i int) (bool, error) {
 			return true, nil
 		}
 	}
-	return false, e.refuse(at(i, "content"), "a kind of content that Anthropic does not take from "+string(role))
+	e.refuse(at(i, "content"), "a kind of content that Anthropic does not take from "+string(role))
+	return false, nil
 }
 
 // dropMembers reports what only another dialect's servers understand of a tool

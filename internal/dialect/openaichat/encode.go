@@ -18,6 +18,7 @@ type encoder struct {
 	members members
 	foreign bool
 	dropped []string
+	refused []string // parameters that cannot be said here
 	fail    *fault.Error
 }
 
@@ -45,7 +46,7 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 		}
 	}
 	if e.fail == nil {
-		e.dropped, e.fail = e.members.adjust(t, r.Operation, e.dropped)
+		e.dropped, e.fail = e.members.adjust(t, r.Operation, e.dropped, e.refused)
 	}
 	if e.fail != nil {
 		return nil, e.fail
@@ -65,14 +66,19 @@ func (e *encoder) unsupported(param string) {
 		e.drop(param)
 		return
 	}
-	if e.fail == nil {
-		e.fail = unsupported(param)
+	if !slices.Contains(e.refused, param) {
+		e.refused = append(e.refused, param)
 	}
 }
 
-func unsupported(param string) *fault.Error {
-	return &fault.Error{Kind: fault.Unsupported, Param: param, Code: "unsupported_parameter",
-		Message: "The parameter '" + param + "' is not supported by the model that would answer."}
+// unsupported refuses parameters, all in one answer.
+func unsupported(params ...string) *fault.Error {
+	f := &fault.Error{Kind: fault.Unsupported, Param: params[0], Code: "unsupported_parameter",
+		Message: "The parameter '" + params[0] + "' is not supported by the model that would answer."}
+	if len(params) > 1 {
+		f.Message = "The parameters '" + strings.Join(params, "', '") + "' are not supported by the model that would answer."
+	}
+	return f
 }
 
 // drop reports what was left out on purpose.

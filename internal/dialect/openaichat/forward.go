@@ -60,7 +60,7 @@ func forwardAdjusted(p *jsondoor.Patch, root jsondoor.Value, b *dialect.Body, t 
 		list.set("model", jsondoor.Quote(t.Model))
 	}
 	var f *fault.Error
-	if out.Dropped, f = list.adjust(t, b.Op, nil); f != nil {
+	if out.Dropped, f = list.adjust(t, b.Op, nil, nil); f != nil {
 		return f
 	}
 	if t.Bound {

@@ -104,8 +104,9 @@ func (m members) patch(p *jsondoor.Patch, root jsondoor.Value) {
 	}
 }
 
-// adjust applies the model's parameters and the provider's quirks.
-func (m *members) adjust(t *dialect.Target, op llm.Operation, dropped []string) ([]string, *fault.Error) {
+// adjust applies the model's parameters and the provider's quirks. dropped and
+// refused are the parameters that were left out, and that cannot be, already.
+func (m *members) adjust(t *dialect.Target, op llm.Operation, dropped, refused []string) ([]string, *fault.Error) {
 	dropped = m.params(&t.Params, dropped)
 	q := &t.Quirks
 	if t.MaxTokens > 0 {
@@ -136,18 +137,20 @@ func (m *members) adjust(t *dialect.Target, op llm.Operation, dropped []string) 
 		if x == nil {
 			continue
 		}
-		if !neutral(name, x.raw) {
-			if !t.Drop {
-				return dropped, unsupported(name)
-			}
+		switch {
+		case neutral(name, x.raw):
+		case t.Drop:
 			dropped = appendOnce(dropped, name)
+		default:
+			refused = appendOnce(refused, name)
 		}
 		x.gone = true
 	}
-	if slices.Contains(q.Unsupported, imageURLs) && m.has("messages") {
-		if remoteImages(m.find("messages").raw) {
-			return dropped, unsupported(imageURLs)
-		}
+	if slices.Contains(q.Unsupported, imageURLs) && m.has("messages") && remoteImages(m.find("messages").raw) {
+		refused = append(refused, imageURLs)
+	}
+	if len(refused) > 0 {
+		return dropped, unsupported(refused...)
 	}
 	if q.SeedField != "" {
 		m.rename("seed", q.SeedField)

@@ -34,7 +34,8 @@ request), @3+ (from it on), @3-5, @%3 (each third), @p0.1 (one in ten), @stream,
 @plain, @model=NAME, @path=chat, @key=KEY. An ARGUMENT is a time (429:5s sends
 Retry-After, slow:200ms waits before each event, stall:10s is silent) or a place
 in the answer (cut:50%, cut:3e after three events, cut:100b after so many bytes,
-stall:head).`,
+stall:head). refuse closes the listener, and PUT /mock/faults with it: give it a
+time (refuse:5s), or it lasts until the mock ends.`,
 		Example: `  freehold mock --listen 127.0.0.1:9001 --fault 429@3
   freehold mock --fault cut@%5:50% --first-token 200ms --per-token 20ms
   freehold mock --record exchanges/ --upstream https://api.openai.com

@@ -167,6 +167,16 @@ func (c *checker) file(pos Pos, paths ...Path) {
 	}
 }
 
+// later warns of a file that is used only later and is not there.
+func (c *checker) later(pos Pos, file, hint string) {
+	if c.env.Exists == nil {
+		return
+	}
+	if err := c.env.Exists(file); err != nil {
+		c.rep.warnf(pos, hint, "%s: %s", file, reason(err))
+	}
+}
+
 // url checks an address and gives its parts; nil where it is not one.
 func (c *checker) url(text string, path ...string) *url.URL {
 	u, err := url.Parse(text)

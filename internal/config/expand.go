@@ -14,6 +14,9 @@ type Env struct {
 	LookupEnv func(name string) (string, bool)
 	// ReadFile reads the configuration file and answers ${file:PATH}.
 	ReadFile func(path string) ([]byte, error)
+	// Exists says why a file that is only used later is not there, or nil. Nil
+	// looks for none.
+	Exists func(path string) error
 	// Catalog knows the presets. Nil knows none.
 	Catalog Catalog
 	// Refresh gives the catalog with newer files laid over it; nil keeps

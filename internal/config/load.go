@@ -16,7 +16,12 @@ import (
 
 // OSEnv takes variables and files from the operating system.
 func OSEnv(cat Catalog) Env {
-	return Env{LookupEnv: os.LookupEnv, ReadFile: readFile, Catalog: cat, Now: time.Now}
+	return Env{LookupEnv: os.LookupEnv, ReadFile: readFile, Exists: exists, Catalog: cat, Now: time.Now}
+}
+
+func exists(name string) error {
+	_, err := os.Stat(name)
+	return err
 }
 
 // readFile reads a configuration or a file that it names: one byte over the

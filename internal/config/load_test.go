@@ -52,6 +52,12 @@ func testEnv() Env {
 			}
 			return nil, &fs.PathError{Op: "open", Path: p, Err: fs.ErrNotExist}
 		},
+		Exists: func(p string) error {
+			if strings.Contains(p, "missing") {
+				return &fs.PathError{Op: "stat", Path: p, Err: fs.ErrNotExist}
+			}
+			return nil
+		},
 		Catalog: testCatalog{},
 	}
 }

@@ -46,7 +46,15 @@ func startCopier(store Store, key *signingKey, where []string, clock func() time
 		p := &place{wake: make(chan struct{}, 1), last: make(chan struct{}), status: OutsideStatus{Where: w}}
 		c.places = append(c.places, p)
 		c.wg.Go(func() {
-			p.run(ctx, clock, logger, func() (int64, error) { return copyOutside(ctx, store, key, w) })
+			known := int64(0) // what the place covered when it was last looked at
+			p.run(ctx, clock, logger, func() (int64, error) {
+				had, upto, err := copyOutside(ctx, store, key, w)
+				if err == nil && had < known {
+					logger.Warn("checkpoints of the history that were copied outside were gone there: they were copied anew", "where", w, "had", had, "of", known)
+				}
+				known = max(known, upto)
+				return upto, err
+			})
 		})
 	}
 	return c

@@ -65,29 +65,31 @@ func parseNotes(data []byte, origin string) []outsideNote {
 const tailSize = 64 << 10
 
 // copyOutside appends to an outside file the checkpoints that it lacks and
-// returns the number of the last record that it covers then.
-func copyOutside(ctx context.Context, store Store, key *signingKey, place string) (upto int64, err error) {
+// returns the number of the last record that it covered before, and of the last
+// that it covers then.
+func copyOutside(ctx context.Context, store Store, key *signingKey, place string) (had, upto int64, err error) {
 	path := outsideFile(place, key.Name())
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if errors.Is(err, fs.ErrPermission) {
-		return 0, fmt.Errorf("%w: give this user the right to read and append", err)
+		return 0, 0, fmt.Errorf("%w: give this user the right to read and append", err)
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	upto, torn, err := lastOutside(f, key)
+	had, torn, err := lastOutside(f, key)
+	upto = had
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
+		return 0, 0, fmt.Errorf("%s: %w", path, err)
 	}
 	// The store after the file: so it cannot be behind by an append in between.
 	if upto > 0 {
 		last, err := store.LastHistory(ctx)
 		if err != nil {
-			return upto, err
+			return had, upto, err
 		}
 		if last.Seq < upto {
-			return upto, fmt.Errorf("%s has a checkpoint of record %d, but the history ends at %d: it was cut short or set back; run `freehold history verify`",
+			return had, upto, fmt.Errorf("%s has a checkpoint of record %d, but the history ends at %d: it was cut short or set back; run `freehold history verify`",
 				path, upto, last.Seq)
 		}
 	}
@@ -98,7 +100,7 @@ func copyOutside(ctx context.Context, store Store, key *signingKey, place string
 	done := upto
 	for entry, err := range store.ScanHistory(ctx, upto+1) {
 		if err != nil {
-			return upto, err
+			return had, upto, err
 		}
 		c, _, err := openCheckpoint(entry.Checkpoint, []note.Verifier{key.verifier})
 		if err == nil && c.size != entry.Seq {
@@ -108,20 +110,20 @@ func copyOutside(ctx context.Context, store Store, key *signingKey, place string
 			continue // of an earlier key; the next of ours covers its records too
 		}
 		if err != nil {
-			return upto, &TamperedError{Seq: entry.Seq, What: "the checkpoint of record", Why: err.Error()}
+			return had, upto, &TamperedError{Seq: entry.Seq, What: "the checkpoint of record", Why: err.Error()}
 		}
 		batch, done = append(batch, entry.Checkpoint...), entry.Seq
 	}
 	if done == upto {
-		return upto, nil
+		return had, upto, nil
 	}
 	if _, err := f.Write(batch); err != nil {
-		return upto, err
+		return had, upto, err
 	}
 	if err := f.Sync(); err != nil {
-		return upto, err
+		return had, upto, err
 	}
-	return done, nil
+	return had, done, nil
 }
 
 // lastOutside finds the last whole checkpoint in an outside file and whether

@@ -47,8 +47,12 @@ func missing(param string) *fault.Error {
 }
 
 func wrongType(param, want string, got jsondoor.Value) *fault.Error {
+	what := "the body"
+	if param != "" {
+		what = "'" + param + "'"
+	}
 	return &fault.Error{Kind: fault.BadRequest, Code: "invalid_type", Param: param,
-		Message: fmt.Sprintf("Invalid type for '%s': expected %s, but got %s instead.", param, want, got.Kind())}
+		Message: fmt.Sprintf("Invalid type for %s: expected %s, but got %s instead.", what, want, got.Kind())}
 }
 
 func empty(param string) *fault.Error {

@@ -150,6 +150,7 @@ type Attempt struct {
 	Total         float64             `json:"total_ms"`
 	Outcome       string              `json:"outcome"`
 	Fault         string              `json:"fault,omitempty"`
+	Detail        string              `json:"detail,omitempty" doc:"what the connection failed with"`
 	Status        int                 `json:"status" doc:"the provider's; 0: none came"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
 	Sent          int64               `json:"sent" doc:"bytes of the request that were sent there"`
@@ -208,7 +209,7 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 	for _, a := range r.Attempts {
 		out.Attempts = append(out.Attempts, Attempt{
 			N: a.N, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel, Cause: a.Cause, Start: a.Start,
-			FirstByte: millis(a.FirstByte), Total: millis(a.Total), Outcome: string(a.Outcome), Fault: a.Fault, Status: a.Status,
+			FirstByte: millis(a.FirstByte), Total: millis(a.Total), Outcome: string(a.Outcome), Fault: a.Fault, Detail: a.Detail, Status: a.Status,
 			RequestID: a.RequestID, Sent: a.Sent, Region: a.Region, Jurisdiction: a.Jurisdiction, Inside: a.Inside, Tokens: a.Tokens, Cost: a.Cost,
 		})
 	}

@@ -135,6 +135,11 @@ func (p *program) printWhy(w admin.WhyOut) {
 			t.row(strconv.Itoa(a.N), a.Deployment, orNone(a.Cause), a.Outcome, orNone(a.Fault), code, millis(a.FirstByte), millis(a.Total))
 		}
 		p.print(&t)
+		for _, a := range w.Attempts {
+			if a.Detail != "" {
+				fmt.Fprintf(p.out, "%d: %s\n", a.N, tame(a.Detail))
+			}
+		}
 	}
 	for _, s := range w.Seams {
 		fmt.Fprintln(p.out, "\n"+seam(s))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -342,7 +343,7 @@ func (l *leg) end(err error) {
 		a.Cost.Valid = true // nothing was answered: nothing is owed
 	}
 	if f != nil {
-		a.Fault, a.Outcome = string(f.Kind), outcomeOf(f.Kind)
+		a.Fault, a.Outcome, a.Detail = string(f.Kind), outcomeOf(f.Kind), l.detail(err)
 		if l.text > 0 && a.Outcome == ledger.Failed {
 			a.Outcome = ledger.Partial
 		}
@@ -352,6 +353,23 @@ func (l *leg) end(err error) {
 
 	l.visit.End(x.g.Clock(), l.outcome(f))
 	l.watch(f)
+}
+
+// maxDetail bounds what is kept of a connection's error.
+const maxDetail = 200
+
+// detail is what the connection failed with. What a provider says is not kept: it
+// may hold the prompt.
+func (l *leg) detail(err error) string {
+	var u *upstream.Error
+	if !errors.As(err, &u) || u.Err == nil || u.Kind == upstream.Canceled {
+		return ""
+	}
+	text := strings.ToValidUTF8(l.d.Provider.Secrets.Hide(u.Err.Error()), "")
+	if len(text) > maxDetail {
+		text = strings.ToValidUTF8(text[:maxDetail], "") + "..."
+	}
+	return text
 }
 
 // watch tells the workload's SLO how fast the attempt was. Who was given up

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -78,4 +79,21 @@ workloads:
 	s.WaitRows(t, 2)
 	letGo()
 	wg.Wait()
+}
+
+// What a connection failed with is on record, and told to nobody else.
+func TestConnectDetail(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	s := apptest.Start(t, fmt.Sprintf(`
+server: {listen: 127.0.0.1:0}
+retries: {max: 0}
+providers: {p: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
+models: {m: {provider: p}}
+`, gone.URL))
+	got := client{url: s.URL}.ask(t, "m", "hello", false, "")
+	row := s.WaitRows(t, 1)[0]
+	if got.Status != 503 || strings.Contains(got.Body, "refused") || len(row.Attempts) != 1 || !strings.Contains(row.Attempts[0].Detail, "refused") {
+		t.Errorf("%.300v, attempts %+v", got, row.Attempts)
+	}
 }

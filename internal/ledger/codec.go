@@ -77,6 +77,7 @@ const (
 	faRegion
 	faJurisdiction
 	faInside
+	faDetail
 )
 
 // Fields of a detection.
@@ -284,6 +285,7 @@ func (e *encoder) attempt(a *Attempt) {
 	e.duration(fTotal, a.Total)
 	e.text(fOutcome, string(a.Outcome))
 	e.text(faFault, a.Fault)
+	e.text(faDetail, a.Detail)
 	e.int(fStatus, int64(a.Status))
 	e.text(faRequestID, a.RequestID)
 	e.int(faSent, a.Sent)
@@ -327,6 +329,8 @@ func (d *decoder) attempt() (a Attempt) {
 			a.Outcome = Outcome(in.text())
 		case faFault | fBytes:
 			a.Fault = in.text()
+		case faDetail | fBytes:
+			a.Detail = in.text()
 		case fStatus:
 			a.Status = int(in.int)
 		case faRequestID | fBytes:

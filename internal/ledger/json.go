@@ -66,6 +66,7 @@ type jsonAttempt struct {
 	Total         float64             `json:"total_ms"`
 	Outcome       Outcome             `json:"outcome"`
 	Fault         string              `json:"fault,omitempty"`
+	Detail        string              `json:"detail,omitempty"`
 	Status        int                 `json:"status"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
 	Sent          int64               `json:"sent"`
@@ -125,7 +126,7 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 func (a Attempt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonAttempt{
 		a.N, a.Deployment, a.Provider, a.ProviderModel, a.Cause, a.Start,
-		millis(a.FirstByte), millis(a.Total), a.Outcome, a.Fault, a.Status, a.RequestID,
+		millis(a.FirstByte), millis(a.Total), a.Outcome, a.Fault, a.Detail, a.Status, a.RequestID,
 		a.Sent, a.Region, a.Jurisdiction, a.Inside,
 		a.Tokens, a.Cost,
 	})
@@ -139,7 +140,7 @@ func (a *Attempt) UnmarshalJSON(data []byte) error {
 	}
 	*a = Attempt{
 		j.N, j.Deployment, j.Provider, j.ProviderModel, j.Cause, j.Start,
-		fromMillis(j.FirstByte), fromMillis(j.Total), j.Outcome, j.Fault, j.Status, j.RequestID,
+		fromMillis(j.FirstByte), fromMillis(j.Total), j.Outcome, j.Fault, j.Detail, j.Status, j.RequestID,
 		j.Sent, Place{j.Region, j.Jurisdiction, j.Inside},
 		j.Tokens, j.Cost, Estimate{},
 	}

@@ -15,6 +15,7 @@ import (
 	"freehold/internal/engine"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
+	"freehold/internal/llm"
 	"freehold/internal/upstream"
 )
 
@@ -238,6 +239,15 @@ func (s *engineSender) status() engine.Status { return s.proc.Status() }
 
 // Unready implements fleet.Unready.
 func (s *engineSender) Unready() string { return unready(s.proc.Status()) }
+
+// Lacks implements fleet.Limited: the engine drops tools in silence where the
+// chat template of the weights does not know them.
+func (s *engineSender) Lacks() llm.Features {
+	if m := s.proc.Status().Model; m.Path != "" && !m.Tools {
+		return llm.FeatureTools
+	}
+	return 0
+}
 
 func unready(st engine.Status) string {
 	if st.State == engine.Ready {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Limits for reading a header that may be hostile or broken. The largest
@@ -26,6 +27,7 @@ type ggufInfo struct {
 	License      string
 	Context      int // tokens the model was trained for; 0: not said
 	ChatTemplate bool
+	Tools        bool // a chat template of it says how tools are told to the model
 }
 
 // readGGUF reads the metadata at the head of a GGUF file (version 2 or 3, little
@@ -188,7 +190,12 @@ func parseGGUF(r io.Reader) (ggufInfo, error) {
 	info.Architecture, _ = meta["general.architecture"].(string)
 	info.Name, _ = meta["general.name"].(string)
 	info.License, _ = meta["general.license"].(string)
-	_, info.ChatTemplate = meta["tokenizer.chat_template"].(string)
+	for key, v := range meta { // beside the usual template there may be others, by name
+		if text, ok := v.(string); ok && strings.HasPrefix(key, "tokenizer.chat_template") {
+			info.ChatTemplate = true
+			info.Tools = info.Tools || strings.Contains(text, "tools")
+		}
+	}
 	if n, ok := meta[info.Architecture+".context_length"].(int64); ok && n > 0 {
 		info.Context = int(n)
 	}

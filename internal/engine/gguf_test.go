@@ -13,14 +13,14 @@ import (
 )
 
 // tinyGGUF is a GGUF file with metadata and no tensors.
-func tinyGGUF(name string) []byte {
+func tinyGGUF(name string, templates ...string) []byte {
 	var b bytes.Buffer
 	le := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) }
 	str := func(s string) { le(uint64(len(s))); b.WriteString(s) }
 	b.WriteString("GGUF")
 	le(uint32(3))
 	le(uint64(0)) // tensors
-	le(uint64(5)) // keys
+	le(uint64(5 + len(templates))) // keys
 	str("general.architecture")
 	le(uint32(8))
 	str("llama")
@@ -41,7 +41,33 @@ func tinyGGUF(name string) []byte {
 	str("llama.context_length")
 	le(uint32(4))
 	le(uint32(1234))
+	for i, text := range templates {
+		str("tokenizer.chat_template" + []string{"", ".tool_use"}[i])
+		le(uint32(8))
+		str(text)
+	}
 	return b.Bytes()
+}
+
+// Whether a model can be told of tools stands in its chat templates.
+func TestToolsOfTemplate(t *testing.T) {
+	const plain, with = "{% for m in messages %}{{ m.content }}{% endfor %}", "{% if tools %}{{ tools | tojson }}{% endif %}"
+	for _, c := range []struct {
+		templates   []string
+		chat, tools bool
+	}{
+		{nil, false, false}, {[]string{plain}, true, false}, {[]string{strings.Repeat(plain, 2000) + with}, true, true}, {[]string{plain, with}, true, true},
+	} {
+		path := filepath.Join(t.TempDir(), "m.gguf")
+		if err := os.WriteFile(path, tinyGGUF("m", c.templates...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		in := &engine.Installer{Dir: t.TempDir()}
+		w, err := in.Weights(t.Context(), path, func(engine.Progress) {})
+		if err != nil || w.ChatTemplate != c.chat || w.Tools != c.tools {
+			t.Errorf("%.100q: %+v, %v", c.templates, w, err)
+		}
+	}
 }
 
 func TestLocalWeights(t *testing.T) {

@@ -23,6 +23,7 @@ type Weights struct {
 	License      string
 	Context      int // tokens it was trained for; 0: not said
 	ChatTemplate bool
+	Tools        bool // a chat template says how tools are told to the model
 }
 
 // Source is where weights come from.
@@ -130,7 +131,7 @@ func describe(source, file, sum string, size int64) (Weights, error) {
 	}
 	return Weights{
 		Source: source, Path: file, SHA256: sum, Size: size, Name: info.Name,
-		Architecture: info.Architecture, License: info.License, Context: info.Context, ChatTemplate: info.ChatTemplate,
+		Architecture: info.Architecture, License: info.License, Context: info.Context, ChatTemplate: info.ChatTemplate, Tools: info.Tools,
 	}, nil
 }
 

@@ -282,7 +282,8 @@ func (b *builder) model(name string, m *config.Model) *Model {
 		if p.Engine {
 			made.Lacks |= b.Catalog.EngineLacks(p.Preset)
 		}
-		made.Lacks = (made.Lacks | lacks(d.Features, false)) &^ lacks(d.Features, true)
+		made.Has = lacks(d.Features, true)
+		made.Lacks = (made.Lacks | lacks(d.Features, false)) &^ made.Has
 		if cp.DefaultMaxTokens > 0 {
 			made.Quirks.DefaultMaxTokens = int64(cp.DefaultMaxTokens)
 		}

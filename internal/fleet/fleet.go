@@ -26,6 +26,10 @@ type Sender interface {
 // that loads. It returns why, or "".
 type Unready interface{ Unready() string }
 
+// Limited is a Sender that learns by itself what its model cannot do: a local
+// engine, once it has the weights.
+type Limited interface{ Lacks() llm.Features }
+
 // Provider is a place that serves models.
 type Provider struct {
 	Name    string
@@ -67,12 +71,14 @@ type Deployment struct {
 	// MaxOutput is the longest answer, ImageTokens the most that an image counts,
 	// both in tokens; 0: unknown.
 	MaxOutput, ImageTokens int64
-	Lacks                  llm.Features
-	Continue               dialect.ContinueMethod
-	Quirks                 dialect.Quirks
-	Params                 dialect.Params
-	Timeouts               Timeouts
-	Health                 *health.Deployment
+	// Lacks are the features that it does not have, as far as configuration and
+	// catalog know; Has those that the configuration says it has.
+	Lacks, Has llm.Features
+	Continue   dialect.ContinueMethod
+	Quirks     dialect.Quirks
+	Params     dialect.Params
+	Timeouts   Timeouts
+	Health     *health.Deployment
 
 	pricing pricing
 }

@@ -126,7 +126,11 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 	if why := unfit(d, in); why != "" {
 		return Exclusion{Deployment: d.Name, Reason: why}, true
 	}
-	if lacks := in.Facts.Features & d.Lacks; lacks != 0 {
+	lacks := d.Lacks
+	if l, ok := d.Sender.(fleet.Limited); ok && in.Facts.Features != 0 {
+		lacks |= l.Lacks() &^ d.Has
+	}
+	if lacks &= in.Facts.Features; lacks != 0 {
 		return Exclusion{Deployment: d.Name, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
 	}
 	if d.Context > 0 && in.Longest > d.Context {

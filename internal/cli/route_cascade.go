@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 
+	"freehold/internal/admin"
 	"freehold/internal/cascade"
 	"freehold/internal/config"
 	"freehold/internal/regular"
@@ -44,29 +46,21 @@ func keptOf(p cascade.Point) keptAt {
 }
 
 // routeTrainCascade finds the margin of a workload's cascade.
-func (p *program) routeTrainCascade(f trainFlags) error {
+func (p *program) routeTrainCascade(ctx context.Context, f trainFlags) error {
 	switch {
-	case len(f.data) == 0:
-		return usagef("freehold route train --cascade needs --data FILE: answers of the model that is asked first")
-	case f.weak+f.strong+f.from+f.name+f.out != "" || f.use || f.force:
-		return usagef("--cascade takes --data and --target only: it finds a number for config.yaml, and trains no model")
+	case f.weak+f.strong+f.from+f.name+f.out+f.traffic.Workload != "" || f.use || f.force:
+		return usagef("--cascade takes --data, --since and --target only: it finds a number for config.yaml, and trains no model")
+	case len(f.data) > 0 && !f.traffic.Since.IsZero():
+		return usagef("--since is about answers of this server, and --data about others: give one of them")
 	case f.target <= 0 || f.target >= 1:
 		return usagef("--target is %v: give a share between 0 and 1", f.target)
 	}
 	if err := p.hasCascade(f.cascade); err != nil {
 		return err
 	}
-	var samples []cascade.Sample
-	for _, name := range f.data {
-		file, _, err := regular.Open(name)
-		if err != nil {
-			return err
-		}
-		rows, err := cascade.ReadSamples(name, file)
-		if err = errors.Join(err, file.Close()); err != nil {
-			return err
-		}
-		samples = append(samples, rows...)
+	samples, err := p.cascadeSamples(ctx, f)
+	if err != nil {
+		return err
 	}
 	c, err := cascade.Calibrate(samples, f.target)
 	var none *cascade.NoMarginError
@@ -97,6 +91,35 @@ func (p *program) routeTrainCascade(f trainFlags) error {
 		err = errNo
 	}
 	return err
+}
+
+// cascadeSamples are the answers of the files, or, without any, those that this
+// server has on record with what callers said of them.
+func (p *program) cascadeSamples(ctx context.Context, f trainFlags) ([]cascade.Sample, error) {
+	var samples []cascade.Sample
+	for _, name := range f.data {
+		file, _, err := regular.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := cascade.ReadSamples(name, file)
+		if err = errors.Join(err, file.Close()); err != nil {
+			return nil, err
+		}
+		samples = append(samples, rows...)
+	}
+	if len(f.data) > 0 {
+		return samples, nil
+	}
+	since := f.traffic.Since
+	if since.IsZero() {
+		since = p.clock().AddDate(0, 0, -30)
+	}
+	out, err := call(ctx, p, admin.Cascaded, admin.CascadedIn{Workload: f.cascade, Since: since})
+	for _, a := range out.Answers {
+		samples = append(samples, cascade.Sample{Margin: a.Margin, Score: a.Score})
+	}
+	return samples, err
 }
 
 // hasCascade refuses a workload that is not there, or whose cascade has no use

@@ -60,8 +60,9 @@ logprobs may stand, from answers of the model that is asked first:
 
   {"margin": 0.62, "correct": true}
 
-"score", 0 to 1, may stand for correct. It prints what each margin keeps, and
-the line for config.yaml.`,
+"score", 0 to 1, may stand for correct. Without --data it takes answers that
+stood and were rated (POST /v1/feedback); margin: 0 lets all stand for a time.
+It prints what each margin keeps, and the line for config.yaml.`,
 		Example: `  freehold route train --data labelled.jsonl --use
   freehold route train --data graded.jsonl --weak phi-4 --strong claude --use
   freehold route train --workload support --weak phi-4 --strong claude --use
@@ -69,7 +70,7 @@ the line for config.yaml.`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.cascade != "" {
-				return p.routeTrainCascade(f)
+				return p.routeTrainCascade(c.Context(), f)
 			}
 			if c.Flags().Changed("target") {
 				return usagef("--target goes with --cascade")

@@ -192,6 +192,9 @@ func placeOf(p *fleet.Provider) ledger.Place {
 
 // nothingSent reports an end of an attempt that came before a byte could leave.
 func nothingSent(err error) bool {
+	if err == nil {
+		return false
+	}
 	var u *upstream.Error
 	return errors.As(err, &u) && !u.Sent || fault.Is(err, fault.EngineUnready)
 }

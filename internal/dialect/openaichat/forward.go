@@ -15,7 +15,7 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	}
 	p, out := d.Patch(), &dialect.Outgoing{}
 	root := d.Root()
-	if simple(b, t) {
+	if simple(b, t, root) {
 		if v := root.Get("model"); !v.Is(t.Model) {
 			p.Replace(v, jsondoor.Quote(t.Model))
 		}
@@ -25,6 +25,9 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	} else if f := forwardAdjusted(p, root, b, t, out); f != nil {
 		return nil, f
 	}
+	if t.Quirks.NoDeveloper || t.Quirks.NameOnlyOnTool {
+		forwardMessages(p, root.Get("messages"), &t.Quirks, out)
+	}
 	if !p.Changed() {
 		out.Body = b.Raw
 		return out, nil
@@ -33,12 +36,21 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	return out, nil
 }
 
-// simple reports whether model and stream_options are all there is to change.
-func simple(b *dialect.Body, t *dialect.Target) bool {
+// simple reports whether model and stream_options are all there is to change
+// beside the messages.
+func simple(b *dialect.Body, t *dialect.Target, root jsondoor.Value) bool {
 	q := &t.Quirks
+	other := "" // the name of the limit that this provider does not know
+	switch {
+	case b.Op != llm.Chat:
+	case q.MaxTokensField == "max_tokens":
+		other = "max_completion_tokens"
+	case q.MaxTokensField == "max_completion_tokens":
+		other = "max_tokens"
+	}
 	return t.Params.IsZero() && t.MaxTokens == 0 && !t.Bound && t.Stream == b.Facts.Stream && !q.NoStreamUsage &&
-		q.MaxTokensField == "" && q.ToolRequired == "" && q.SeedField == "" && len(q.Unsupported) == 0 &&
-		!q.NoDeveloper && !q.NameOnlyOnTool && !q.NoContradiction
+		(other == "" || !root.Get(other).Exists()) && q.ToolRequired == "" && q.SeedField == "" && len(q.Unsupported) == 0 &&
+		!q.NoContradiction
 }
 
 func askUsage(p *jsondoor.Patch, root jsondoor.Value) {
@@ -67,9 +79,6 @@ func forwardAdjusted(p *jsondoor.Patch, root jsondoor.Value, b *dialect.Body, t 
 		out.Bound = list.bound()
 	}
 	list.patch(p, root)
-	if t.Quirks.NoDeveloper || t.Quirks.NameOnlyOnTool {
-		forwardMessages(p, root.Get("messages"), &t.Quirks, out)
-	}
 	return nil
 }
 

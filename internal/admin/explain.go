@@ -110,6 +110,14 @@ func exclusions(list []routing.Exclusion) []Exclusion {
 	return out
 }
 
+// Detector is an external detector that would look at the request first.
+type Detector struct {
+	Name        string   `json:"name"`
+	URL         string   `json:"url"`
+	OnHit       string   `json:"on_hit" doc:"tighten, redact or block; no answer counts as a hit"`
+	DataClasses []string `json:"data_classes" doc:"that a hit adds"`
+}
+
 // ExplainOut is the decision.
 type ExplainOut struct {
 	Asked        string      `json:"asked"`
@@ -120,6 +128,7 @@ type ExplainOut struct {
 	Features     []string    `json:"features" doc:"that the request uses"`
 	Language     string      `json:"language,omitempty" doc:"of the prompt; absent: not clear"`
 	Prompt       *Prompt     `json:"prompt,omitempty" doc:"absent where nobody can tell"`
+	Detectors    []Detector  `json:"detectors" doc:"external ones, which are not asked for an explanation"`
 	Rules        []Ruling    `json:"rules" doc:"of the workload, in order"`
 	Cascade      *Cascade    `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
 	Candidates   []Candidate `json:"candidates"`
@@ -163,6 +172,10 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	}
 	if c := e.Plan.Class; c != nil {
 		out.Prompt = &Prompt{Task: c.Task, Unsure: e.Plan.Unsure, Confidence: c.Confidence, Complexity: c.Complexity}
+	}
+	out.Detectors = []Detector{}
+	for _, d := range e.Unasked {
+		out.Detectors = append(out.Detectors, Detector{Name: d.Name, URL: d.Remote.At, OnHit: string(d.Action), DataClasses: orEmpty(d.Classes)})
 	}
 	if e.Route != nil {
 		out.Kind, out.Workload = e.Route.Kind, e.Route.Workload

@@ -16,8 +16,18 @@ func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error)
 		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
 		Rules:    a.rules,
-		Cascades: a.cascades,
+		Cascades: a.cascades, Detectors: a.detectors,
 	}})
+}
+
+// detectors are the external detectors in use, with what they did.
+func (a *App) detectors() []telemetry.Detector {
+	var out []telemetry.Detector
+	for name, e := range a.Fleet().Externals {
+		s := e.Stats()
+		out = append(out, telemetry.Detector{Name: name, Calls: s.Calls, Failures: s.Failures, Time: s.Time})
+	}
+	return out
 }
 
 // rules are the routing rules in use, with what they did.

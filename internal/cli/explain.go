@@ -98,6 +98,10 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	p.fields("asked", e.Asked, "is a", kind, "data classes", strings.Join(e.DataClasses, ", "),
 		"features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
 		"language", e.Language, "task", task(e.Prompt))
+	for _, d := range e.Detectors {
+		does := map[string]string{"tighten": "adds " + strings.Join(d.DataClasses, ", "), "redact": "redacts", "block": "blocks"}[d.OnHit]
+		fmt.Fprintf(p.out, "detector %s at %s is asked first, and %s on a hit; it was not asked now\n", tame(d.Name), tame(d.URL), tame(does))
+	}
 	p.printRulings(e.Rules)
 	if len(e.Candidates) > 0 {
 		fmt.Fprintln(p.out)

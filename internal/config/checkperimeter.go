@@ -118,8 +118,11 @@ func (c *checker) detector(d *Detector, classes []string) {
 			c.rep.errorf(p, "the syntax is RE2's: no look-around, no back references", "%s: %v", label(at("patterns", name)), err)
 		}
 	}
+	if d.External != nil {
+		c.external(d, at)
+	}
 	switch {
-	case len(d.Kinds) == 0 && len(d.Patterns) == 0:
+	case d.External == nil && len(d.Kinds) == 0 && len(d.Patterns) == 0:
 		c.rep.errorf(c.keyPos(at()...), "add kinds: [email, iban] or patterns: {NAME: EXPRESSION}", "%s looks for nothing", label(at()))
 	case d.OnHit == HitTighten && len(d.Class) == 0:
 		c.rep.errorf(c.pos(at("on_hit")...), "add class: NAME", "%s tightens and names no data class", label(at()))
@@ -131,6 +134,28 @@ func (c *checker) detector(d *Detector, classes []string) {
 	}
 	if len(c.cfg.Detectors) > detect.MaxRules {
 		c.rep.errorf(c.keyPos("detectors"), "put kinds into one", "there are more than %d detectors", detect.MaxRules)
+	}
+}
+
+// external checks a detector over HTTP.
+func (c *checker) external(d *Detector, detector func(...string) []string) {
+	e := d.External
+	at := func(key ...string) []string { return append(detector("external"), key...) }
+	if len(d.Kinds) > 0 || len(d.Patterns) > 0 {
+		c.rep.errorf(c.keyPos(at()...), "make two detectors of it; what counts of its findings is external.kinds", "%s stands beside kinds or patterns", label(at()))
+	}
+	if e.URL != "" {
+		if u := c.url(e.URL, at("url")...); u != nil && u.RawQuery != "" {
+			c.rep.errorf(c.pos(at("url")...), "give a key as api_key", "%s has a query", label(at("url")))
+		}
+	}
+	if !e.Inside {
+		c.rep.errorf(c.keyPos(at()...), "say inside: true if it stands within your own perimeter; no other place may see every text", "%s is not inside", label(at()))
+	}
+	for i, k := range e.Kinds {
+		if !patternName(k) {
+			c.rep.errorf(c.pos(at("kinds", fmt.Sprint(i))...), "write PERSON as person, US_SSN as us-ssn", "%s: %q is no name for a kind", label(at("kinds")), k)
+		}
 	}
 }
 

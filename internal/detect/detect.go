@@ -145,14 +145,20 @@ func (s *Set) find(text []byte, json bool) []Hit {
 	for i := range s.patterns {
 		hits = sc.matches(hits, &s.patterns[i])
 	}
+	Sort(hits)
+	sc.done()
+	return hits
+}
+
+// Sort puts hits in the order of their places, of those that begin together the
+// longest first.
+func Sort(hits []Hit) {
 	slices.SortStableFunc(hits, func(a, b Hit) int {
 		if a.Start != b.Start {
 			return a.Start - b.Start
 		}
 		return b.End - a.End
 	})
-	sc.done()
-	return hits
 }
 
 // done gives the scanner back.

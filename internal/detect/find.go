@@ -99,3 +99,10 @@ func longest(list []known, text []byte, words bool) (value, n int) {
 	}
 	return value, n
 }
+
+// Media reports that the string of a JSON text that begins at i, behind its
+// quote, holds media or something else that is base64, and no words.
+func Media(text []byte, i int) bool {
+	end, _ := media(text, i)
+	return end > i
+}

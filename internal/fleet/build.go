@@ -60,7 +60,7 @@ func Build(s Sources) (*Fleet, error) {
 	c := s.Config
 	b := &builder{Sources: s, fleet: &Fleet{
 		Version: Version(c.Source()), Providers: map[string]*Provider{}, Models: map[string]*Model{},
-		Workloads: map[string]*Route{}, Aliases: map[string]*Route{}, Classes: Classes(c),
+		Workloads: map[string]*Route{}, Aliases: map[string]*Route{}, Classes: Classes(c), Externals: map[string]*External{},
 		Settings: Settings{
 			ShowProviderModel: c.Server.ResponseModel == config.ResponseProvider,
 			RelayUnknown:      c.Server.UnknownModels == config.UnknownRelay,
@@ -71,7 +71,10 @@ func Build(s Sources) (*Fleet, error) {
 	}}
 	b.fleet.Tenants = NewTenants(c)
 	var err error
-	if b.fleet.Detectors, err = detectors(c, ""); err != nil {
+	if err = b.externals(); err != nil {
+		return nil, err
+	}
+	if b.fleet.Detectors, err = b.detectors(""); err != nil {
 		return nil, fmt.Errorf("detectors: %w", err)
 	}
 	for name, p := range c.Providers {
@@ -381,7 +384,7 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 	if c := w.Capture; c != nil {
 		r.Capture = Capture{On: c.Enabled, Unredacted: c.Unredacted, Share: c.Share, Retention: c.Retention}
 	}
-	r.Detectors, err = detectors(b.Config, name)
+	r.Detectors, err = b.detectors(name)
 	return r, err
 }
 

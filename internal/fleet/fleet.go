@@ -251,6 +251,8 @@ type Fleet struct {
 	Tenants   Tenants
 	// Detectors look at requests that name no workload.
 	Detectors *Detectors
+	// Externals are the detectors over HTTP, by name.
+	Externals map[string]*External
 
 	vendors vendors
 }
@@ -264,6 +266,11 @@ func (f *Fleet) Retire(next *Fleet) {
 	for name, p := range f.Providers {
 		if n := next.Providers[name]; p.Client != nil && (n == nil || n.Client != p.Client) {
 			p.Client.Close()
+		}
+	}
+	for name, e := range f.Externals {
+		if next.Externals[name] != e {
+			e.client.Close()
 		}
 	}
 }

@@ -36,10 +36,11 @@ type exchange struct {
 	route     *fleet.Route
 	perimeter policy.Perimeter
 	plan      routing.Plan
-	way       []string        // what the URL of a raw path says
-	asks      *dialect.Prompt // once somebody wanted to know
-	first     *cascading      // of a workload with a cascade
-	dry       bool            // the request is explained, not served
+	way       []string          // what the URL of a raw path says
+	unasked   []*fleet.Detector // external detectors, where the request is explained
+	asks      *dialect.Prompt   // once somebody wanted to know
+	first     *cascading        // of a workload with a cascade
+	dry       bool              // the request is explained, not served
 	deadline  time.Time
 
 	budget   budget.Request

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+
 	"github.com/shopspring/decimal"
 
 	"freehold/internal/cascade"
@@ -20,6 +22,9 @@ type Explanation struct {
 	Language string // of the prompt, "" where it cannot be told
 	// Classes are the data classes that govern the request.
 	Classes []string
+	// Unasked are the external detectors that would look at the request first:
+	// for an explanation they are not asked.
+	Unasked []*fleet.Detector
 	// PromptTokens is the estimate that the plan was made with.
 	PromptTokens int64
 	// Cascade is what the workload's cascade would do; nil where it has none, or
@@ -69,11 +74,12 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	x := g.newExchange(nil, c)
 	defer x.close()
 	x.dry = true
-	err := x.prepare()
+	err := x.prepare(context.Background())
 	e := Explanation{Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
 	if x.body != nil {
 		e.Facts = x.body.Facts
 	}
+	e.Unasked = x.unasked
 	if x.route != nil {
 		e.Language = x.language()
 	}

@@ -112,7 +112,7 @@ func (g *Gateway) Refuse(w http.ResponseWriter, c *Call, f *fault.Error) {
 func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 	x := g.newExchange(w, c)
 	defer x.close()
-	err := x.prepare()
+	err := x.prepare(ctx)
 	x.noteBudgets()
 	if err != nil {
 		x.refuse(err)
@@ -158,7 +158,7 @@ func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 }
 
 // prepare reads the body and makes the plan.
-func (x *exchange) prepare() error {
+func (x *exchange) prepare(ctx context.Context) error {
 	c := x.call
 	body, err := c.Codec.Read(c.Op, c.Raw)
 	if err != nil {
@@ -175,7 +175,7 @@ func (x *exchange) prepare() error {
 	if err := x.allowed(); err != nil {
 		return err
 	}
-	if err := x.bound(); err != nil {
+	if err := x.bound(ctx); err != nil {
 		return err
 	}
 	x.deadline = c.Received.Add(x.total())

@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"freehold/internal/detect"
 	"freehold/internal/fault"
@@ -19,7 +22,7 @@ import (
 // bound decides to which places the request's bytes may go: by the data classes
 // of workload, key and header, by its tenant, and by what detectors find in it.
 // All of them only narrow.
-func (x *exchange) bound() error {
+func (x *exchange) bound(ctx context.Context) error {
 	c := x.call
 	tenant, err := c.Fleet.Tenants.Find(c.Caller.KeyID, c.Caller.KeyName, c.Header)
 	if err != nil {
@@ -43,7 +46,7 @@ func (x *exchange) bound() error {
 	if err := x.govern(tenant, classes); err != nil || detectors == nil {
 		return err
 	}
-	more, err := x.detect(detectors)
+	more, err := x.detect(ctx, detectors)
 	if err != nil || len(more) == 0 {
 		return err
 	}
@@ -63,12 +66,24 @@ func (x *exchange) govern(tenant *policy.Tenant, classes []string) error {
 }
 
 // detect looks at the request's text and returns the data classes that what it
-// finds adds. What was found goes on record by its kind and number.
-func (x *exchange) detect(d *fleet.Detectors) (classes []string, err error) {
+// finds adds. What was found goes on record by its kind and number. An external
+// detector that gives no answer counts as one that has found something.
+func (x *exchange) detect(ctx context.Context, d *fleet.Detectors) (classes []string, err error) {
 	hits := x.hits(d)
+	hits, silent, err := x.external(ctx, d, hits)
+	if err != nil {
+		return nil, err
+	}
 	counts := x.count(d, hits)
 	for i := range d.List {
 		one := &d.List[i]
+		if silent>>i&1 != 0 {
+			counts[i] = map[string]int64{unavailable: 1}
+			if one.Action != fleet.Tighten && err == nil {
+				err = &fault.Error{Kind: fault.PolicyDenied, Code: "detector_unavailable", Status: http.StatusServiceUnavailable, RetryAfter: time.Second,
+					Message: "detector " + one.Name + " gave no answer, and the request does not leave without one"}
+			}
+		}
 		if counts[i] == nil {
 			continue
 		}
@@ -95,11 +110,81 @@ func (x *exchange) detect(d *fleet.Detectors) (classes []string, err error) {
 	return classes, err
 }
 
+// unavailable is the kind on record for an external detector that gave no answer.
+const unavailable = "unavailable"
+
+// external adds to hits what external detectors find. silent are those that gave
+// no answer, one bit each. An error is of the request itself: its client has left.
+func (x *exchange) external(ctx context.Context, d *fleet.Detectors, hits []detect.Hit) (_ []detect.Hit, silent uint64, _ error) {
+	if !slices.ContainsFunc(d.List, func(one fleet.Detector) bool { return one.Remote != nil }) {
+		return hits, 0, nil
+	}
+	if x.dry {
+		for i := range d.List {
+			if d.List[i].Remote != nil {
+				x.unasked = append(x.unasked, &d.List[i])
+			}
+		}
+		return hits, 0, nil
+	}
+	more, silent := x.askAll(ctx, d)
+	if ctx.Err() != nil {
+		return nil, 0, context.Cause(ctx)
+	}
+	if len(more) > 0 {
+		hits = append(hits, more...)
+		detect.Sort(hits)
+	}
+	return hits, silent, nil
+}
+
+// askAll asks all external detectors at once.
+func (x *exchange) askAll(ctx context.Context, d *fleet.Detectors) (hits []detect.Hit, silent uint64) {
+	var asked sync.WaitGroup
+	var mu sync.Mutex
+	for i := range d.List {
+		one := &d.List[i]
+		if one.Remote == nil {
+			continue
+		}
+		asked.Go(func() {
+			found, err := x.ask(ctx, one)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				if silent |= 1 << i; ctx.Err() != nil {
+					return // the client has left
+				}
+				x.g.Log.Warn("a detector gave no answer", "request_id", x.call.ID, "detector", one.Name, "action", one.Action, "error", err)
+				return
+			}
+			for _, h := range found {
+				h.Rules = 1 << i
+				hits = append(hits, h)
+			}
+		})
+	}
+	asked.Wait()
+	return hits, silent
+}
+
+// ask asks one external detector.
+func (x *exchange) ask(ctx context.Context, d *fleet.Detector) ([]detect.Hit, error) {
+	if x.body == nil { // of a raw path
+		return d.Remote.Text(ctx, x.call.Raw, x.way...)
+	}
+	return d.Remote.JSON(ctx, x.call.Raw)
+}
+
 // found says which detectors narrowed the perimeter, for who is refused by it.
 func (x *exchange) found() string {
 	var b strings.Builder
 	for i := range x.row.Detected {
 		if d := &x.row.Detected[i]; d.Action == string(fleet.Tighten) {
+			if d.Kind == unavailable {
+				b.WriteString("; detector " + d.Detector + " gave no answer")
+				continue
+			}
 			b.WriteString("; detector " + d.Detector + " found " + d.Kind)
 		}
 	}
@@ -164,9 +249,9 @@ func (x *exchange) permitFor(d *fleet.Deployment) (policy.Permit, string) {
 }
 
 // relayPermit asks for a raw path's one provider.
-func (x *exchange) relayPermit(req *http.Request, p *fleet.Provider) (policy.Permit, error) {
+func (x *exchange) relayPermit(ctx context.Context, req *http.Request, p *fleet.Provider) (policy.Permit, error) {
 	x.way = wayOf(req.URL)
-	if err := x.bound(); err != nil {
+	if err := x.bound(ctx); err != nil {
 		return policy.Permit{}, err
 	}
 	permit, why := x.perimeter.Permit(p.Place, x.g.Clock())

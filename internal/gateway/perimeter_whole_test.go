@@ -48,6 +48,7 @@ detectors:
   mail: {kinds: [email], on_hit: tighten, class: inside}
   cards: {kinds: [card], on_hit: redact}
   keys: {kinds: [secret], on_hit: block}
+  people: {external: {url: "%s", inside: true}, on_hit: tighten, class: inside}
 tenants:
   acme: {header: {name: x-tenant, value: acme}, providers: {deny: [abroad]}}
 workloads:
@@ -94,7 +95,8 @@ func TestWholeRequestsStayInside(t *testing.T) {
 	moved, redirected := trapdoor(t, http.StatusTemporaryRedirect, trap+"/v1/chat/completions")
 	elsewhere, rebound := trapdoor(t, http.StatusOK, "")
 	_, port, _ := strings.Cut(strings.TrimPrefix(elsewhere, "http://"), ":")
-	config := fmt.Sprintf(wholeConfig, list[0].URL(), list[1].URL(), list[2].URL(), moved, "http://localhost:"+port)
+	people := newFinder(t)
+	config := fmt.Sprintf(wholeConfig, list[0].URL(), list[1].URL(), list[2].URL(), moved, "http://localhost:"+port, people.URL)
 	ways, statuses := map[string]int{}, map[int]int{}
 	// A server's breakers know too much after a while to ask everybody.
 	for batch := 0; batch < n && !t.Failed(); batch += perServer {
@@ -144,12 +146,20 @@ func TestWholeRequestsStayInside(t *testing.T) {
 					c.header.Set("X-Tenant", "acme")
 					rules = append(rules, "acme")
 				}
+				people.fault.Store("")
+				if r.IntN(10) == 0 {
+					people.fault.Store(one(r, []string{"500", "garbage", "offsets"}))
+					rules = append(rules, "inside")
+				}
 				prompt := mark + "hello there, tell me something long"
 				switch r.IntN(5) {
 				case 0:
 					prompt += " about b\u200bob＠x.de"
 					rules = append(rules, "inside")
 				case 1:
+					prompt += " about Zoe"
+					rules = append(rules, "inside")
+				case 2:
 					prompt += " about 4111 1111 1111 1111"
 				}
 				if way == "ask" {

@@ -34,7 +34,7 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	if p == nil {
 		return fault.New(fault.NotFound, "no provider takes /v1/%s", family)
 	}
-	permit, err := x.relayPermit(req, p)
+	permit, err := x.relayPermit(ctx, req, p)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ var may = table(`
 	budget/budgettest   : budget
 	regular             : std
 	detect              : std
+	detect/remote       : detect upstream
 	rule                : suggest
 	config              : detect policy regular rule suggest
 	auth                : std
@@ -54,7 +55,7 @@ var may = table(`
 	store/storetest     : feedback ledger
 	store/sqlite        : auth capture feedback history ledger ledger/filelock
 
-	fleet               : cascade catalog config detect dialect health llm meter policy rule suggest upstream
+	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream
 	routing             : fleet health llm rule
 	language            : std
 	cascade             : std

@@ -31,7 +31,16 @@ type State struct {
 	Rules func() []Rule
 	// Cascades are those of workloads, with what they did since the start.
 	Cascades func() []Cascade
-	Version  string // of the program
+	// Detectors are the external detectors in use.
+	Detectors func() []Detector
+	Version   string // of the program
+}
+
+// Detector is what an external detector did.
+type Detector struct {
+	Name            string
+	Calls, Failures int64
+	Time            time.Duration // of all calls together
 }
 
 // Rule is what a routing rule did.
@@ -80,6 +89,9 @@ var (
 	descOff       = desc("freehold_cascade_off", "1 while a cascade is off because it does not pay.", "workload", "model")
 	descCascaded  = desc("freehold_cascade_cost_usd_total", "Cost of a cascade's attempts, in US dollars, where both prices are known.", "workload", "model")
 	descSpared    = desc("freehold_cascade_saved_usd_total", "What the answers that stood would have cost at the workload's own model, in US dollars, where both prices are known.", "workload", "model")
+	descAsked     = desc("freehold_detector_calls_total", "Requests for which an external detector was asked.", "detector")
+	descSilent    = desc("freehold_detector_failures_total", "Requests for which an external detector gave no answer that could be used.", "detector")
+	descLooked    = desc("freehold_detector_seconds_total", "Time that requests have waited for an external detector.", "detector")
 	descBuild     = desc("freehold_build_info", "This program.", "version")
 )
 
@@ -93,7 +105,7 @@ func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
 		descState, descInFlight, descQueued, descFirst, descBacklog, descLag, descFailing, descStored, descLost,
 		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descMatches, descFailed,
 		descLimit, descSpent, descReserved, descExceeded,
-		descKept, descEscalated, descPassed, descOff, descCascaded, descSpared, descBuild,
+		descKept, descEscalated, descPassed, descOff, descCascaded, descSpared, descAsked, descSilent, descLooked, descBuild,
 	} {
 		ch <- d
 	}
@@ -153,6 +165,11 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descOff, flag(k.Off), k.Workload, k.Model)
 		ch <- prometheus.MustNewConstMetric(descCascaded, prometheus.CounterValue, k.Spent, k.Workload, k.Model)
 		ch <- prometheus.MustNewConstMetric(descSpared, prometheus.CounterValue, k.Saved, k.Workload, k.Model)
+	}
+	for _, d := range c.s.Detectors() {
+		counter(descAsked, d.Calls, d.Name)
+		counter(descSilent, d.Failures, d.Name)
+		ch <- prometheus.MustNewConstMetric(descLooked, prometheus.CounterValue, d.Time.Seconds(), d.Name)
 	}
 	c.budgets(gauge, counter)
 	gauge(descBuild, 1, c.s.Version)

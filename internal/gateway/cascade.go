@@ -33,6 +33,9 @@ const (
 	causeBusy     = "busy"        // there was no room for them at the deployment
 )
 
+// passing are causes that say nothing of the conversation's next turn.
+var passing = map[string]bool{causeFailed: true, causeLate: true, causeBusy: true, causeBudget: true}
+
 // cascading is the part of a request that a cascade's model is asked in. A nil one
 // is that of a workload without a cascade.
 type cascading struct {
@@ -233,7 +236,7 @@ func (x *exchange) decided(f *cascading, v *verdictOf, kept *opinion) {
 	f.result = &ledger.Cascade{Model: k.Model.Name, By: string(k.By), Attempts: f.made, Decision: "kept", Margin: v.margin}
 	if v.cause != "" {
 		f.result.Decision, f.result.Cause = escalated, v.cause
-		if id := x.body.Facts.Conversation; x.g.Escalated != nil && id != "" {
+		if id := x.body.Facts.Conversation; x.g.Escalated != nil && id != "" && !passing[v.cause] {
 			x.g.Escalated.Answered(x.route.Name(), id, escalated, x.g.Clock())
 		}
 	}

@@ -277,8 +277,15 @@ func TestCascadeEscalates(t *testing.T) {
 			if !strings.Contains(row.Plan, "| cascade small escalated: "+c.cause) {
 				t.Errorf("plan %s", row.Plan)
 			}
-			// The next turn goes straight to the strong model.
+			// The next turn goes straight to the strong model, unless the model
+			// may be there again by then.
 			before := len(w.requests())
+			if c.cause == "failed" {
+				if (client{url: s.URL}).ask(t, "w", "Capital of France?", false, c.extra); len(w.requests()) == before {
+					t.Error("a failure ends the cascade for the whole conversation")
+				}
+				return
+			}
 			again := client{url: s.URL}.ask(t, "w", "Capital of France?", false, c.extra)
 			if !again.Whole() || len(w.requests()) != before || again.Header.Get("X-Freehold-Route") != "workload" {
 				t.Errorf("the same conversation again: %v", again)

@@ -153,6 +153,7 @@ func (w *world) open(t *testing.T, cat *catalog.Catalog, watched *watch) {
 type counts struct {
 	mu                                                           sync.Mutex
 	sent, nowhere, hedges, seams, fallbacks, redacted, tightened int
+	cascades                                                     int // that asked somebody
 	ops                                                          map[string]int
 }
 
@@ -168,6 +169,10 @@ func (c *counts) Done(r *ledger.Row, _ http.Header) {
 	c.seams += len(r.Seams)
 	for i := range r.Attempts {
 		switch {
+		case strings.HasPrefix(r.Attempts[i].Cause, "cascade "):
+			if i == 0 {
+				c.cascades++
+			}
 		case r.Attempts[i].Cause == "hedge":
 			c.hedges++
 		case i > 0:
@@ -240,9 +245,9 @@ func TestNoByteLeavesItsPerimeter(t *testing.T) {
 		}
 		w.fleet.Retire(&fleet.Fleet{})
 	}
-	t.Logf("%d deliveries, %d requests that went nowhere, %d fallbacks, %d hedges, %d seams, %d redacted, %d tightened, asked for %v",
-		done.sent, done.nowhere, done.fallbacks, done.hedges, done.seams, done.redacted, done.tightened, done.ops)
-	if min(done.sent, done.nowhere, done.fallbacks, done.hedges, done.seams, done.redacted, done.tightened) == 0 || len(done.ops) < 5 {
+	t.Logf("%d deliveries, %d requests that went nowhere, %d fallbacks, %d hedges, %d seams, %d redacted, %d tightened, %d cascades, asked for %v",
+		done.sent, done.nowhere, done.fallbacks, done.hedges, done.seams, done.redacted, done.tightened, done.cascades, done.ops)
+	if min(done.sent, done.nowhere, done.fallbacks, done.hedges, done.seams, done.redacted, done.tightened, done.cascades) == 0 || len(done.ops) < 5 {
 		t.Error("the test has not tried all of them")
 	}
 }

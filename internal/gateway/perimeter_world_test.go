@@ -184,6 +184,9 @@ func drawWorld(r *rand.Rand, urls []string) *world {
 		x := workloadOf{name: fmt.Sprintf("w%d", i), models: []string{"m0", "m1", "m2"}}
 		fmt.Fprintf(&b, "  %s: {model: m%d, fallbacks: [m%d], hedge: {after: 1ns, max_share: %s}", x.name, i, 2-i, one(r, []string{"0.01", "1"}))
 		if r.IntN(2) == 0 {
+			fmt.Fprintf(&b, ", cascade: {model: m%d, by: %s}", 1-i, one(r, []string{"agreement", "logprobs"}))
+		}
+		if r.IntN(2) == 0 {
 			x.class = one(r, w.classes).name
 			fmt.Fprintf(&b, ", data: %s", x.class)
 		}

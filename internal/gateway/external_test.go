@@ -170,6 +170,20 @@ detectors:
 	}
 }
 
+// A detector whose name resolves to a place out of its networks sees nothing.
+func TestExternalDetectorStaysInItsNetworks(t *testing.T) {
+	f := newFinder(t)
+	cloud, cluster := vllm(t, mock.Options{}), vllm(t, mock.Options{})
+	s := serve(t, perimeterConfig+`
+detectors:
+  people: {external: {url: "`+strings.Replace(f.URL, "127.0.0.1", "localhost", 1)+`", inside: true, networks: [10.0.0.0/8]}, on_hit: block}
+`, cloud, cluster)
+	got := client{url: s.URL}.ask(t, "w", "hi", false, "")
+	if got.Status != 503 || f.calls.Load() != 0 || cloud.Stats().Requests != 0 {
+		t.Errorf("%v after %d calls", got, f.calls.Load())
+	}
+}
+
 // An explanation asks nobody, and says who would be asked.
 func TestExplainAsksNoDetector(t *testing.T) {
 	f := newFinder(t)

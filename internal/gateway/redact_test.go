@@ -125,12 +125,19 @@ func TestRedactEmbedding(t *testing.T) {
 // What cannot be redacted does not leave.
 func TestRedactFailsClosed(t *testing.T) {
 	a, b := vllm(t, mock.Options{}), vllm(t, mock.Options{})
-	s := serve(t, redactFor("vllm")+`
-  x: {model: one}
-`, a, b)
+	s := serve(t, strings.NewReplacer("probe: {enabled: false}}\n  b:", "probe: {enabled: false}, owns: [gpt-]}\n  b:", "case: 'AZ-\\d+'", "quoted: '<<[^>]*>>'").Replace(redactFor("vllm")), a, b)
 	c := client{url: s.URL}
 	if got := c.ask(t, "w", "hi", false, `,"seed":4111111111111111`); got.Status != 403 || got.Err != "detector" || strings.Contains(got.Body, "4111") {
 		t.Errorf("a number that the API needs: %v", got)
+	}
+	// A vendor's model name goes to the provider as it is.
+	if got := c.ask(t, "gpt-bob@x.de", "hi", false, ""); got.Status != 403 || got.Err != "detector" {
+		t.Errorf("a model's name: %v", got)
+	}
+	// The pattern takes a part of the arguments' JSON with it.
+	call := `,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":\"<<x\",\"b\":[\">>\"]}"}}]},{"role":"tool","tool_call_id":"t","content":"x"}]`
+	if got := c.ask(t, "w", "", false, call); got.Status != 403 || got.Err != "detector" {
+		t.Errorf("more than a text: %v", got)
 	}
 	if n := a.Stats().Requests + b.Stats().Requests; n != 0 {
 		t.Errorf("%d requests left", n)

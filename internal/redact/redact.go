@@ -96,6 +96,9 @@ func (n *Names) replace(text []byte, hits []detect.Hit, isJSON, anywhere bool) (
 	if err != nil {
 		return nil, err
 	}
+	if isJSON && r.breaks(spans) {
+		return nil, errors.New("what was found is more than a text within JSON, such as the arguments of a tool call")
+	}
 	out := make([]byte, 0, len(text))
 	at, bare := 0, false
 	for i := range spans {
@@ -319,12 +322,47 @@ func (r *reader) look(i int) {
 		}
 		r.to++
 	}
+	if r.from > 0 && r.to < len(r.text) {
+		r.nested = isJSON(r.text[r.from:r.to])
+	}
+}
+
+// isJSON reports that what stands between the quotes of a string is JSON with
+// members or elements.
+func isJSON(literal []byte) bool {
+	begin := bytes.TrimLeft(literal, " ")
+	if len(begin) == 0 || begin[0] != '{' && begin[0] != '[' && begin[0] != '\\' {
+		return false
+	}
 	var inner string
-	if r.from == 0 || r.to >= len(r.text) || json.Unmarshal(r.text[r.from-1:r.to+1], &inner) != nil {
-		return
+	if json.Unmarshal(slices.Concat([]byte{'"'}, literal, []byte{'"'}), &inner) != nil {
+		return false
 	}
 	inner = strings.TrimSpace(inner)
-	r.nested = (strings.HasPrefix(inner, "{") || strings.HasPrefix(inner, "[")) && json.Valid([]byte(inner))
+	return (strings.HasPrefix(inner, "{") || strings.HasPrefix(inner, "[")) && json.Valid([]byte(inner))
+}
+
+// breaks reports that a string that is JSON would be none any more.
+func (r *reader) breaks(spans []span) bool {
+	for i := 0; i < len(spans); {
+		if spans[i].bare {
+			i++
+			continue
+		}
+		r.look(spans[i].start)
+		var left []byte
+		at := r.from
+		for first := i; i == first || i < len(spans) && spans[i].start < r.to; i++ {
+			if r.nested {
+				left = append(append(left, r.text[at:spans[i].start]...), "[X_1]"...)
+				at = spans[i].end
+			}
+		}
+		if r.nested && !isJSON(append(left, r.text[at:r.to]...)) {
+			return true
+		}
+	}
+	return false
 }
 
 // quoted reports a character with an odd number of backslashes before it.

@@ -126,6 +126,22 @@ func TestNested(t *testing.T) {
 	}
 }
 
+// What takes a part of the JSON within a string with it cannot be replaced.
+func TestNestedIsNotBroken(t *testing.T) {
+	s := set(t)
+	for text, ok := range map[string]bool{
+		`{"arguments":"{\"about\":\"AZ-12\"}"}`:            false, // the pattern takes the quote
+		`{"arguments":"{\"about\":\"AZ-12.\"}"}`:           true,
+		`{"arguments":" \n[\"bob@x.de\", {\"a\":\"x\"}]"}`: true,
+		`{"text":"{AZ-12\" is no JSON"}`:                   true,
+	} {
+		n := redact.New(s, 1)
+		if out, err := n.JSON([]byte(text), s.JSON([]byte(text))); (err == nil) != ok {
+			t.Errorf("%s: %s, %v", text, out, err)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
 	s := set(t)
 	text := `{"password":"hunter2!X","a":"bob@x.de"}`

@@ -149,6 +149,7 @@ func (c *checker) external(d *Detector, detector func(...string) []string) {
 			c.rep.errorf(c.pos(at("url")...), "give a key as api_key", "%s has a query", label(at("url")))
 		}
 	}
+	c.certificates(e.TLS, at("tls"))
 	if !e.Inside {
 		c.rep.errorf(c.keyPos(at()...), "say inside: true if it stands within your own perimeter; no other place may see every text", "%s is not inside", label(at()))
 	}

@@ -39,12 +39,7 @@ func (c *checker) provider(p *Provider) {
 			c.rep.warnf(c.pos(at("api_keys", fmt.Sprint(i))...), "", "the same key stands here twice")
 		}
 	}
-	if t := p.TLS; t != nil {
-		c.file(c.keyPos(at("tls")...), t.CA, t.Cert, t.Key)
-		if (t.Cert == "") != (t.Key == "") {
-			c.rep.errorf(c.keyPos(at("tls")...), "mutual TLS needs both", "%s has only one of cert and key", label(at("tls")))
-		}
-	}
+	c.certificates(p.TLS, at("tls"))
 	if p.Queue > 0 && p.MaxConcurrency == 0 {
 		c.rep.warnf(c.pos(at("queue")...), "set max_concurrency too", "%s queues nothing without max_concurrency", label(at()))
 	}
@@ -128,6 +123,17 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
 			c.rep.errorf(c.pos(at("proxy")...), "write http://HOST:PORT", "%s is not the address of a proxy", label(at("proxy")))
 		}
+	}
+}
+
+// certificates checks the files of a connection's TLS, nil for none.
+func (c *checker) certificates(t *ClientTLS, at []string) {
+	if t == nil {
+		return
+	}
+	c.file(c.keyPos(at...), t.CA, t.Cert, t.Key)
+	if (t.Cert == "") != (t.Key == "") {
+		c.rep.errorf(c.keyPos(at...), "mutual TLS needs both", "%s has only one of cert and key", label(at))
 	}
 }
 

@@ -493,7 +493,7 @@ func TestCascadeEndsWhatIsNotNeeded(t *testing.T) {
 // A strict budget that has no room for the attempts lets none of them leave, and
 // says nothing of the model; what is charged is what was used.
 func TestCascadeStrictBudget(t *testing.T) {
-	w := newWeak(t, replies("Paris", "Paris")...)
+	w := newWeak(t, weakAnswer{}, weakAnswer{}) // who is asked keeps its reservation
 	s := cascaded(t, w, vllm(t, mock.Options{}), bySmall, "budgets: [{per: model, name: small, every: day, limit: 0.000045 USD, strict: true, on_exceed: fallback, max_tokens: 20}]\n")
 	// One attempt needs its body and 20 tokens: the first two do not fit.
 	got := client{url: s.URL}.ask(t, "w", strings.Repeat("x", 400), false, "")
@@ -512,7 +512,7 @@ func TestCascadeStrictBudget(t *testing.T) {
 		t.Fatalf("%v, headers %v", got, got.Header)
 	}
 	row = s.WaitRows(t, 2)[0]
-	if row.Cascade == nil || row.Cascade.Cause != "budget" || row.Cascade.Attempts > 1 {
+	if row.Cascade == nil || row.Cascade.Cause != "budget" || row.Cascade.Attempts != 1 || row.Attempts[0].Outcome != ledger.Canceled {
 		t.Errorf("on record: %+v, %+v", row.Cascade, row.Attempts)
 	}
 }

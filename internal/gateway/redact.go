@@ -131,6 +131,9 @@ func (r *restorer) raw(text []byte) []byte {
 // restoreReply puts back what was redacted in a whole answer.
 func (x *exchange) restoreReply(reply *llm.Response) {
 	r := x.newRestorer()
+	for i := range reply.Extra {
+		reply.Extra[i].Raw = r.raw(reply.Extra[i].Raw)
+	}
 	for i := range reply.Choices {
 		reply.Choices[i].StopSequence = r.names.Restore(reply.Choices[i].StopSequence, false)
 		for j := range reply.Choices[i].Parts {

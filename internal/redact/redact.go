@@ -2,8 +2,9 @@
 // detectors find in a request, and what they stand for back into its answer.
 //
 // The same text gets the same placeholder throughout a request, numbered in the
-// order in which it first appears: a conversation that grows at its end keeps
-// its placeholders from turn to turn, and with them its prompt cache.
+// order in which it first appears, in the messages last: a conversation that
+// grows at its end keeps its placeholders from turn to turn, and with them its
+// prompt cache.
 package redact
 
 import (
@@ -99,16 +100,16 @@ func (n *Names) replace(text []byte, hits []detect.Hit, isJSON, anywhere bool) (
 	if isJSON && r.breaks(spans) {
 		return nil, errors.New("what was found is more than a text within JSON, such as the arguments of a tool call")
 	}
+	names, err := n.nameAll(text, spans)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]byte, 0, len(text))
 	at, bare := 0, false
 	for i := range spans {
-		s := &spans[i]
+		s, name := &spans[i], names[i]
 		if s.start < at { // of one number
 			continue
-		}
-		name, err := n.name(s.kind, s.value)
-		if err != nil {
-			return nil, err
 		}
 		out = append(out, text[at:s.start]...)
 		if s.bare {
@@ -122,6 +123,56 @@ func (n *Names) replace(text []byte, hits []detect.Hit, isJSON, anywhere bool) (
 		return nil, errors.New("what was found outside of strings is no number")
 	}
 	return out, nil
+}
+
+// nameAll gives spans their placeholders: first those around the messages of a
+// request, wherever they stand, for the messages grow.
+func (n *Names) nameAll(text []byte, spans []span) ([]string, error) {
+	names := make([]string, len(spans))
+	from, to := messages(text)
+	for _, within := range []bool{false, true} {
+		for i := range spans {
+			s := &spans[i]
+			if (s.start >= from && s.start < to) != within {
+				continue
+			}
+			var err error
+			if names[i], err = n.name(s.kind, s.value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return names, nil
+}
+
+// messages is where the messages of a request stand in it; nowhere in another
+// text.
+func messages(text []byte) (from, to int) {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 1 && from > 0 {
+				return from, i + 1
+			}
+		case '"':
+			start := i + 1
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if depth != 1 || from > 0 || string(text[start:min(i, len(text))]) != "messages" {
+				continue
+			}
+			if after := bytes.TrimLeft(text[min(i+1, len(text)):], " \t\r\n"); len(after) > 0 && after[0] == ':' {
+				from = i + 1
+			}
+		}
+	}
+	return 0, 0
 }
 
 // take notes the placeholders that a text has of its own: they mean themselves.

@@ -67,6 +67,18 @@ func TestStable(t *testing.T) {
 	if !strings.HasPrefix(out[1], out[0]) {
 		t.Errorf("%s, then %s", out[0], out[1])
 	}
+	// The messages grow, whatever stands behind them.
+	for text, want := range map[string]string{
+		`{"messages":["bob@x.de"],"system":"anna@x.de"}`:                                              `{"messages":["[EMAIL_2]"],"system":"[EMAIL_1]"}`,
+		`{"messages":["bob@x.de",{"messages":"carl@x.de"}],"system":"anna@x.de, bob@x.de"}`:           `{"messages":["[EMAIL_2]",{"messages":"[EMAIL_3]"}],"system":"[EMAIL_1], [EMAIL_2]"}`,
+		`{"x":"messages","m":{"messages":["bob@x.de"]},"messages" : ["carl@x.de"],"b":["anna@x.de"]}`: `{"x":"messages","m":{"messages":["[EMAIL_1]"]},"messages" : ["[EMAIL_3]"],"b":["[EMAIL_2]"]}`,
+	} {
+		n := redact.New(s, 1)
+		got, err := n.JSON([]byte(text), s.JSON([]byte(text)))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
 }
 
 // What was replaced comes back, whatever the pieces in which an answer comes.

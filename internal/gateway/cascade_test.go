@@ -152,9 +152,13 @@ providers:
   weak: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
   streaming: {preset: llama.cpp, base_url: "%[1]s/v1", probe: {enabled: false}}
   strong: {preset: vllm, base_url: "%[2]s/v1", probe: {enabled: false}}
+  reticent: {preset: mistral, base_url: "%[1]s/v1", api_key: k, probe: {enabled: false}}
+  claude: {preset: anthropic, base_url: "%[1]s", api_key: k, probe: {enabled: false}}
 models:
   small: {provider: weak, id: m, price: {input: "1", output: "1"}}
   llama: {provider: streaming, id: m, price: {input: "0", output: "0"}}
+  mute: {provider: reticent, id: m}
+  haiku: {provider: claude, id: m}
   large: {provider: strong, id: m, price: {input: "100", output: "100"}}
 workloads:
   w: {model: large, cascade: {%[3]s}}
@@ -402,7 +406,8 @@ func TestCascadeDoesNotApply(t *testing.T) {
 	const rest = `
   ruled: {model: large, route: [{name: always, when: "true", model: large}], cascade: {model: small}}
   secret: {model: large, data: inside, cascade: {model: small}}
-  same: {model: large, cascade: {model: small, max_tokens: 5}}
+  quiet: {model: large, cascade: {model: mute, by: logprobs}}
+  foreign: {model: large, cascade: {model: haiku, by: logprobs}}
 data_classes: {inside: {providers: [strong]}}
 `
 	for name, c := range map[string]struct{ workload, extra, says string }{
@@ -411,6 +416,8 @@ data_classes: {inside: {providers: [strong]}}
 		"logprobs":  {"w", `,"logprobs":true`, "not asked: the request asks for logprobs"},
 		"a rule":    {"ruled", "", "not asked: rule always chose the model"},
 		"perimeter": {"secret", "", "not asked: small@weak: data class inside"},
+		"a preset":  {"quiet", "", "cascade mute not asked: mute@reticent: cannot be asked for logprobs: The parameters 'logprobs'"},
+		"a dialect": {"foreign", "", "cascade haiku not asked: haiku@claude: cannot be asked for logprobs: logprobs, top_logprobs: the Anthropic Messages API has no equivalent"},
 		"context":   {"w", `,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"I"}]`, "not asked: the answer is begun"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -432,6 +439,18 @@ data_classes: {inside: {providers: [strong]}}
 				t.Errorf("plan %s, %+v", row.Plan, row.Cascade)
 			}
 		})
+	}
+}
+
+// Where parameters may be dropped, logprobs are none of them here.
+func TestCascadeDropsNoLogprobs(t *testing.T) {
+	w := newWeak(t, replies("Paris")...)
+	s := apptest.Start(t, strings.Replace(cascadeConfig(w, vllm(t, mock.Options{}), "model: mute, by: logprobs", ""), "server: {", "server: {drop_unsupported: true, ", 1))
+	if got := (client{url: s.URL}).ask(t, "w", "hi", false, ""); !got.Whole() || len(w.requests()) != 0 {
+		t.Error(got)
+	}
+	if row := s.WaitRows(t, 1)[0]; !strings.Contains(row.Plan, "not asked: mute@reticent: gives no logprobs") {
+		t.Errorf("plan %s", row.Plan)
 	}
 }
 

@@ -3,8 +3,10 @@ package gateway
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"freehold/internal/cascade"
+	"freehold/internal/fleet"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
 )
@@ -113,15 +115,7 @@ func (x *exchange) placeFirst(f *cascading, in *routing.Input) {
 	f.excluded = p.Excluded
 	found := false
 	for _, c := range p.Candidates {
-		why := ""
-		if c.LastResort {
-			why = down(c.Deployment, in.Now)
-		} else if v := x.verdicts[c.Deployment]; v != nil && v.Over != nil {
-			why = v.Over.Error()
-		} else if c.Health.Queued() > 0 {
-			why = "busy: requests wait there already"
-		}
-		switch {
+		switch why := x.barred(f, &c, in.Now); {
 		case why != "":
 			f.excluded = append(f.excluded, routing.Exclusion{Deployment: c.Name, Reason: why})
 		case !found:
@@ -134,4 +128,31 @@ func (x *exchange) placeFirst(f *cascading, in *routing.Input) {
 			f.skip = f.excluded[0].Deployment + ": " + f.excluded[0].Reason
 		}
 	}
+}
+
+// barred says why a deployment that may answer is not asked by the cascade, or "".
+func (x *exchange) barred(f *cascading, c *routing.Candidate, now time.Time) string {
+	switch v := x.verdicts[c.Deployment]; {
+	case c.LastResort:
+		return down(c.Deployment, now)
+	case v != nil && v.Over != nil:
+		return v.Over.Error()
+	case c.Health.Queued() > 0:
+		return "requests wait there already"
+	case f.conf.By == cascade.Logprobs && len(f.asks) > 0:
+		return x.noLogprobs(c.Deployment, f.asks[0])
+	}
+	return ""
+}
+
+// noLogprobs says why d cannot be asked for logprobs, or "".
+func (x *exchange) noLogprobs(d *fleet.Deployment, a *asking) string {
+	out, err := x.encode(d, a, false, 0)
+	switch {
+	case err != nil:
+		return "cannot be asked for logprobs: " + err.Error()
+	case slices.Contains(out.Dropped, "logprobs") || slices.Contains(out.Dropped, "top_logprobs"):
+		return "gives no logprobs"
+	}
+	return ""
 }

@@ -184,6 +184,8 @@ func TestNoAnswer(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = io.WriteString(w, "x")
 		},
+		"of no text":        says(`{"findings":[{"start":0,"end":1,"kind":"x"}]}`),
+		"no beginning":      says(`{"findings":[{"text":0,"end":1,"kind":"x"}]}`),
 		"one bad among all": says(`{"findings":[{"text":0,"start":0,"end":1,"kind":"x"},{"text":0,"start":0,"end":0,"kind":"x"}]}`),
 	} {
 		d := detector(t, h, nil)
@@ -197,7 +199,7 @@ func TestNoAnswer(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-	for name, answer := range map[string]string{"null": "null", "an object": `{"findings":[]}`, "behind": `[{"start":0,"end":99,"entity_type":"X","score":1}]`, "empty": `[{}]`} {
+	for name, answer := range map[string]string{"null": "null", "an object": `{"findings":[]}`, "behind": `[{"start":0,"end":99,"entity_type":"X","score":1}]`, "empty": `[{}]`, "no beginning": `[{"end":1,"entity_type":"X"}]`} {
 		d := detector(t, says(answer), func(o *remote.Options) { o.Protocol = remote.Presidio })
 		if hits, err := d.JSON(t.Context(), []byte(`["the secret","x"]`)); err == nil {
 			t.Errorf("presidio, %s: %v", name, hits)

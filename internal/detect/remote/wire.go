@@ -14,11 +14,9 @@ import (
 
 // finding is what a detector says: characters start to end of a text.
 type finding struct {
-	Text  int      `json:"text"`
-	Start int      `json:"start"`
-	End   int      `json:"end"`
-	Kind  string   `json:"kind"`
-	Score *float64 `json:"score"` // absent: certain
+	Text, Start, End int
+	Kind             string
+	Score            *float64 // nil: certain
 }
 
 // wire is a protocol.
@@ -51,7 +49,13 @@ func askFreehold(list []text, _ string) []byte {
 
 func readFreehold(answer []byte, list []text) ([]finding, error) {
 	var a struct {
-		Findings *[]finding `json:"findings"`
+		Findings *[]struct {
+			Text  *int     `json:"text"`
+			Start *int     `json:"start"`
+			End   *int     `json:"end"`
+			Kind  string   `json:"kind"`
+			Score *float64 `json:"score"`
+		} `json:"findings"`
 	}
 	if err := decode(answer, &a); err != nil {
 		return nil, err
@@ -59,12 +63,17 @@ func readFreehold(answer []byte, list []text) ([]finding, error) {
 	if a.Findings == nil {
 		return nil, errors.New("the answer has no findings, not even an empty list")
 	}
-	for i := range *a.Findings {
-		if t := (*a.Findings)[i].Text; t < 0 || t >= len(list) {
-			return nil, fmt.Errorf("a finding is of text %d of %d", t, len(list))
+	var out []finding
+	for _, f := range *a.Findings {
+		switch {
+		case f.Text == nil || f.Start == nil || f.End == nil:
+			return nil, errNowhere
+		case *f.Text < 0 || *f.Text >= len(list):
+			return nil, fmt.Errorf("a finding is of text %d of %d", *f.Text, len(list))
 		}
+		out = append(out, finding{*f.Text, *f.Start, *f.End, f.Kind, f.Score})
 	}
-	return *a.Findings, nil
+	return out, nil
 }
 
 // between stands between the texts of a request where a detector takes one.
@@ -86,8 +95,8 @@ func askPresidio(list []text, language string) []byte {
 
 func readPresidio(answer []byte, list []text) ([]finding, error) {
 	var a *[]struct {
-		Start int      `json:"start"`
-		End   int      `json:"end"`
+		Start *int     `json:"start"`
+		End   *int     `json:"end"`
 		Kind  string   `json:"entity_type"`
 		Score *float64 `json:"score"`
 	}
@@ -106,17 +115,21 @@ func readPresidio(answer []byte, list []text) ([]finding, error) {
 	whole := at - len(between)
 	var out []finding
 	for _, f := range *a {
-		if f.Start < 0 || f.End <= f.Start || f.End > whole {
+		if f.Start == nil || f.End == nil {
+			return nil, errNowhere
+		}
+		start, end := *f.Start, *f.End
+		if start < 0 || end <= start || end > whole {
 			return nil, errPlace
 		}
 		// What lies across several texts is found in each.
-		i, exact := slices.BinarySearch(begins, f.Start)
+		i, exact := slices.BinarySearch(begins, start)
 		if !exact {
 			i--
 		}
-		for ; i < len(list) && begins[i] < f.End; i++ {
+		for ; i < len(list) && begins[i] < end; i++ {
 			size := utf8.RuneCountInString(list[i].value)
-			from, to := max(0, f.Start-begins[i]), min(size, f.End-begins[i])
+			from, to := max(0, start-begins[i]), min(size, end-begins[i])
 			if from < to {
 				out = append(out, finding{Text: i, Start: from, End: to, Kind: f.Kind, Score: f.Score})
 			}
@@ -147,6 +160,7 @@ const maxKinds = 32
 
 var (
 	errPlace   = errors.New("a finding is at no place in its text")
+	errNowhere = errors.New("a finding does not say its place")
 	errTooMany = fmt.Errorf("there are more than %d findings", maxFindings)
 )
 

@@ -24,6 +24,9 @@ type watched struct{ firstToken, total health.Distribution }
 // enough is how many recent answers say something about a deployment.
 const enough = 10
 
+// enoughLate is how many of them must be over the limit: one may be chance.
+const enoughLate = 2
+
 // NewSLO is the SLO of a route's deployments.
 func NewSLO(c *config.SLO, r *Route) *SLO {
 	s := &SLO{FirstToken: c.FirstToken, Total: c.Total, Quantile: c.Percentile / 100, watched: map[*Deployment]*watched{}}
@@ -76,17 +79,20 @@ func (s *SLO) Breach(d *Deployment, now time.Time) Breach {
 		return Breach{}
 	}
 	if s.FirstToken > 0 {
-		if seen, n := w.firstToken.Quantile(now, s.Quantile); n >= enough && seen > s.FirstToken {
+		if seen, n, late := w.firstToken.Quantile(now, s.Quantile, s.FirstToken); n >= enough && late >= enoughLate && seen > s.FirstToken {
 			return Breach{Seen: seen, Limit: s.FirstToken, Quantile: s.Quantile}
 		}
 	}
 	if s.Total > 0 {
-		if seen, n := w.total.Quantile(now, s.Quantile); n >= enough && seen > s.Total {
+		if seen, n, late := w.total.Quantile(now, s.Quantile, s.Total); n >= enough && late >= enoughLate && seen > s.Total {
 			return Breach{Seen: seen, Limit: s.Total, Quantile: s.Quantile, Total: true}
 		}
 	}
 	return Breach{}
 }
+
+// Excess is by which factor the limit is missed.
+func (b Breach) Excess() float64 { return float64(b.Seen) / float64(b.Limit) }
 
 // String says it for people.
 func (b Breach) String() string {

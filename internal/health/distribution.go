@@ -20,11 +20,11 @@ func (d *Distribution) Add(now time.Time, v time.Duration) {
 	d.h.add(now, v)
 }
 
-// Quantile is the q-quantile (0 to 1) of the recent latencies, and how many
-// they are, weighted by age; 0 without any.
-func (d *Distribution) Quantile(now time.Time, q float64) (v time.Duration, samples int) {
+// Quantile is the q-quantile (0 to 1) of the recent latencies, how many they are,
+// and how many of them are above a limit, both weighted by age; 0 without any.
+func (d *Distribution) Quantile(now time.Time, q float64, limit time.Duration) (v time.Duration, samples, above int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.h.age(now)
-	return d.h.quantile(q), d.h.samples()
+	return d.h.quantile(q), d.h.samples(), d.h.above(limit)
 }

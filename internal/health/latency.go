@@ -91,6 +91,16 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return bucketTop(buckets - 1)
 }
 
+// above is how many latencies are in buckets above that of a limit, weighted by
+// age, rounded up.
+func (h *histogram) above(limit time.Duration) int {
+	var sum uint64
+	for _, c := range h.count[bucketOf(limit)+1:] {
+		sum += uint64(c)
+	}
+	return int((sum + one - 1) / one)
+}
+
 func (h *histogram) percentiles() Percentiles {
 	return Percentiles{
 		P50: h.quantile(0.50), P95: h.quantile(0.95), P99: h.quantile(0.99),

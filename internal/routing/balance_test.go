@@ -267,6 +267,36 @@ func TestSLO(t *testing.T) {
 	}
 }
 
+// One late answer says nothing yet. Where all are late, who is least so comes
+// first, and any may be tried again.
+func TestSLOWhereAllAreLate(t *testing.T) {
+	r, ds := balanced(t, fleet.Priority)
+	r.SLO = fleet.NewSLO(&config.SLO{FirstToken: 200 * time.Millisecond, Percentile: 95}, r)
+	in := input(r)
+	in.Pick = func(n int) int { return n - 1 } // no probe
+	note := func(d *fleet.Deployment, first time.Duration, n int) {
+		for range n {
+			r.SLO.Note(d, start, first, 0)
+		}
+	}
+	note(ds[0], 400*time.Millisecond, 12)
+	note(ds[1], 10*time.Millisecond, 10)
+	note(ds[1], 300*time.Millisecond, 1)
+	note(ds[2], time.Second, 12)
+	if got := order(routing.Make(in)); got != "m@b m@a m@c" {
+		t.Errorf("one late of eleven: order %s", got)
+	}
+	note(ds[1], 300*time.Millisecond, 1)
+	if got := order(routing.Make(in)); got != "m@b m@a m@c" {
+		t.Errorf("all are late: order %s", got)
+	}
+	picks := []int{1, 0} // the second of the late ones, and the least chance
+	in.Pick = func(int) int { n := picks[0]; picks = picks[1:]; return n }
+	if p := routing.Make(in); p.Candidates[0].Name != "m@a" || !strings.HasPrefix(p.Candidates[0].Reason(), "model (tried again: p95") {
+		t.Errorf("probe: order %s, %q", order(p), p.Candidates[0].Reason())
+	}
+}
+
 func TestSLOOfWholeAnswers(t *testing.T) {
 	r, ds := balanced(t, fleet.Priority)
 	r.SLO = fleet.NewSLO(&config.SLO{Total: 2 * time.Second, Percentile: 95}, r)

@@ -7,7 +7,9 @@
 package routing
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,16 +161,18 @@ func unfit(d *fleet.Deployment, in *Input) string {
 // chances is how finely the chance of a probe is drawn.
 const chances = 1 << 20
 
-// appendLate puts who misses the SLO behind everybody else. Now and then one of
-// the first model's is asked first all the same, to see whether it is fast
-// again: in half of the share of answers that the SLO lets be slow.
+// appendLate puts who misses the SLO behind everybody else, who misses it least
+// first. Now and then one of the first model's is asked first all the same, to see
+// whether it is fast again: in half of the share of answers that the SLO lets be
+// slow. Where all miss it, any of them is.
 func appendLate(candidates, late []Candidate, in *Input) []Candidate {
 	if len(late) == 0 {
 		return candidates
 	}
-	if len(candidates) > 0 && !in.Trace {
+	slices.SortStableFunc(late, func(a, b Candidate) int { return cmp.Compare(a.breach.Excess(), b.breach.Excess()) })
+	if len(candidates)+len(late) > 1 && !in.Trace {
 		share := (1 - in.Route.SLO.Quantile) / 2
-		if i := in.Pick(len(late)); late[i].Fallback == 0 && float64(in.Pick(chances)) < share*chances {
+		if i := in.Pick(len(late)); (late[i].Fallback == 0 || len(candidates) == 0) && float64(in.Pick(chances)) < share*chances {
 			late[i].probe = true
 			out := append(make([]Candidate, 0, len(candidates)+len(late)), late[i])
 			return append(append(append(out, candidates...), late[:i]...), late[i+1:]...)

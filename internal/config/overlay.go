@@ -99,14 +99,10 @@ func FindDrift(src []byte, o Overlay) ([]Drift, error) {
 	}
 	shownDoc := parse(Redact(src), &report{})
 	out := make([]Drift, 0, len(o))
-	for _, c := range o {
+	for i, c := range o {
 		d := Drift{Path: c.Path}
 		if c.Value != nil {
-			text, err := render(c.Value, "")
-			if err != nil {
-				return nil, fmt.Errorf("the held change of %s: %w", c.Path, err)
-			}
-			d.Held = text
+			d.Held = o[:i+1].show(src)
 		}
 		var inFile any
 		if e := doc.root.lookup(c.Path); e != nil {
@@ -117,6 +113,16 @@ func FindDrift(src []byte, o Overlay) ([]Drift, error) {
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// show renders the value of the last change as it would stand in the file, secrets
+// taken out; where it would not fit there, nothing of it.
+func (o Overlay) show(src []byte) string {
+	changed, err := o.Apply(src)
+	if err != nil {
+		return redacted
+	}
+	return showValue(parse(Redact(changed), &report{}), o[len(o)-1].Path)
 }
 
 // tree is the value as the file would hold it.

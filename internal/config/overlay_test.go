@@ -79,6 +79,31 @@ func TestFindDrift(t *testing.T) {
 	}
 }
 
+// A secret that is held in the clear is shown nowhere.
+func TestDriftHidesSecrets(t *testing.T) {
+	o := Overlay{
+		{Path: "providers.s.api_key", Value: json.RawMessage(`"sk-plainsecret12345678901234"`)},
+		{Path: "providers.new", Value: json.RawMessage(`{"preset":"openai","api_key":"hunter22hunter22","headers":{"Authorization":"Bearer hunter22"}}`)},
+		{Path: "providers.new.api_keys", Value: json.RawMessage(`["hunter22-2"]`)},
+		{Path: "server.admin_key", Value: json.RawMessage(`"hunter22-3"`)},
+		{Path: "nowhere[.0", Value: json.RawMessage(`"hunter22-4"`)},
+	}
+	got, err := FindDrift([]byte(overlaid), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "hunter") || strings.Contains(string(text), "plainsecret") {
+		t.Errorf("shown: %s", text)
+	}
+	if got[0].Held != `"[secret]"` || got[0].Agrees {
+		t.Errorf("%+v", got[0])
+	}
+}
+
 func TestPatch(t *testing.T) {
 	got, err := Patch("config.yaml", []byte(overlaid), overlay())
 	if err != nil {

@@ -173,9 +173,10 @@ func (x *exchange) relayStream(ctx context.Context, l *leg) error {
 }
 
 // showRest shows what came whole before err ended the leg: it belongs to the
-// answer that is continued elsewhere.
+// answer that is continued elsewhere. What was refused is not: another answers
+// from the beginning.
 func (x *exchange) showRest(l *leg, err error) error {
-	if !l.gate.waiting() {
+	if !l.gate.waiting() || fault.Is(err, fault.ContentFilter) {
 		return err
 	}
 	if serr := x.show(l); serr != nil {

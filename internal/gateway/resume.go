@@ -49,6 +49,7 @@ func (x *exchange) takeUp(ctx context.Context, l *leg, err error) (done bool, _ 
 	}
 	if !x.out.begun() || x.shown() == nil {
 		// Nothing was shown but perhaps a keep-alive: an ordinary failure.
+		x.began, x.encoder = nil, nil
 		x.note(l.d, f)
 		return false, nil
 	}

@@ -79,6 +79,43 @@ func TestContentFilter(t *testing.T) {
 	}
 }
 
+// A refusal at the end of a burst, none of which was shown yet: the fallback alone
+// answers, and is on record.
+func TestContentFilterInABurst(t *testing.T) {
+	chunk := func(rest string) string {
+		return `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,` + rest + "}]}\n\n"
+	}
+	burst := chunk(`"delta":{"role":"assistant","content":"Part "}`) + chunk(`"delta":{},"finish_reason":"content_filter"`) + "data: [DONE]\n\n"
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, burst)
+	}))
+	t.Cleanup(srv.Close)
+	s := apptest.Start(t, fmt.Sprintf(`
+server: {listen: 127.0.0.1:0}
+providers: {a: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}, b: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
+models: {m: {provider: a, continuation: prefill}, good: {provider: b, id: m, continuation: prefill}}
+workloads: {w: {model: m, fallbacks: [good], on_content_filter: fallback}, alone: {model: m, on_content_filter: fallback}}
+`, srv.URL, vllm(t, mock.Options{}).URL()))
+	rows := 0
+	for _, claude := range []bool{false, true} {
+		c := client{url: s.URL, claude: claude}
+		for range 5 {
+			got := c.ask(t, "w", "hi", true, "")
+			rows++
+			row := s.WaitRows(t, rows)[0]
+			if !got.Whole() || strings.Contains(got.Body, "Part") || row.Model != "good" || len(row.Seams) > 0 || len(row.Attempts) != 2 {
+				t.Fatalf("claude %v: %v, body %.400q, by %s, seams %v", claude, got, got.Body, row.Model, row.Seams)
+			}
+		}
+		if got := c.ask(t, "alone", "hi", true, ""); got.Status != 400 || strings.Contains(got.Body, "Part") {
+			t.Errorf("alone, claude %v: %v, body %q", claude, got, got.Body)
+		}
+		rows++
+	}
+}
+
 // An open breaker costs nothing: the deployment is not asked. With nothing else
 // left it is asked after all.
 func TestBreaker(t *testing.T) {

@@ -359,7 +359,7 @@ func (l *leg) judge(finish llm.FinishReason, complete, content bool) error {
 	switch {
 	case !complete:
 		return l.fault(fault.Cut, "the answer has no finish reason")
-	case finish == llm.FinishContentFilter && l.x.route.FallbackOnFilter && !l.x.out.begun():
+	case finish == llm.FinishContentFilter && l.x.route.FallbackOnFilter && l.x.shown() == nil:
 		return l.fault(fault.ContentFilter, "the provider's content filter refused")
 	case !content && finish == llm.FinishStop && (l.x.resume == nil || l.x.resume.text == ""):
 		return l.fault(fault.Empty, "the answer is empty")

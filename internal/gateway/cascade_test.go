@@ -161,16 +161,15 @@ func TestCascadeEscalates(t *testing.T) {
 			}
 			// The next turn goes straight to the strong model, unless the model
 			// may be there again by then.
-			before := len(w.requests())
-			if c.cause == "failed" {
-				if (client{url: s.URL}).ask(t, "w", "Capital of France?", false, c.extra); len(w.requests()) == before {
+			again := client{url: s.URL}.ask(t, "w", "Capital of France?", false, c.extra)
+			row = s.WaitRows(t, 2)[0]
+			switch {
+			case c.cause == "failed":
+				if row.Cascade == nil {
 					t.Error("a failure ends the cascade for the whole conversation")
 				}
-				return
-			}
-			again := client{url: s.URL}.ask(t, "w", "Capital of France?", false, c.extra)
-			if !again.Whole() || len(w.requests()) != before || again.Header.Get("X-Freehold-Route") != "workload" {
-				t.Errorf("the same conversation again: %v", again)
+			case !again.Whole() || row.Cascade != nil || len(row.Attempts) != 1 || again.Header.Get("X-Freehold-Route") != "workload":
+				t.Errorf("the same conversation again: %v, %+v", again, row)
 			}
 		})
 	}

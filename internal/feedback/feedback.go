@@ -9,12 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strings"
 	"time"
 
 	"freehold/internal/classify"
+	"freehold/internal/jsondoor"
 	"freehold/internal/suggest"
 )
 
@@ -69,13 +69,17 @@ func Parse(body []byte) (Feedback, error) {
 		Task    string   `json:"task"`
 		Comment string   `json:"comment"`
 	}
+	// Names that stand twice or in another spelling, and bytes that are no UTF-8,
+	// would be taken for what they may not mean.
+	doc, err := jsondoor.Parse(body, members)
+	if err != nil {
+		return Feedback{}, unread(err)
+	}
+	doc.Release()
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
 		return Feedback{}, undecoded(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Feedback{}, invalid("", "something follows the JSON object")
 	}
 	if in.Request == nil || *in.Request == "" {
 		return Feedback{}, invalid("request_id", "request_id is missing: it is in the header x-request-id of the answer")
@@ -115,6 +119,18 @@ func Parse(body []byte) (Feedback, error) {
 	return f, nil
 }
 
+// members are those of the body.
+var members = jsondoor.ObjectOf(jsondoor.Fields{"request_id": nil, "score": nil, "thumbs": nil, "task": nil, "comment": nil})
+
+// unread says why a body is not JSON as it should be.
+func unread(err error) error {
+	var e *jsondoor.Error
+	if errors.As(err, &e) {
+		return invalid(e.Path, "%s", e.Error())
+	}
+	return invalid("", "%s", err.Error())
+}
+
 func undecoded(err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -122,9 +138,7 @@ func undecoded(err error) error {
 		return invalid(kind.Field, "%s must not be a %s", kind.Field, kind.Value)
 	case errors.As(err, &kind):
 		return invalid("", "feedback is a JSON object; this is a JSON %s", kind.Value)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return invalid("", "the body is no whole JSON object")
 	}
-	// The decoder names an unknown member, or the place of what it cannot read.
+	// The decoder names an unknown member.
 	return invalid("", "%s", strings.TrimPrefix(err.Error(), "json: "))
 }

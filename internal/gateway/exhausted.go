@@ -42,7 +42,7 @@ func (x *exchange) exhausted() error {
 		}
 		f.Kind = fault.Shed
 		f.Message = "no deployment has room for another request now"
-	case count[fault.ContentFilter]:
+	case count[fault.ContentFilter], count[fault.PolicyDenied]:
 		return worst
 	}
 	return f

@@ -108,8 +108,8 @@ func (x *exchange) again(ctx context.Context) error {
 		if f == nil || fault.BlameOf(f.Kind) != fault.Provider || !x.mayTry(c.Deployment) || f.Code == fullCode {
 			continue
 		}
-		if f.Kind == fault.Shed && x.route.SLO != nil {
-			continue // waiting would break it
+		if f.Kind == fault.Shed && x.route.SLO != nil || f.Kind == fault.PolicyDenied {
+			continue // waiting would break it; what is forbidden stays so
 		}
 		if f.RetryAfter <= s.RetryCap {
 			retry = append(retry, c)

@@ -81,6 +81,21 @@ workloads:
 	wg.Wait()
 }
 
+// A provider outside of its networks is asked once, and the refusal names the rule.
+func TestOutsideItsNetworks(t *testing.T) {
+	s := apptest.Start(t, fmt.Sprintf(`
+server: {listen: 127.0.0.1:0}
+retries: {max: 2, base: 1ms}
+providers: {p: {dialect: openai, base_url: "%s/v1", networks: [10.0.0.0/8], probe: {enabled: false}}}
+models: {m: {provider: p}}
+`, vllm(t, mock.Options{}).URL()))
+	got := client{url: s.URL}.ask(t, "m", "hello", false, "")
+	row := s.WaitRows(t, 1)[0]
+	if got.Status != 403 || got.Err != "perimeter" || !strings.Contains(got.Body, "outside of its networks") || len(row.Attempts) != 1 || row.Attempts[0].Sent != 0 {
+		t.Errorf("%.300v, attempts %+v", got, row.Attempts)
+	}
+}
+
 // What a connection failed with is on record, and told to nobody else.
 func TestConnectDetail(t *testing.T) {
 	gone := httptest.NewServer(http.NotFoundHandler())

@@ -381,6 +381,10 @@ func (l *leg) failure(err error) error {
 	if !ok {
 		k = fault.ProviderError
 	}
+	if u.Kind == upstream.Blocked {
+		return &fault.Error{Kind: k, Code: "perimeter", Provider: l.d.Provider.Name, Cause: err, NoRetry: true,
+			Message: "its host name resolves to an address outside of its networks"}
+	}
 	if u.Kind == upstream.HeaderTimeout && l.status == 0 {
 		k = fault.FirstTokenTime
 	}

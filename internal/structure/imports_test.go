@@ -41,7 +41,7 @@ var may = table(`
 	history             :
 	history/historytest : history
 	capture             : history
-	feedback            : classify suggest
+	feedback            : classify jsondoor suggest
 	engine              :
 	engine/enginetest   : engine
 	meter               : llm

@@ -128,6 +128,18 @@ func TestTableBelow(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
+	out.Reset()
+	tab = table{columns: []column{{head: "WHERE"}, {head: "BECAUSE", whole: true}, {head: "MS", right: true, below: true}}}
+	reason := strings.Repeat("over the SLO of 200 ms, ", 4)
+	tab.row("a", reason, "1")
+	p.print(&tab)
+	tab.row(long+"@there", "model", "20")
+	p.print(&tab)
+	want = "WHERE  MS\n  BECAUSE\na       1\n  " + reason + "\n" +
+		"WHERE\n  MS\n  BECAUSE\na\n   1\n  " + reason + "\n" + long + "@there\n  20\n  model\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
 	for in, want := range map[string]string{"llama-3.1-70b@first": "llama…first", "leaked in a log": "leaked in …", "short": "short"} {
 		if got := clip(in, 11); got != want {
 			t.Errorf("clip(%q) = %q, want %q", in, got, want)

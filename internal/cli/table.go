@@ -17,11 +17,13 @@ type column struct {
 	right bool // numbers
 	keep  bool // not to be cut while another column can be
 	below bool // to a second line of each row where one line is too short
+	whole bool // never cut: on a line of its own, at the end, where one line is too short
 }
 
 // table is printed with columns as wide as they need. Where the terminal (80
-// columns where there is none) is narrower, the columns that may go below do;
-// what is still too wide is cut.
+// columns where there is none) is narrower, the columns that are shown whole go
+// to lines of their own, then those that may go below do; what is still too
+// wide is cut.
 type table struct {
 	columns []column
 	rows    [][]string
@@ -73,11 +75,11 @@ func (t *table) widths(total int) []int {
 	return w
 }
 
-// part is the table of the columns that may go below, or of the others.
-func (t *table) part(below bool) *table {
+// part is the table of some of the columns.
+func (t *table) part(of func(column) bool) *table {
 	out := &table{rows: make([][]string, len(t.rows))}
 	for i, c := range t.columns {
-		if c.below != below {
+		if !of(c) {
 			continue
 		}
 		out.columns = append(out.columns, c)
@@ -92,17 +94,32 @@ func (t *table) part(below bool) *table {
 func (p *program) print(t *table) {
 	const indent = "  "
 	total := p.width()
-	if _, sum := t.natural(); sum > total {
-		if upper, lower := t.part(false), t.part(true); len(lower.columns) > 0 {
-			first, second := p.lines(upper, total), p.lines(lower, total-len(indent))
-			for i := range first {
-				fmt.Fprintf(p.out, "%s\n%s%s\n", first[i], indent, second[i])
+	fits := func(t *table) bool {
+		_, sum := t.natural()
+		return sum <= total
+	}
+	blocks := [][]string{nil}
+	if !fits(t) {
+		whole := t.part(func(c column) bool { return c.whole })
+		t = t.part(func(c column) bool { return !c.whole })
+		if lower := t.part(func(c column) bool { return c.below }); len(lower.columns) > 0 && !fits(t) {
+			t = t.part(func(c column) bool { return !c.below })
+			blocks = append(blocks, p.lines(lower, total-len(indent)))
+		}
+		for i := range whole.columns {
+			text := []string{whole.columns[i].head}
+			for _, r := range whole.rows {
+				text = append(text, p.paint(r[i]))
 			}
-			return
+			blocks = append(blocks, text)
 		}
 	}
-	for _, line := range p.lines(t, total) {
+	blocks[0] = p.lines(t, total)
+	for i, line := range blocks[0] {
 		fmt.Fprintln(p.out, line)
+		for _, more := range blocks[1:] {
+			fmt.Fprintln(p.out, indent+more[i])
+		}
 	}
 }
 

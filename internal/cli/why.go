@@ -125,7 +125,7 @@ func (p *program) printWhy(w admin.WhyOut) {
 	}
 	if len(w.Attempts) > 0 {
 		fmt.Fprintln(p.out, "\nattempts")
-		t := table{columns: []column{{head: "N", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "OUTCOME", keep: true, below: true}, {head: "FAULT", below: true},
+		t := table{columns: []column{{head: "N", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE", whole: true}, {head: "OUTCOME", keep: true, below: true}, {head: "FAULT", below: true},
 			{head: "HTTP", right: true, keep: true, below: true}, {head: "FIRST", right: true, keep: true, below: true}, {head: "TOTAL", right: true, keep: true, below: true}}}
 		for _, a := range w.Attempts {
 			code := none

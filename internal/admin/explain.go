@@ -22,7 +22,7 @@ type ExplainIn struct {
 	Operation   string          `json:"operation,omitempty" doc:"chat (default), completion or embedding"`
 	DataClasses []string        `json:"data_classes,omitempty" doc:"as x-freehold-data-class would add"`
 	Tags        []string        `json:"tags,omitempty" doc:"as x-freehold-tags would give"`
-	Key         string          `json:"key,omitempty" doc:"id or name of the virtual key; its classes and tags go along"`
+	Key         string          `json:"key,omitempty" doc:"id or name of the virtual key; its classes and tags go along. Where server.auth is none, no request has one"`
 	MaxTokens   int64           `json:"max_tokens,omitempty" doc:"limit of the answer, put into the request"`
 	Stream      bool            `json:"stream,omitempty" doc:"put into the request"`
 	JSON        bool            `json:"json,omitempty" doc:"the request asks for JSON"`
@@ -128,6 +128,7 @@ type ExplainOut struct {
 	Features     []string    `json:"features" doc:"that the request uses"`
 	Language     string      `json:"language,omitempty" doc:"of the prompt; absent: not clear"`
 	Prompt       *Prompt     `json:"prompt,omitempty" doc:"absent where nobody can tell"`
+	Detected     []Detection `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
 	Detectors    []Detector  `json:"detectors" doc:"external ones, which are not asked for an explanation"`
 	Rules        []Ruling    `json:"rules" doc:"of the workload, in order"`
 	Cascade      *Cascade    `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
@@ -168,7 +169,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	out := ExplainOut{
 		Asked: in.Workload, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
 		Cascade: cascadeOf(e.Cascade), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
-		Language: e.Language, Rules: rulings(&e.Plan),
+		Language: e.Language, Rules: rulings(&e.Plan), Detected: append([]Detection{}, e.Detected...),
 	}
 	if c := e.Plan.Class; c != nil {
 		out.Prompt = &Prompt{Task: c.Task, Unsure: e.Plan.Unsure, Confidence: c.Confidence, Complexity: c.Complexity}

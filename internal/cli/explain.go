@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
 	"freehold/internal/app"
+	"freehold/internal/jsondoor"
 )
 
 func (p *program) explainCommand() *cobra.Command {
@@ -25,8 +27,8 @@ func (p *program) explainCommand() *cobra.Command {
 		Long: `explain plans a request as the gateway would, and sends nothing: who may answer,
 in which order, what excluded every other deployment, and which rule decided,
 with the values that it saw. The request is a prompt, a file with one, or a file
-with a whole JSON request; - reads standard input. It ends with 1 if the request
-would be refused.`,
+with a whole JSON request (what begins with {" is one); - reads standard input.
+It ends with 1 if the request would be refused.`,
 		Example: `  freehold explain chat "Summarize this ticket"
   freehold explain support-chat request.json --data-class restricted
   freehold explain chat "Hi" --key team-blue --tag batch --max-tokens 500`,
@@ -38,11 +40,14 @@ would be refused.`,
 				if err != nil {
 					return err
 				}
-				if json.Valid([]byte(text)) && strings.HasPrefix(strings.TrimSpace(text), "{") {
-					in.Body = json.RawMessage(text)
-				} else {
+				if !jsonRequest(text) {
 					in.Prompt = text
+				} else if in.Body = json.RawMessage(text); !json.Valid(in.Body) || !utf8.Valid(in.Body) {
+					return notJSON(in.Body)
 				}
+			}
+			if c.Flags().Changed("max-tokens") && in.MaxTokens < 1 {
+				return usagef("--max-tokens is %d; it must be at least 1", in.MaxTokens)
 			}
 			out, err := call(c.Context(), p, admin.Explain, in)
 			if err != nil {
@@ -72,6 +77,22 @@ would be refused.`,
 	return c
 }
 
+// jsonRequest reports a text that is meant as a request, whole or not. What
+// begins with a brace can be a prompt too; few prompts begin like an object.
+func jsonRequest(text string) bool {
+	inner, ok := strings.CutPrefix(strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")), "{")
+	inner = strings.TrimSpace(inner)
+	return ok && (inner == "" || inner[0] == '"' || inner[0] == '}')
+}
+
+// notJSON says where a request stops being JSON, as the gateway would: it cannot
+// be handed on as it is.
+func notJSON(body []byte) error {
+	doc, err := jsondoor.Parse(body, nil)
+	doc.Release()
+	return fmt.Errorf("the request begins as JSON and would be refused: %w (a prompt that begins like this can be put into the messages of a request)", err)
+}
+
 // prompt reads an argument that is a text, the name of a file with one, or -.
 func (p *program) prompt(arg string) (string, error) {
 	if arg == "-" {
@@ -96,7 +117,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		kind = "alias of workload " + e.Workload
 	}
 	p.fields("asked", e.Asked, "is a", kind, "data classes", strings.Join(e.DataClasses, ", "),
-		"features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
+		"detected", detected(e.Detected), "features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
 		"language", e.Language, "task", task(e.Prompt))
 	for _, d := range e.Detectors {
 		does := map[string]string{"tighten": "adds " + strings.Join(d.DataClasses, ", "), "redact": "redacts", "block": "blocks"}[d.OnHit]
@@ -105,7 +126,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	p.printRulings(e.Rules)
 	if len(e.Candidates) > 0 {
 		fmt.Fprintln(p.out)
-		t := table{columns: []column{{head: "#", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE"}, {head: "CL", right: true, keep: true, below: true},
+		t := table{columns: []column{{head: "#", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE", whole: true}, {head: "CL", right: true, keep: true, below: true},
 			{head: "HEALTH", keep: true, below: true}, {head: "PRICE IN/OUT PER 1M", right: true, keep: true, below: true}}}
 		for _, c := range e.Candidates {
 			t.row(strconv.Itoa(c.Order), c.Name, c.Reason, strconv.Itoa(c.Class), c.Health.State, price(c.Price))

@@ -9,6 +9,7 @@ import (
 	"freehold/internal/dialect"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
+	"freehold/internal/ledger"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
 )
@@ -22,6 +23,8 @@ type Explanation struct {
 	Language string // of the prompt, "" where it cannot be told
 	// Classes are the data classes that govern the request.
 	Classes []string
+	// Detected is what detectors found, by kind and number.
+	Detected []ledger.Detection
 	// Unasked are the external detectors that would look at the request first:
 	// for an explanation they are not asked.
 	Unasked []*fleet.Detector
@@ -79,7 +82,7 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	if x.body != nil {
 		e.Facts = x.body.Facts
 	}
-	e.Unasked = x.unasked
+	e.Detected, e.Unasked = x.row.Detected, x.unasked
 	if x.route != nil {
 		e.Language = x.language()
 	}

@@ -21,6 +21,9 @@ func TestEmbedded(t *testing.T) {
 	if h.Name == "" || h.Created.IsZero() || len(h.HeldOut) < 8 || len(h.Data) != 6 {
 		t.Errorf("header: %+v", h)
 	}
+	if h.Created.After(time.Now()) {
+		t.Errorf("the model will be trained on %v", h.Created)
+	}
 	for _, d := range h.Data {
 		if d.Source == "" || d.Licence == "" || d.Date == "" || d.Rows == 0 || len(d.SHA256) != 64 {
 			t.Errorf("data without provenance: %+v; is its SHA-256 in learn/provenance.go?", d)

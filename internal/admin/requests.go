@@ -150,7 +150,7 @@ type Attempt struct {
 	Total         float64             `json:"total_ms"`
 	Outcome       string              `json:"outcome"`
 	Fault         string              `json:"fault,omitempty"`
-	Detail        string              `json:"detail,omitempty" doc:"what the connection failed with"`
+	Detail        string              `json:"detail,omitempty" doc:"what the connection failed with, or which of several keys was refused"`
 	Status        int                 `json:"status" doc:"the provider's; 0: none came"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
 	Sent          int64               `json:"sent" doc:"bytes of the request that were sent there"`

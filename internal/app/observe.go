@@ -16,8 +16,19 @@ func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error)
 		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
 		Rules:    a.rules,
-		Cascades: a.cascades, Detectors: a.detectors,
+		Cascades: a.cascades, Detectors: a.detectors, KeysRefused: a.keysRefused,
 	}})
+}
+
+// keysRefused counts the keys that each provider with several of them refuses.
+func (a *App) keysRefused() map[string]int {
+	out, now := map[string]int{}, a.Clock()
+	for name, p := range a.Fleet().Providers {
+		if n := p.Keys.Len(); n > 1 {
+			out[name] = n - p.Keys.Usable(now)
+		}
+	}
+	return out
 }
 
 // detectors are the external detectors in use, with what they did.

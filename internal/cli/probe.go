@@ -74,7 +74,7 @@ func (p *program) probe(ctx context.Context, cfg *config.Config) ([]probed, erro
 	return out, nil
 }
 
-// probeProvider asks a provider for its models, or for its health.
+// probeProvider asks a provider for its models, or for its health, with each key.
 func (p *program) probeProvider(ctx context.Context, f *fleet.Provider, preset catalog.Preset, c *config.Provider) probed {
 	out := probed{Provider: f.Name}
 	path := preset.Models
@@ -90,30 +90,54 @@ func (p *program) probeProvider(ctx context.Context, f *fleet.Provider, preset c
 		return out
 	}
 	permit, _ := everywhere.Permit(f.Place, p.clock())
-	key, _, _ := f.Keys.Pick(p.clock())
-	start := p.clock()
-	reply, err := f.Client.Send(ctx, permit, &upstream.Call{Method: http.MethodGet, Path: path, Key: key})
-	out.Latency = float64(p.clock().Sub(start).Microseconds()) / 1000
-	if err != nil {
-		out.Detail = err.Error()
-		return out
+	ask := func(key upstream.Key) error {
+		start := p.clock()
+		reply, err := f.Client.Send(ctx, permit, &upstream.Call{Method: http.MethodGet, Path: path, Key: key})
+		out.Latency = max(out.Latency, float64(p.clock().Sub(start).Microseconds())/1000)
+		if err != nil {
+			return err
+		}
+		out.Status = reply.Status
+		return reply.Body.Close()
 	}
-	defer reply.Body.Close()
-	out.Status = reply.Status
+	keys := f.Keys.Keys()
+	if len(keys) == 0 {
+		keys = []upstream.Key{{}}
+	}
+	var refused []string
+	worst := 0 // the status of the last refusal
+	for _, key := range keys {
+		if err := ask(key); err != nil {
+			out.Detail = err.Error()
+			return out
+		}
+		if refusesKey(out.Status) {
+			refused, worst = append(refused, f.Keys.Place(key)), out.Status
+		}
+	}
 	switch {
-	case reply.Status < http.StatusMultipleChoices:
-		out.OK, out.Detail = true, "answers"
-	case reply.Status == http.StatusUnauthorized || reply.Status == http.StatusForbidden:
+	case len(refused) > 0:
+		out.Status = worst
 		out.Detail = "refuses the key"
+		if len(keys) > 1 {
+			out.Detail = "refuses " + strings.Join(refused, ", ")
+		}
 		if len(c.Keys()) == 0 {
 			out.Detail = "wants a key: set api_key"
 		}
-	case reply.Status == http.StatusNotFound && preset.Models == "":
+	case out.Status < http.StatusMultipleChoices:
+		out.OK, out.Detail = true, "answers"
+	case out.Status == http.StatusNotFound && preset.Models == "":
 		out.OK, out.Detail = true, "answers; it has no list of models"
 	default:
-		out.Detail = "answers " + strconv.Itoa(reply.Status) + " " + http.StatusText(reply.Status)
+		out.Detail = "answers " + strconv.Itoa(out.Status) + " " + http.StatusText(out.Status)
 	}
 	return out
+}
+
+// refusesKey reports whether a provider's status is about the key it was asked with.
+func refusesKey(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusPaymentRequired || status == http.StatusForbidden
 }
 
 // probeEngine says whether a local engine has what it needs.

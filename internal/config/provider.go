@@ -23,7 +23,7 @@ type Provider struct {
 	BaseURL string `yaml:"base_url"`
 	// Credential; a reference such as ${env:OPENAI_API_KEY} or ${file:/run/secrets/openai}.
 	APIKey Secret `yaml:"api_key"`
-	// Several credentials, rotated when one is rate limited.
+	// Several credentials, rotated when one is rate limited or refused.
 	APIKeys []Secret `yaml:"api_keys"`
 	// Extra request headers.
 	Headers map[string]Secret `yaml:"headers"`

@@ -318,6 +318,7 @@ func (l *leg) end(err error) {
 	if err != nil {
 		f = x.faultOf(err)
 		l.close()
+		x.g.spare(l.d.Provider, l.key, f)
 	}
 
 	x.mu.Lock()
@@ -343,7 +344,7 @@ func (l *leg) end(err error) {
 		a.Cost.Valid = true // nothing was answered: nothing is owed
 	}
 	if f != nil {
-		a.Fault, a.Outcome, a.Detail = string(f.Kind), outcomeOf(f.Kind), l.detail(err)
+		a.Fault, a.Outcome, a.Detail = string(f.Kind), outcomeOf(f.Kind), l.detail(f, err)
 		if l.text > 0 && a.Outcome == ledger.Failed {
 			a.Outcome = ledger.Partial
 		}
@@ -358,9 +359,12 @@ func (l *leg) end(err error) {
 // maxDetail bounds what is kept of a connection's error.
 const maxDetail = 200
 
-// detail is what the connection failed with. What a provider says is not kept: it
-// may hold the prompt.
-func (l *leg) detail(err error) string {
+// detail is what the connection failed with, or which of several keys the provider
+// refused. What a provider says is not kept: it may hold the prompt.
+func (l *leg) detail(f *fault.Error, err error) string {
+	if ring := l.d.Provider.Keys; keyRefused(f) && ring.Len() > 1 {
+		return ring.Place(l.key)
+	}
 	var u *upstream.Error
 	if !errors.As(err, &u) || u.Err == nil || u.Kind == upstream.Canceled {
 		return ""
@@ -423,8 +427,11 @@ func (l *leg) outcome(f *fault.Error) health.Outcome {
 	switch fault.BlameOf(f.Kind) {
 	case fault.Ours:
 		o.Result = health.Ours
-		if f.Kind == fault.ModelMissing && l.x.route.Kind == "vendor" {
+		switch {
+		case f.Kind == fault.ModelMissing && l.x.route.Kind == "vendor":
 			o.Result = health.Neutral
+		case keyRefused(f) && l.x.g.anotherKey(l.d.Provider, f):
+			o.Result = health.Neutral // the key is set aside, not the deployment
 		}
 	case fault.Provider:
 		o.Result = health.Failure

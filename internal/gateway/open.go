@@ -62,14 +62,11 @@ func (x *exchange) goOn(ctx context.Context, c routing.Candidate, err error) err
 		if !x.route.FallbackOnFilter || !x.more() {
 			return f
 		}
-	case fault.ProviderLimit:
-		// Another key of the same provider may still have room.
-		if ring := c.Provider.Keys; ring != nil && ring.Len() > 1 {
-			if _, _, ok := ring.Pick(x.g.Clock()); ok {
-				x.mu.Lock()
-				x.queue = append([]routing.Candidate{c}, x.queue...)
-				x.mu.Unlock()
-			}
+	case fault.ProviderLimit, fault.Credentials, fault.Billing:
+		if x.g.anotherKey(c.Provider, f) {
+			x.mu.Lock()
+			x.queue = append([]routing.Candidate{c}, x.queue...)
+			x.mu.Unlock()
 		}
 	}
 	x.note(c.Deployment, f)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -41,17 +42,7 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	if err := x.relayBudgets(); err != nil {
 		return err
 	}
-	key, soonest, ok := p.Keys.Pick(r.Gateway.Clock())
-	if !ok {
-		return &fault.Error{Kind: fault.ProviderLimit, Message: "every key of the provider is rate limited", RetryAfter: soonest.Sub(r.Gateway.Clock())}
-	}
 	x.row.Route, x.row.Provider, x.row.Deployment = "relay", p.Name, family+"@"+p.Name
-	x.row.Attempts = []ledger.Attempt{{N: 1, Deployment: x.row.Deployment, Provider: p.Name, Start: r.Gateway.Clock(),
-		Sent: int64(len(c.Raw)), Place: placeOf(p)}}
-	a := &x.row.Attempts[0]
-	if err := r.Gateway.Journal.Begin(&x.row); err != nil {
-		return &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent", Cause: err}
-	}
 	t := c.Fleet.Settings.Timeouts
 	if c.Timeout > 0 && (t.Total == 0 || c.Timeout < t.Total) {
 		t.Total = c.Timeout
@@ -68,10 +59,39 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 			h[name] = v
 		}
 	}
-	reply, err := p.Client.Send(ctx, permit, &upstream.Call{
+	call := &upstream.Call{
 		Method: req.Method, Path: strings.TrimPrefix(req.URL.EscapedPath(), "/v1"), Query: req.URL.RawQuery,
-		Header: h, Key: key, Body: c.Raw, Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.Total, Idle: t.Idle},
-	})
+		Header: h, Body: c.Raw, Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.Total, Idle: t.Idle},
+	}
+	for {
+		err := r.ask(ctx, x, p, permit, call)
+		var f *fault.Error
+		if !errors.As(err, &f) || !keyRefused(f) || !r.Gateway.anotherKey(p, f) {
+			return err
+		}
+	}
+}
+
+// ask makes one attempt, with the key that is to be used now.
+func (r *Relay) ask(ctx context.Context, x *exchange, p *fleet.Provider, permit upstream.Permit, call *upstream.Call) error {
+	now := r.Gateway.Clock()
+	key, soonest, ok := p.Keys.Pick(now)
+	if !ok {
+		return &fault.Error{Kind: fault.ProviderLimit, Message: noKey(p.Keys, now), RetryAfter: max(0, soonest.Sub(now))}
+	}
+	n := len(x.row.Attempts)
+	x.row.Attempts = append(x.row.Attempts, ledger.Attempt{N: n + 1, Deployment: x.row.Deployment, Provider: p.Name, Start: now,
+		Sent: int64(len(call.Body)), Place: placeOf(p)})
+	a := &x.row.Attempts[n]
+	if n > 0 {
+		a.Cause = x.row.Attempts[n-1].Fault
+	}
+	if err := r.Gateway.Journal.Begin(&x.row); err != nil {
+		x.row.Attempts = x.row.Attempts[:n]
+		return &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent", Cause: err}
+	}
+	call.Key = key
+	reply, err := p.Client.Send(ctx, permit, call)
 	if err != nil {
 		l := &leg{x: x, d: &fleet.Deployment{Provider: p}}
 		if nothingSent(err) {
@@ -82,7 +102,7 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	defer reply.Body.Close()
 	switch reply.Status {
 	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden:
-		return r.ours(a, p, reply)
+		return r.ours(a, p, key, reply)
 	case http.StatusTooManyRequests:
 		if wait, ok := upstream.RetryAfter(reply.Header, r.Gateway.Clock()); ok && p.Keys.Len() > 1 {
 			p.Keys.Cool(key, r.Gateway.Clock().Add(wait))
@@ -116,12 +136,16 @@ func hideIn(reply *upstream.Reply, p *fleet.Provider) *fault.Error {
 }
 
 // ours is a provider's refusal of our own credentials: never the caller's.
-func (r *Relay) ours(a *ledger.Attempt, p *fleet.Provider, reply *upstream.Reply) error {
+func (r *Relay) ours(a *ledger.Attempt, p *fleet.Provider, key upstream.Key, reply *upstream.Reply) error {
 	body, err := reply.ReadAll(maxErrorBody)
 	if err != nil {
 		body = nil // the status says enough
 	}
 	f := r.failed(a, reply.Status, p.Codec.DecodeError(reply.Status, reply.Header, body))
+	if keyRefused(f) && p.Keys.Len() > 1 {
+		a.Detail = p.Keys.Place(key)
+	}
+	r.Gateway.spare(p, key, f)
 	return &fault.Error{Kind: f.Kind, Status: http.StatusBadGateway, Code: "upstream_credentials", NoRetry: true, Cause: f,
 		Message: "provider " + p.Name + " refuses this gateway's credentials: this is not your key"}
 }
@@ -132,7 +156,7 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 	h := w.Header()
 	h["X-Request-Id"] = []string{x.call.ID}
 	h["X-Freehold-Provider"] = []string{a.Provider}
-	h["X-Freehold-Attempts"] = []string{"1"}
+	h["X-Freehold-Attempts"] = []string{strconv.Itoa(len(x.row.Attempts))}
 	h["X-Freehold-Route"] = []string{"relay"}
 	if x.warned != nil {
 		h["X-Freehold-Budget"] = []string{"warn " + x.warned.Rule.String()}

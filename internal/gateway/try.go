@@ -52,7 +52,7 @@ func (x *exchange) tryAs(ctx context.Context, c routing.Candidate, cause string,
 		visit.End(x.g.Clock(), health.Outcome{})
 		leave()
 		return nil, &fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
-			Message: "every key of the provider is rate limited", RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
+			Message: noKey(d.Provider.Keys, x.g.Clock()), RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
 	}
 	var most *bound
 	var hold *budget.Hold
@@ -297,15 +297,6 @@ func (l *leg) rejected() error {
 	}
 	if wait, ok := upstream.RetryAfter(l.reply.Header, l.x.g.Clock()); ok && f.RetryAfter == 0 {
 		f.RetryAfter = wait
-	}
-	if f.Kind == fault.ProviderLimit {
-		wait := f.RetryAfter
-		if wait == 0 {
-			wait = time.Second
-		}
-		if l.d.Provider.Keys.Len() > 1 {
-			l.d.Provider.Keys.Cool(l.key, l.x.g.Clock().Add(wait))
-		}
 	}
 	return f
 }

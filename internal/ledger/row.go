@@ -189,7 +189,7 @@ type Attempt struct {
 
 	Outcome   Outcome // empty while the attempt is open
 	Fault     string  // fault kind, empty when it succeeded
-	Detail    string  // what the connection failed with; empty: it did not
+	Detail    string  // what the connection failed with, or the refused key's place; empty: neither
 	Status    int     // the provider's HTTP status; 0: none came
 	RequestID string  // the provider's own id of the request
 

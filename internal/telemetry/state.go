@@ -33,7 +33,9 @@ type State struct {
 	Cascades func() []Cascade
 	// Detectors are the external detectors in use.
 	Detectors func() []Detector
-	Version   string // of the program
+	// KeysRefused counts, by provider, the keys that it refuses.
+	KeysRefused func() map[string]int
+	Version     string // of the program
 }
 
 // Detector is what an external detector did.
@@ -92,6 +94,7 @@ var (
 	descAsked     = desc("freehold_detector_calls_total", "Requests for which an external detector was asked.", "detector")
 	descSilent    = desc("freehold_detector_failures_total", "Requests for which an external detector gave no answer that could be used.", "detector")
 	descLooked    = desc("freehold_detector_seconds_total", "Time that requests have waited for an external detector.", "detector")
+	descKeys      = desc("freehold_provider_keys_refused", "Keys of a provider that it refuses, and that are set aside for a while.", "provider")
 	descBuild     = desc("freehold_build_info", "This program.", "version")
 )
 
@@ -105,7 +108,7 @@ func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
 		descState, descInFlight, descQueued, descFirst, descBacklog, descLag, descFailing, descStored, descLost,
 		descDamaged, descEngine, descRestarts, descConfig, descReloads, descRefused, descDenied, descMatches, descFailed,
 		descLimit, descSpent, descReserved, descExceeded,
-		descKept, descEscalated, descPassed, descOff, descCascaded, descSpared, descAsked, descSilent, descLooked, descBuild,
+		descKept, descEscalated, descPassed, descOff, descCascaded, descSpared, descAsked, descSilent, descLooked, descKeys, descBuild,
 	} {
 		ch <- d
 	}
@@ -170,6 +173,9 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descAsked, d.Calls, d.Name)
 		counter(descSilent, d.Failures, d.Name)
 		ch <- prometheus.MustNewConstMetric(descLooked, prometheus.CounterValue, d.Time.Seconds(), d.Name)
+	}
+	for name, n := range c.s.KeysRefused() {
+		gauge(descKeys, float64(n), name)
 	}
 	c.budgets(gauge, counter)
 	gauge(descBuild, 1, c.s.Version)

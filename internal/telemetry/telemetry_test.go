@@ -46,6 +46,7 @@ func state() telemetry.State {
 		Detectors: func() []telemetry.Detector {
 			return []telemetry.Detector{{Name: "people", Calls: 7, Failures: 2, Time: 1500 * time.Millisecond}}
 		},
+		KeysRefused: func() map[string]int { return map[string]int{"far": 2} },
 		Budgets: func() []budget.Status {
 			chat := budget.Meter{Per: budget.PerWorkload, Name: "chat", Every: budget.Month, Zone: "UTC", Unit: budget.USD}
 			spent := []budget.ScopeStatus{{Scope: "chat", Balance: budget.Balance{Spent: 12_500_000_000_000, Reserved: 500_000_000_000}}}
@@ -124,6 +125,7 @@ func TestMetrics(t *testing.T) {
 		`freehold_cascade_escalated_total{cause="cut",model="small",workload="w"} 1`, `freehold_cascade_passed_total{model="small",workload="w"} 9`,
 		`freehold_cascade_off{model="small",workload="w"} 1`, `freehold_cascade_cost_usd_total{model="small",workload="w"} 0.5`,
 		`freehold_cascade_saved_usd_total{model="small",workload="w"} 2.5`,
+		`freehold_provider_keys_refused{provider="far"} 2`,
 		`freehold_detector_calls_total{detector="people"} 7`, `freehold_detector_failures_total{detector="people"} 2`,
 		`freehold_detector_seconds_total{detector="people"} 1.5`,
 		`freehold_rule_matches_total{dry="true",rule="cheap",workload="w"} 3`, `freehold_rule_errors_total{rule="cheap",workload="w"} 2`,

@@ -37,19 +37,20 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // KeyRing holds the keys of one provider. It stays with one key, because a
 // provider's prompt cache and rate limits belong to it, until that key is told
-// to cool down. It is safe for concurrent use.
+// to cool down or is refused. It is safe for concurrent use.
 type KeyRing struct {
-	mu    sync.Mutex
-	keys  []Key
-	until []time.Time // end of each key's cool-down
-	cur   int
+	mu      sync.Mutex
+	keys    []Key
+	until   []time.Time // end of each key's cool-down
+	refused []time.Time // until when each is set aside, because the provider refused it
+	cur     int
 }
 
 // NewKeyRing makes a ring in the order of preference. An empty ring is that of
 // a provider without keys.
 func NewKeyRing(secrets ...string) *KeyRing {
 	secrets = slices.Clone(secrets)
-	r := &KeyRing{until: make([]time.Time, len(secrets))}
+	r := &KeyRing{until: make([]time.Time, len(secrets)), refused: make([]time.Time, len(secrets))}
 	for i := range secrets {
 		r.keys = append(r.keys, Key{&secrets[i], i})
 	}
@@ -59,24 +60,41 @@ func NewKeyRing(secrets ...string) *KeyRing {
 // Len is the number of keys.
 func (r *KeyRing) Len() int { return len(r.keys) }
 
+// Keys are all keys, in the order of preference.
+func (r *KeyRing) Keys() []Key { return slices.Clone(r.keys) }
+
+// Place says which of the ring's keys k is, for people: "key 1 of 3".
+func (r *KeyRing) Place(k Key) string { return k.String() + " of " + strconv.Itoa(len(r.keys)) }
+
 // Pick returns the key to use now. If all are cooling down, ok is false and
-// soonest says when the first one is ready. An empty ring gives the zero Key.
+// soonest says when the first one is ready. A refused key is picked only where
+// every key is refused: then the one that was refused first, so that they are
+// tried in turn. An empty ring gives the zero Key.
 func (r *KeyRing) Pick(now time.Time) (k Key, soonest time.Time, ok bool) {
 	if len(r.keys) == 0 {
 		return Key{}, time.Time{}, true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	all := r.usable(now) == 0
+	best := -1
 	for i := range r.keys {
 		at := (r.cur + i) % len(r.keys)
-		if until := r.until[at]; !now.Before(until) {
-			r.cur = at
-			return r.keys[at], time.Time{}, true
-		} else if soonest.IsZero() || until.Before(soonest) {
-			soonest = until
+		switch until := r.until[at]; {
+		case !all && now.Before(r.refused[at]):
+		case now.Before(until):
+			if soonest.IsZero() || until.Before(soonest) {
+				soonest = until
+			}
+		case best < 0, all && r.refused[at].Before(r.refused[best]):
+			best = at
 		}
 	}
-	return Key{}, soonest, false
+	if best < 0 {
+		return Key{}, soonest, false
+	}
+	r.cur = best
+	return r.keys[best], time.Time{}, true
 }
 
 // Cool keeps the key from use until then. A shorter cool-down never ends a
@@ -90,4 +108,35 @@ func (r *KeyRing) Cool(k Key, until time.Time) {
 	if until.After(r.until[k.index]) {
 		r.until[k.index] = until
 	}
+}
+
+// Refuse sets aside a key that the provider has refused. news is false where it
+// was set aside already; left is how many keys are not.
+func (r *KeyRing) Refuse(k Key, now, until time.Time) (news bool, left int) {
+	if k.index >= len(r.keys) {
+		return false, 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news = !now.Before(r.refused[k.index])
+	r.refused[k.index] = until
+	return news, r.usable(now)
+}
+
+// Usable is the number of keys that are not refused.
+func (r *KeyRing) Usable(now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.usable(now)
+}
+
+// usable is Usable; mu is held.
+func (r *KeyRing) usable(now time.Time) int {
+	n := 0
+	for _, until := range r.refused {
+		if !now.Before(until) {
+			n++
+		}
+	}
+	return n
 }

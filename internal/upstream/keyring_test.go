@@ -50,6 +50,39 @@ func TestKeyRing(t *testing.T) {
 	}
 }
 
+func TestRefusedKeys(t *testing.T) {
+	r := upstream.NewKeyRing("sk-a", "sk-b", "sk-c")
+	k := r.Keys()
+	pick := func(d time.Duration, want string) {
+		t.Helper()
+		got, soonest, ok := r.Pick(t0.Add(d))
+		if name := r.Place(got); ok && name != want || !ok && "wait "+soonest.Sub(t0).String() != want {
+			t.Fatalf("at %v: %s, wait %v, want %s", d, name, soonest.Sub(t0), want)
+		}
+	}
+	refuse := func(i int, d time.Duration, wantNews bool, wantLeft int) {
+		t.Helper()
+		if news, left := r.Refuse(k[i], t0.Add(d), t0.Add(d+time.Hour)); news != wantNews || left != wantLeft {
+			t.Fatalf("key %d at %v: news %v, %d left", i+1, d, news, left)
+		}
+	}
+	refuse(0, 0, true, 2)
+	pick(0, "key 2 of 3")
+	r.Cool(k[1], t0.Add(time.Minute))
+	r.Cool(k[2], t0.Add(2*time.Minute))
+	pick(0, "wait 1m0s") // rather than the refused one
+	pick(time.Minute, "key 2 of 3")
+	refuse(1, 2*time.Minute, true, 1)
+	refuse(2, 3*time.Minute, true, 0)
+	pick(3*time.Minute, "key 1 of 3") // all are refused: in turn
+	refuse(0, 4*time.Minute, false, 0)
+	pick(4*time.Minute, "key 2 of 3")
+	pick(time.Hour+2*time.Minute, "key 2 of 3") // usable again, the others are not
+	if n := r.Usable(t0.Add(2 * time.Hour)); n != 3 {
+		t.Errorf("%d keys are usable after all", n)
+	}
+}
+
 func TestKeyIsNeverPrinted(t *testing.T) {
 	k := upstream.NewKey("sk-very-secret")
 	var log bytes.Buffer

@@ -3,12 +3,16 @@ package admin
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"freehold/internal/config"
 	"freehold/internal/ledger"
+	"freehold/internal/suggest"
 )
 
 // PerimeterReportIn selects what a report is about.
@@ -74,6 +78,11 @@ func (s *Service) perimeterReport(ctx context.Context, _ Caller, in PerimeterRep
 			out.Requests++
 		}
 	}
+	if len(sums) == 0 {
+		if err := s.knows(ctx, in); err != nil {
+			return PerimeterReportOut{}, err
+		}
+	}
 	cfg := s.app.Config()
 	for _, d := range sums {
 		d.Forbidden = forbidden(cfg, d, s.app.Clock())
@@ -84,6 +93,73 @@ func (s *Service) perimeterReport(ctx context.Context, _ Caller, in PerimeterRep
 			strings.Compare(a.Region, b.Region), strings.Compare(a.Jurisdiction, b.Jurisdiction), a.First.Compare(b.First))
 	})
 	return out, nil
+}
+
+// knows says which of the names that a report with nothing in it was asked for
+// exists neither in the configuration nor in the ledger: what nobody ever sent
+// under a name that is misspelt is no evidence.
+func (s *Service) knows(ctx context.Context, in PerimeterReportIn) error {
+	cfg := s.app.Config()
+	for _, f := range []struct {
+		what, name string
+		configured []string
+		recorded   func() ([]string, error)
+	}{
+		{"data class", strings.TrimPrefix(in.Class, noClass), slices.Collect(maps.Keys(cfg.DataClasses)), func() ([]string, error) { return s.kept(ctx, func(r *ledger.Row) []string { return r.DataClasses }) }},
+		{"tenant", in.Tenant, slices.Collect(maps.Keys(cfg.Tenants)), func() ([]string, error) { return s.used(ctx, ledger.ByTenant) }},
+		{"workload", in.Workload, slices.Collect(maps.Keys(cfg.Workloads)), func() ([]string, error) { return s.used(ctx, ledger.ByWorkload) }},
+		{"provider", in.Provider, slices.Collect(maps.Keys(cfg.Providers)), func() ([]string, error) { return s.kept(ctx, asked) }},
+	} {
+		if f.name == "" || slices.Contains(f.configured, f.name) {
+			continue
+		}
+		recorded, err := f.recorded()
+		if err != nil {
+			return err
+		}
+		if slices.Contains(recorded, f.name) {
+			continue
+		}
+		names := slices.DeleteFunc(slices.Concat(f.configured, recorded), func(n string) bool { return n == "" })
+		slices.Sort(names)
+		hint := suggest.Hint(f.name, slices.Compact(names))
+		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Hint: hint,
+			Message: fmt.Sprintf("there is no %s %q, neither in the configuration nor in the ledger", f.what, f.name)}
+	}
+	return nil
+}
+
+// used are the names that requests on record have in a dimension.
+func (s *Service) used(ctx context.Context, by ledger.Dimension) ([]string, error) {
+	groups, err := s.app.Ledger.Usage(ctx, ledger.Query{GroupBy: []ledger.Dimension{by}})
+	var out []string
+	for i := range groups {
+		out = append(out, groups[i].By[by])
+	}
+	return out, err
+}
+
+// kept are the names that requests still kept have.
+func (s *Service) kept(ctx context.Context, of func(*ledger.Row) []string) ([]string, error) {
+	seen := map[string]bool{}
+	for r, err := range s.app.Ledger.Each(ctx, ledger.Query{}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range of(r) {
+			seen[name] = true
+		}
+	}
+	return slices.Collect(maps.Keys(seen)), nil
+}
+
+// asked are the providers of a request's attempts.
+func asked(r *ledger.Row) []string {
+	out := make([]string, len(r.Attempts))
+	for i := range r.Attempts {
+		out[i] = r.Attempts[i].Provider
+	}
+	return out
 }
 
 // add counts a row's attempts under each class, and reports whether there were any.

@@ -4,6 +4,7 @@
 package language
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -60,6 +61,19 @@ func Of(text string) string {
 		return ofWords(text)
 	}
 	return ""
+}
+
+// Codes are all that Of can give, sorted.
+func Codes() []string {
+	out := []string{"bg", "fa", "sr", "uk"} // told by refine
+	for i := range ranges {
+		out = append(out, ranges[i].code)
+	}
+	for i := range latins {
+		out = append(out, latins[i].code)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // kana is the place of Japanese among the ranges.

@@ -1,6 +1,7 @@
 package language_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,9 @@ func TestOf(t *testing.T) {
 	} {
 		if got := language.Of(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+		if want != "" && !slices.Contains(language.Codes(), want) {
+			t.Errorf("%s is told, and not among the codes %v", want, language.Codes())
 		}
 	}
 }

@@ -99,7 +99,7 @@ func read(text string, with func(string, *conf.Config) (*parser.Tree, error)) (t
 			err = fmt.Errorf("the condition cannot be read: %v", r)
 		}
 	}()
-	return with(text, language())
+	return with(text, grammar())
 }
 
 // Match evaluates the condition. On an error it does not hold.

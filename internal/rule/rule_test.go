@@ -77,7 +77,7 @@ func TestLive(t *testing.T) {
 }
 
 func TestAppend(t *testing.T) {
-	all := `task == "code" || complexity > 1 || confidence > 1 || language == "x" || prompt_tokens > 9999 || max_tokens > 999 || turns > 9 || has_tools == false ||
+	all := `task == "code" || complexity > 1 || confidence > 1 || language == "fr" || prompt_tokens > 9999 || max_tokens > 999 || turns > 9 || has_tools == false ||
 		has_images || json == false || stream || key == "" || "x" in tags || "restricted" in data_class || hour > 24 || day == "mon" || spend_today("all") > 5`
 	c := compile(t, all)
 	v := values()
@@ -123,6 +123,9 @@ func TestProblems(t *testing.T) {
 		`"sumarize" == task`:                `0: unknown task "sumarize" | did you mean "summarize"?`,
 		`task in ["code", "math"]`:          `17: unknown task "math" | did you mean "maths"?`,
 		`day == "sunday"`:                   `7: unknown day "sunday" | one of mon, tue, wed, thu, fri, sat, sun`,
+		`language == "german"`:              `12: unknown language "german" | ISO 639-1 codes are told: ar, bg, `,
+		`language in ["de", "xx"]`:          `19: unknown language "xx" | ISO 639-1 codes`,
+		`language == "DE"`:                  `12: unknown language "DE" | did you mean "de"?`,
 		`"restricte" in data_class`:         `0: unknown data class "restricte" | did you mean "restricted"?`,
 		`data_class == "public"`:            `11: == does not fit a list of texts and a text | tags and data_class`,
 		`prompt_tokens == "6000"`:           `14: == does not fit a number and a text`,

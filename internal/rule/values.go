@@ -146,8 +146,8 @@ func (l Live) index(all []Live) int {
 	return n
 }
 
-// language is the language of conditions, for its parser and checker.
-func language() *conf.Config {
+// grammar is the language of conditions, for its parser and checker.
+func grammar() *conf.Config {
 	c := conf.New(&Values{})
 	c.Expect, c.MaxNodes = reflect.Bool, maxNodes
 	for name := range c.Builtins {

@@ -5,9 +5,11 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 
+	"freehold/internal/language"
 	"freehold/internal/suggest"
 )
 
@@ -128,6 +130,8 @@ func (w *walker) words(variable, with ast.Node) {
 			all = Tasks
 		case "day":
 			all = Days
+		case "language":
+			all = append(language.Codes(), "")
 		case "data_class":
 			what, all = "data class", w.names.Classes
 		default:
@@ -148,7 +152,11 @@ func (w *walker) words(variable, with ast.Node) {
 	}
 	for _, t := range texts {
 		if s, ok := t.(*ast.StringNode); ok && !slices.Contains(all, s.Value) {
-			w.problem(s, suggest.Hint(s.Value, all), "unknown %s %q", what, s.Value)
+			hint := suggest.Hint(s.Value, all)
+			if what == "language" && hint == "" {
+				hint = "ISO 639-1 codes are told: " + strings.Join(language.Codes(), ", ")
+			}
+			w.problem(s, hint, "unknown %s %q", what, s.Value)
 		}
 	}
 }

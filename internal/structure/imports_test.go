@@ -34,7 +34,7 @@ var may = table(`
 	regular             : std
 	detect              : std
 	detect/remote       : detect upstream
-	rule                : suggest
+	rule                : language suggest
 	config              : detect policy regular rule suggest
 	auth                : std
 	auth/authtest       : auth

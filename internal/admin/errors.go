@@ -51,6 +51,7 @@ func invalid(message, hint string) *Error {
 func errorOf(err error) error {
 	var own *Error
 	var bad *app.ConfigError
+	var edit *app.EditError
 	var tampered *history.TamperedError
 	var denied *auth.Denied
 	var request *auth.RequestError
@@ -71,6 +72,8 @@ func errorOf(err error) error {
 	case errors.Is(err, capture.ErrNoKey), errors.Is(err, capture.ErrWrongKey), errors.Is(err, capture.ErrDamaged):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
 	case errors.As(err, &request):
+		return invalid(err.Error(), "")
+	case errors.As(err, &edit):
 		return invalid(err.Error(), "")
 	case errors.Is(err, capture.ErrNothing), errors.Is(err, history.ErrVerifierKey):
 		return invalid(err.Error(), "")

@@ -177,7 +177,7 @@ func (s *Service) configDrift(ctx context.Context, _ Caller, _ None) (DriftOut, 
 // ConfigSetIn sets a value.
 type ConfigSetIn struct {
 	Path   string `json:"path" doc:"such as workloads.chat.model; names with dots in quotes"`
-	Value  any    `json:"value" doc:"any JSON value; secrets as references"`
+	Value  any    `json:"value" doc:"any JSON value but null; secrets as references"`
 	Reason string `json:"reason,omitempty"`
 }
 
@@ -188,6 +188,9 @@ type ConfigUnsetIn struct {
 }
 
 func (s *Service) configSet(ctx context.Context, c Caller, in ConfigSetIn) (app.Edited, error) {
+	if in.Value == nil {
+		return app.Edited{}, invalid("no value: null is none", "to take the key out, use config.unset (POST /admin/v1/config/unset)")
+	}
 	value, err := marshal(in.Value)
 	if err != nil {
 		return app.Edited{}, err

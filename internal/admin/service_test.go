@@ -229,6 +229,16 @@ func TestConfig(t *testing.T) {
 	if !strings.Contains(e.Message, "nope") {
 		t.Errorf("refused: %v", e)
 	}
+	for name, in := range map[string]admin.ConfigSetIn{
+		"config/unset":              {Path: "workloads", Value: nil},
+		"null cannot be written":    {Path: "workloads.chat", Value: map[string]any{"model": "llama", "data": nil}},
+		"workloads.chat.model.deep": {Path: "workloads.chat.model.deep", Value: 1},
+	} {
+		e := fails(t, w.socket, admin.ConfigSet, in, admin.CodeInvalid)
+		if e.Status != http.StatusBadRequest || !strings.Contains(e.Error(), name) || strings.Contains(e.Error(), "held change") {
+			t.Errorf("%s: %d %v", name, e.Status, e)
+		}
+	}
 	call(t, w.socket, admin.ConfigUnset, admin.ConfigUnsetIn{Path: "workloads.chat.aliases"})
 	if got := call(t, w.socket, admin.Workloads, admin.None{}).Workloads[0].Aliases; len(got) != 0 {
 		t.Errorf("aliases: %v", got)

@@ -196,6 +196,14 @@ type Edited struct {
 	Result Result `json:"result"`
 }
 
+// EditError is an edit that cannot be made in the file as it is.
+type EditError struct{ err error }
+
+func (e *EditError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *EditError) Unwrap() error { return e.err }
+
 // Edit changes one value of the configuration as server.config_writes says: in
 // the file, comments kept; or held in the store, in effect until the file
 // agrees; or held and printed as a patch. A file that cannot be written is held
@@ -209,9 +217,9 @@ func (a *App) Edit(ctx context.Context, path string, value json.RawMessage, who 
 		return Edited{}, err
 	}
 	change := config.Change{Path: path, Value: value}
-	after, err := config.Overlay{change}.Apply(src)
+	after, err := change.Apply(src)
 	if err != nil {
-		return Edited{}, err
+		return Edited{}, &EditError{err}
 	}
 	if next, ds := config.Parse(a.ConfigPath, after, env); next == nil {
 		return Edited{}, &ConfigError{ds}

@@ -31,11 +31,10 @@ func (o Overlay) Set(c Change) Overlay {
 	return append(out, c)
 }
 
-// Apply is the text of the file with all changes in it. A key to be deleted
-// that is gone already is no error.
+// Apply is the text of the file with all changes in it, see [Change.Apply].
 func (o Overlay) Apply(src []byte) ([]byte, error) {
 	for _, c := range o {
-		next, err := c.apply(src)
+		next, err := c.Apply(src)
 		if err != nil {
 			return nil, fmt.Errorf("the held change of %s no longer fits the file: %w", c.Path, err)
 		}
@@ -44,7 +43,9 @@ func (o Overlay) Apply(src []byte) ([]byte, error) {
 	return src, nil
 }
 
-func (c Change) apply(src []byte) ([]byte, error) {
+// Apply is the text of the file with the change in it. A key to be deleted that
+// is gone already is no error.
+func (c Change) Apply(src []byte) ([]byte, error) {
 	if c.Value == nil {
 		out, err := Delete(src, c.Path)
 		if errors.Is(err, ErrNoKey) {

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -22,6 +23,8 @@ var plainText = regexp.MustCompile(`^[A-Za-z0-9_/.][A-Za-z0-9_/.+@%=-]*(?:[ :][A
 // for any place. style is a scalar's old text, whose quotes are kept.
 func render(v any, style string) (string, error) {
 	switch v := v.(type) {
+	case nil:
+		return "", errors.New("null cannot be written into the configuration: take the key out instead")
 	case Secret:
 		if v.Reference() == "" {
 			return "", fmt.Errorf("a secret cannot be written into the configuration: write a reference such as ${env:NAME}")

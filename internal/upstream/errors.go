@@ -33,7 +33,7 @@ const (
 	ConnectTimeout
 	// Proxy: the egress proxy refused or failed.
 	Proxy
-	// TLS: the handshake failed.
+	// TLS: the handshake failed, or the provider refused our side of it.
 	TLS
 	// Write: the connection broke or stalled while the request was written.
 	Write
@@ -83,7 +83,8 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("provider %s: %s: %v", e.Provider, e.Kind, e.Err)
+	cause := strings.TrimPrefix(fmt.Sprint(e.Err), e.Kind.String()+": ") // crypto/tls begins with "tls: "
+	return fmt.Sprintf("provider %s: %s: %s", e.Provider, e.Kind, cause)
 }
 
 // Unwrap gives the cause.
@@ -115,6 +116,7 @@ var (
 	errTooLarge       = errors.New("answer is larger than its limit")
 	errEncoded        = errors.New("the answer has a content encoding that was not asked for")
 	errClosed         = errors.New("client is closed")
+	errUnmade         = errors.New("the provider ended the connection as soon as it was made; it may want a client certificate (tls: {cert, key})")
 )
 
 // blockedError is a dial to an address outside the target's networks.
@@ -179,6 +181,21 @@ func isTLS(err error) bool {
 	)
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) ||
 		errors.As(err, &host) || errors.As(err, &auth)
+}
+
+// isAlert reports whether the other side ended the connection with a TLS alert,
+// whose type crypto/tls does not export. In TLS 1.3 a server says only so, after
+// the client's handshake is over and its request is on the way, that it wants
+// another certificate, or one at all.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// isUnmade reports whether an HTTP/2 connection ended before the first request
+// could be sent on it. net/http then forgets what it ended with, such as an alert.
+func isUnmade(err error) bool {
+	return strings.HasSuffix(err.Error(), "http2: client conn could not be established")
 }
 
 // isLoss reports whether the connection is gone, as against bytes on it that

@@ -166,9 +166,58 @@ func TestMutualTLS(t *testing.T) {
 	if body, err := try(t, target); err != nil || body != "upstreamtest" {
 		t.Errorf("%q, %v", body, err)
 	}
-	target.TLS.CertPEM, target.TLS.KeyPEM = "", ""
-	if body, err := try(t, target); err == nil {
-		t.Errorf("without a certificate: %q", body)
+}
+
+// A server of TLS 1.3 that misses our certificate says so after the handshake,
+// while the request is on its way.
+func TestMissingClientCertificate(t *testing.T) {
+	cert, ca := upstreamtest.Certificate(t)
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			served := make(chan error, 1)
+			go func() {
+				c, err := ln.Accept()
+				if err != nil {
+					served <- err
+					return
+				}
+				defer c.Close()
+				conf := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAnyClientCert, NextProtos: []string{protocol}}
+				served <- tls.Server(c, conf).Handshake()
+				// Closed with bytes unread, the connection might be reset before
+				// the alert is seen.
+				_, _ = io.Copy(io.Discard, c)
+			}()
+			_, err = try(t, upstream.Target{BaseURL: "https://" + ln.Addr().String(), TLS: upstream.TLSConfig{CAPEM: ca, MinVersion: tls.VersionTLS13}})
+			switch upstream.KindOf(err) {
+			case upstream.Write: // net/http closed the connection under its own writer
+			case upstream.Connect: // HTTP/2: over before the request was sent
+				wantKind(t, err, upstream.Connect, false)
+			default:
+				wantKind(t, err, upstream.TLS, true)
+				if err == nil || !strings.Contains(err.Error(), "certificate required") {
+					t.Errorf("error: %v", err)
+				}
+			}
+			if err := ln.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-served; err == nil {
+				t.Error("the handshake went well without a certificate")
+			}
+		})
+	}
+}
+
+// The kind is told once, also where the cause begins with it.
+func TestErrorText(t *testing.T) {
+	e := &upstream.Error{Kind: upstream.TLS, Provider: "p", Err: errors.New("tls: failed to verify certificate")}
+	if want := "provider p: tls: failed to verify certificate"; e.Error() != want {
+		t.Errorf("%q, want %q", e.Error(), want)
 	}
 }
 

@@ -230,6 +230,10 @@ func (ex *exchange) failure(ctx context.Context, err error) *Error {
 		return ex.ep.error(ex.connectKind(err), false, unquoted(err))
 	}
 	switch {
+	case isAlert(err) && !ex.answered.Load() && !ex.reused.Load():
+		return ex.ep.error(TLS, true, unquoted(err))
+	case isUnmade(err):
+		return ex.ep.error(Connect, false, errUnmade)
 	case ex.writeErr.Load() && !ex.answered.Load() && !ex.shared.Load():
 		return ex.ep.error(Write, true, unquoted(err))
 	case !ex.answered.Load() || isLoss(err):

@@ -26,6 +26,9 @@ var (
 	Cascaded = define("cascade.rated", "GET", "/admin/v1/cascades/rated",
 		"Answers of a workload's cascade that stood and were rated: how sure the model was, and how good they were.", (*Service).cascaded)
 
+	Route = define("route.take", "POST", "/admin/v1/route/take",
+		"Takes the routing model that is in use beside the state into the running server.", (*Service).route)
+
 	Budgets = define("usage.budgets", "GET", "/admin/v1/usage/budgets",
 		"Budgets with what is spent and reserved of them in their present periods.", (*Service).budgets)
 
@@ -74,7 +77,7 @@ func Operations() []*Operation {
 	return []*Operation{
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
-		Requests.Operation, Why.Operation, Usage.Operation, Cascaded.Operation, Budgets.Operation,
+		Requests.Operation, Why.Operation, Usage.Operation, Cascaded.Operation, Route.Operation, Budgets.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,

@@ -47,5 +47,25 @@ func (c *classifier) load() *classify.Model {
 	return m
 }
 
+// take loads the model in use now, and returns its name. Where it does not load,
+// the one before goes on.
+func (c *classifier) take() (string, error) {
+	name, _, err := c.shelf.InUse()
+	if err != nil {
+		return "", err
+	}
+	m, err := c.shelf.Model(name)
+	if err != nil {
+		return "", err
+	}
+	c.model.Store(m)
+	c.log.Info("another routing model is in use", "version", name)
+	return name, nil
+}
+
+// TakeRoutingModel takes the model that is in use beside the state, for requests
+// from now on, and returns its name.
+func (a *App) TakeRoutingModel() (string, error) { return a.tasks.take() }
+
 // forget makes the next request load the model that is in use by then.
 func (c *classifier) forget() { c.model.Store(nil) }

@@ -40,6 +40,21 @@ func TestClassifier(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Dir(), name+".bin"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.take(); err == nil || !strings.Contains(err.Error(), name) {
+		t.Errorf("a broken file is taken: %v", err)
+	}
+	if got := c.model.Load(); got == nil || got.Digest() != m.Digest() {
+		t.Error("the model before went for a broken one")
+	}
+	if _, err := s.Back(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.take(); err != nil || got != shelf.Embedded {
+		t.Errorf("took %q, %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir(), "in-use.txt"), []byte(name+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c.forget()
 	if got := c.classify(prompt); got != first {
 		t.Errorf("with a broken file: %+v, want the embedded model's %+v", got, first)

@@ -25,6 +25,7 @@ type Model struct {
 	unit   [columns]float32
 	dense  [handCount + 1][columns]float32 // hand-made features and the bias, in the same units
 	tasks  [TaskCount * shapes]float32     // what the complexity head makes of the tasks
+	seen   []byte                          // the rows that it was trained on, see [Model.Recall]
 }
 
 // Header is what a model says of itself.
@@ -39,6 +40,8 @@ type Header struct {
 	Parent  string    `json:"parent,omitempty"` // digest of the model that this one was trained on from
 	Data    []Data    `json:"data"`             // what it was trained on
 	HeldOut []Score   `json:"held_out"`         // how well it did on rows that it had not seen
+
+	Recalled int `json:"recalled_rows"` // how many rows that it was trained on it can tell
 
 	Temperature float64 `json:"temperature"` // by which task outputs are divided, so that chances are right
 	Slope       float64 `json:"slope"`       // of the complexity output
@@ -70,11 +73,6 @@ func (m *Model) Header() Header {
 	return h
 }
 
-// TrainedOn reports a file, by its SHA-256, whose rows the model has seen.
-func (m *Model) TrainedOn(sum string) bool {
-	return slices.ContainsFunc(m.header.Data, func(d Data) bool { return d.SHA256 == sum })
-}
-
 // With is the model with these held-out scores in its header.
 func (m *Model) With(scores []Score) (*Model, error) {
 	n := *m
@@ -94,15 +92,16 @@ func (m *Model) Digest() string {
 }
 
 // A model file is the magic, the length of the header, the header (JSON), the
-// numbers (compressed), and the SHA-256 of all of it.
+// rows that it was trained on, the numbers (compressed), and the SHA-256 of all
+// of it.
 const (
 	magic         = "freehold route\n\x00"
-	formatVersion = 1
+	formatVersion = 2
 	maxHeader     = 1 << 16
 	numbers       = buckets*columns + 4*(columns+(handCount+1)*columns+TaskCount*shapes)
 
 	// MaxFile is how large a model file can be.
-	MaxFile = len(magic) + 4 + maxHeader + numbers + 1<<16 + sha256.Size
+	MaxFile = len(magic) + 4 + maxHeader + maxRecords*recordSize + numbers + 1<<16 + sha256.Size
 )
 
 // ErrModel is a file that is no model which this program can use.
@@ -138,7 +137,15 @@ func Load(file []byte) (*Model, error) {
 	if err := m.header.usable(); err != nil {
 		return nil, err
 	}
-	if err := m.read(flate.NewReader(bytes.NewReader(rest[n:]))); err != nil {
+	rest = rest[n:]
+	if rows := m.header.Recalled; rows < 0 || rows > len(rest)/recordSize {
+		return nil, bad("its header speaks of %d rows, for which it is too short", rows)
+	}
+	m.seen, rest = slices.Clip(rest[:m.header.Recalled*recordSize]), rest[m.header.Recalled*recordSize:]
+	if !m.sound() {
+		return nil, bad("the rows that it was trained on are not in order")
+	}
+	if err := m.read(flate.NewReader(bytes.NewReader(rest))); err != nil {
 		return nil, err
 	}
 	return m, m.check()
@@ -232,7 +239,7 @@ func (m *Model) Bytes() ([]byte, error) {
 	}
 	out := append([]byte(magic), 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(out[len(magic):], uint32(len(header)))
-	out = append(out, header...)
+	out = append(append(out, header...), m.seen...)
 	var raw []byte
 	put := func(v float32) { raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v)) }
 	for _, v := range m.unit {

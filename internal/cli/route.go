@@ -90,11 +90,12 @@ func (p *program) readRows(paths []string) ([]*learn.File, error) {
 	return out, nil
 }
 
-// sayTrained warns of files that the model was trained on.
+// sayTrained warns of rows that the model was trained on.
 func (p *program) sayTrained(m *classify.Model, files []*learn.File) {
 	for _, f := range files {
-		if m.TrainedOn(f.SHA256) {
-			fmt.Fprintf(p.err, "the model was trained on %s: on new prompts it is not as good as here\n", tame(f.Path))
+		if n := f.SeenBy(m, nil); n > 0 {
+			fmt.Fprintf(p.err, "the model was trained on %d of the %s of %s: on new prompts it is not as good as here\n",
+				n, plural(len(f.Rows), "row"), tame(f.Path))
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,7 +113,7 @@ type compared struct {
 	InUse   *float64    `json:"in_use"`
 	Length  *float64    `json:"length"`
 	Rules   *float64    `json:"rules"`
-	Seen    bool        `json:"in_use_has_seen_rows,omitempty"`
+	Seen    int         `json:"rows_in_use_has_seen,omitempty"`
 }
 
 const fromNothing = "nothing"
@@ -191,13 +190,10 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 		}
 		files = append(files, traffic)
 	}
-	if f.from == "" && from != nil && inUseName != shelf.Embedded && slices.ContainsFunc(files, func(f *learn.File) bool { return f.SeenBy(from) }) {
-		// Parts of these rows that are held out from the new model would not be held
-		// out from what it is made of.
-		if from, err = classify.Embedded(); err != nil {
+	if f.from == "" && inUseName != shelf.Embedded {
+		if from, err = p.unspoilt(from, files); err != nil {
 			return err
 		}
-		fmt.Fprintln(p.err, "the model in use was trained on such rows already, so the embedded one is adapted instead; --from says otherwise")
 	}
 	now, err := p.trainedAt()
 	if err != nil {
@@ -211,6 +207,11 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 		return err
 	}
 	all := result.Compare(inUse, pairs)
+	if known := result.Known(); len(all) == 0 {
+		return hintedf("--from nothing begins anew", "the model that is adapted was trained on all of these rows already: they teach it nothing, and none can be held out")
+	} else if known > 0 {
+		fmt.Fprintf(p.err, "the model that is adapted was trained on %d of the %s already: these are not among the rows held out\n", known, plural(len(result.Rows), "row"))
+	}
 	model, err := result.Model.With(learn.Scores(all))
 	if err != nil {
 		return err
@@ -238,6 +239,26 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 		err = errNo
 	}
 	return err
+}
+
+// unspoilt is the model to adapt: the one in use, or the embedded one where more
+// than one row in ten is known to the one in use alone. What is held out from the
+// new model would not be held out from what it is made of.
+func (p *program) unspoilt(inUse *classify.Model, files []*learn.File) (*classify.Model, error) {
+	embedded, err := classify.Embedded()
+	if err != nil {
+		return nil, err
+	}
+	seen, all := 0, 0
+	for _, f := range files {
+		seen += f.SeenBy(inUse, embedded)
+		all += len(f.Rows)
+	}
+	if 10*seen <= all {
+		return inUse, nil
+	}
+	fmt.Fprintln(p.err, "the model in use was trained on such rows already, so the embedded one is adapted instead; --from says otherwise")
+	return embedded, nil
 }
 
 // trainedAt is the time that the model bears: now, or what is set where builds
@@ -367,7 +388,7 @@ func (p *program) printTrained(t *trained) {
 	seen := false
 	for _, c := range t.HeldOut {
 		inUse := within(c.InUse, nil, 1)
-		if c.Seen {
+		if c.Seen > 0 {
 			seen = true
 			inUse += "*"
 		}
@@ -375,7 +396,7 @@ func (p *program) printTrained(t *trained) {
 	}
 	p.print(&tab)
 	if seen {
-		fmt.Fprintln(p.out, "* was trained on these rows: its held-out score of then")
+		fmt.Fprintln(p.out, "* was trained on some of these rows, which count as they came out when they were held out from it")
 	}
 	for _, w := range t.Worse {
 		fmt.Fprintln(p.err, "worse:", tame(w))

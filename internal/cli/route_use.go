@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"freehold/internal/admin"
 	"freehold/internal/classify/shelf"
 )
 
@@ -16,12 +18,13 @@ func (p *program) routeUseCommand() *cobra.Command {
 		Short: "Show the routing models, or put another one in use",
 		Long: `use puts a routing model in use: a version that freehold route train has kept
 beside the state, embedded (the one that comes with freehold), or previous (the
-one before). Without one it lists what there is.`,
+one before). A running server takes it at once. Without one it lists what there
+is.`,
 		Example: `  freehold route use
   freehold route use v0002
   freehold route use previous`,
 		Args: takes(0, 1),
-		RunE: func(_ *cobra.Command, a []string) error {
+		RunE: func(c *cobra.Command, a []string) error {
 			s, ok, err := p.shelf()
 			if err != nil {
 				return err
@@ -38,10 +41,29 @@ one before). Without one it lists what there is.`,
 				if err != nil {
 					return err
 				}
+				if err := p.takeModel(c.Context()); err != nil {
+					return err
+				}
 			}
 			return p.listModels(s)
 		},
 	})
+}
+
+// takeModel lets the running server take the model that is in use beside the
+// state, and says from when on it answers.
+func (p *program) takeModel(ctx context.Context) error {
+	c := p.server(ctx)
+	if c == nil {
+		fmt.Fprintln(p.err, "no server runs: it takes the model when it starts")
+		return nil
+	}
+	took, err := admin.Route.Call(ctx, c, admin.None{})
+	if err != nil {
+		return fmt.Errorf("the running server goes on with the model before, and takes this one when it starts again: %w", err)
+	}
+	fmt.Fprintln(p.err, "the running server has taken", tame(took.Version))
+	return nil
 }
 
 // shelved is one routing model.

@@ -19,10 +19,38 @@ func (t *trainer) heldOut(m *classify.Model) []HeldOut {
 		}
 		out = append(out, HeldOut{
 			File: e.file, Row: e.row, Verdict: m.Judge((*[classify.TaskCount]float64)(e.logits), hard),
-			Fold: e.own, TaskFold: e.group, Pairs: e.pairs,
+			Known: e.known, Fold: e.own, TaskFold: e.group, Pairs: e.pairs,
 		})
 	}
 	return out
+}
+
+// remembered are the rows that were held out, as a model keeps them.
+func (r *Result) remembered() map[classify.RowID]classify.Recalled {
+	out := map[classify.RowID]classify.Recalled{}
+	for _, h := range r.Rows {
+		x := out[h.Row.id()] // it may be there with scores, or with a label
+		if h.Row.Labelled && !h.Known.task {
+			x.HasTask, x.Task, x.Simple = true, h.Verdict.Task, h.Verdict.Simple
+		}
+		if len(h.Pairs) > 0 && !h.Known.complexity {
+			x.HasComplexity, x.Complexity = true, h.Verdict.Complexity
+		}
+		out[h.Row.id()] = x
+	}
+	return out
+}
+
+// Known is how many rows the model that was adapted had learnt from before. They
+// could not be held out from it, so no measure is taken on them.
+func (r *Result) Known() int {
+	n := 0
+	for _, h := range r.Rows {
+		if h.Known != (known{}) {
+			n++
+		}
+	}
+	return n
 }
 
 // Comparison is how a new model, one that is in use, and simple rules did on
@@ -35,9 +63,9 @@ type Comparison struct {
 	InUse   Spread
 	Length  Spread // the longer the prompt, the harder
 	Rules   Spread // hand-written ones
-	// Seen: the model in use was trained on these very rows, so that its own
-	// held-out score of then stands here.
-	Seen bool
+	// Seen is how many of the rows the model in use was trained on. They count for
+	// it as they came out when they were held out from it.
+	Seen int
 }
 
 // Spread is a measure over the parts of the rows that were held out in turn:
@@ -59,12 +87,35 @@ func (c Comparison) Worse() bool {
 	return (c.Measure == MeasureAccuracy || c.Measure == MeasureAPGR) && c.New.Mean < c.InUse.Mean-slack
 }
 
+// judged is what the model in use makes of a row.
+type judged struct {
+	task       classify.Task
+	simple     float64
+	complexity float64
+	seen       known
+}
+
+// judge asks a model for a row. What it was trained on it cannot be asked: there
+// the verdict stands that it remembers.
+func judge(m *classify.Model, r *Row) judged {
+	v := m.Classify(r.System, r.Prompt)
+	out := judged{task: v.Task, simple: v.Simple, complexity: v.Complexity}
+	before, _ := m.Recall(r.id())
+	if before.HasTask {
+		out.task, out.simple, out.seen.task = before.Task, before.Simple, true
+	}
+	if before.HasComplexity {
+		out.complexity, out.seen.complexity = before.Complexity, true
+	}
+	return out
+}
+
 // Compare measures what a training gave, file by file, beside the model in use
-// (nil: there is none).
+// (nil: there is none), on rows that neither had seen.
 func (r *Result) Compare(inUse *classify.Model, pairs []Pair) []Comparison {
 	var out []Comparison
 	for _, f := range r.files() {
-		old := map[*Row]classify.Verdict{}
+		old := map[*Row]judged{}
 		var labelled []HeldOut
 		scored := make([][]HeldOut, len(pairs))
 		for _, h := range r.Rows {
@@ -72,13 +123,15 @@ func (r *Result) Compare(inUse *classify.Model, pairs []Pair) []Comparison {
 				continue
 			}
 			if inUse != nil {
-				old[h.Row] = inUse.Classify(h.Row.System, h.Row.Prompt)
+				old[h.Row] = judge(inUse, h.Row)
 			}
-			if h.Row.Labelled {
+			if h.Row.Labelled && !h.Known.task {
 				labelled = append(labelled, h)
 			}
 			for _, p := range h.Pairs {
-				scored[p] = append(scored[p], h)
+				if !h.Known.complexity {
+					scored[p] = append(scored[p], h)
+				}
 			}
 		}
 		var of []Comparison
@@ -94,8 +147,6 @@ func (r *Result) Compare(inUse *classify.Model, pairs []Pair) []Comparison {
 			of[i].Data = f.Name()
 			if inUse == nil {
 				of[i].InUse = none
-			} else {
-				of[i].recall(f, inUse)
 			}
 		}
 		out = append(out, of...)
@@ -114,23 +165,9 @@ func (r *Result) files() []*File {
 	return out
 }
 
-// recall puts the held-out score of then in the place of that on rows which the
-// model has seen.
-func (c *Comparison) recall(f *File, m *classify.Model) {
-	if c.Seen = f.SeenBy(m); !c.Seen {
-		return
-	}
-	c.InUse = none
-	for _, s := range m.Header().HeldOut {
-		if s.Data == c.Data && s.Measure == c.Measure {
-			c.InUse = Spread{s.Value, math.NaN(), math.NaN()}
-		}
-	}
-}
-
 var none = Spread{math.NaN(), math.NaN(), math.NaN()}
 
-func compareTasks(rows []HeldOut, old map[*Row]classify.Verdict) []Comparison {
+func compareTasks(rows []HeldOut, old map[*Row]judged) []Comparison {
 	type judge func(HeldOut) (classify.Task, float64)
 	by := func(verdict judge, measure func(score.Tasks) float64) Spread {
 		var parts [folds][]score.Judged
@@ -147,7 +184,7 @@ func compareTasks(rows []HeldOut, old map[*Row]classify.Verdict) []Comparison {
 		return spread(values)
 	}
 	mine := func(h HeldOut) (classify.Task, float64) { return h.Verdict.Task, h.Verdict.Simple }
-	used := func(h HeldOut) (classify.Task, float64) { return old[h.Row].Task, old[h.Row].Simple }
+	used := func(h HeldOut) (classify.Task, float64) { return old[h.Row].task, old[h.Row].simple }
 	ruled := func(h HeldOut) (classify.Task, float64) {
 		task, _ := score.Rules(h.Row.Prompt)
 		if task.Simple() {
@@ -157,13 +194,19 @@ func compareTasks(rows []HeldOut, old map[*Row]classify.Verdict) []Comparison {
 	}
 	accuracy := func(t score.Tasks) float64 { return t.Accuracy.Value }
 	simple := func(t score.Tasks) float64 { return t.Simple.Value }
+	seen := 0
+	for _, h := range rows {
+		if old[h.Row].seen.task {
+			seen++
+		}
+	}
 	return []Comparison{
-		{Measure: MeasureAccuracy, Rows: len(rows), New: by(mine, accuracy), InUse: by(used, accuracy), Length: none, Rules: by(ruled, accuracy)},
-		{Measure: MeasureSimple, Rows: len(rows), New: by(mine, simple), InUse: by(used, simple), Length: none, Rules: by(ruled, simple)},
+		{Measure: MeasureAccuracy, Rows: len(rows), Seen: seen, New: by(mine, accuracy), InUse: by(used, accuracy), Length: none, Rules: by(ruled, accuracy)},
+		{Measure: MeasureSimple, Rows: len(rows), Seen: seen, New: by(mine, simple), InUse: by(used, simple), Length: none, Rules: by(ruled, simple)},
 	}
 }
 
-func compareRouters(rows []HeldOut, old map[*Row]classify.Verdict, pair Pair) []Comparison {
+func compareRouters(rows []HeldOut, old map[*Row]judged, pair Pair) []Comparison {
 	by := func(hard func(HeldOut) float64) (apgr, auc Spread) {
 		var parts [folds][]score.Outcome
 		for _, h := range rows {
@@ -178,10 +221,16 @@ func compareRouters(rows []HeldOut, old map[*Row]classify.Verdict, pair Pair) []
 		}
 		return spread(a), spread(b)
 	}
-	apgr := Comparison{Measure: MeasureAPGR, Rows: len(rows)}
-	auc := Comparison{Measure: MeasureAUC, Rows: len(rows)}
+	seen := 0
+	for _, h := range rows {
+		if old[h.Row].seen.complexity {
+			seen++
+		}
+	}
+	apgr := Comparison{Measure: MeasureAPGR, Rows: len(rows), Seen: seen}
+	auc := Comparison{Measure: MeasureAUC, Rows: len(rows), Seen: seen}
 	apgr.New, auc.New = by(func(h HeldOut) float64 { return h.Verdict.Complexity })
-	apgr.InUse, auc.InUse = by(func(h HeldOut) float64 { return old[h.Row].Complexity })
+	apgr.InUse, auc.InUse = by(func(h HeldOut) float64 { return old[h.Row].complexity })
 	apgr.Length, auc.Length = by(func(h HeldOut) float64 { return float64(len(h.Row.Prompt)) })
 	apgr.Rules, auc.Rules = by(func(h HeldOut) float64 { _, v := score.Rules(h.Row.Prompt); return v })
 	return []Comparison{apgr, auc}

@@ -42,18 +42,31 @@ type File struct {
 	// Scale is what scores were divided by, so that all are in 0..1: 1, or 10
 	// for judges that give 1 to 10, or 100.
 	Scale float64
-	// Growing: these are rows of traffic that goes on. A model that was trained on
-	// data of the same name has seen some of them, whatever their sum.
+	// Growing: these are rows of traffic that goes on. What was there before under
+	// the same name is among them.
 	Growing bool
 }
 
-// SeenBy reports whether a model was trained on these rows, or on some of them.
-func (f *File) SeenBy(m *classify.Model) bool {
-	if f.Growing {
-		return slices.ContainsFunc(m.Header().Data, func(d classify.Data) bool { return d.Name == f.Name() })
+// SeenBy is how many of the rows a model was trained on, and other, if there is
+// one, was not.
+func (f *File) SeenBy(m, other *classify.Model) int {
+	n := 0
+	for i := range f.Rows {
+		id := f.Rows[i].id()
+		if _, seen := m.Recall(id); !seen {
+			continue
+		}
+		if other != nil {
+			if _, seen := other.Recall(id); seen {
+				continue
+			}
+		}
+		n++
 	}
-	return m.TrainedOn(f.SHA256)
+	return n
 }
+
+func (r *Row) id() classify.RowID { return classify.ID(r.System, r.Prompt) }
 
 // Name is the file's name without its directory and endings.
 func (f *File) Name() string {

@@ -50,10 +50,14 @@ type HeldOut struct {
 	File     *File
 	Row      *Row
 	Verdict  classify.Verdict
+	Known    known // what the model that was adapted had learnt of it, so that it was not held out
 	Fold     int   // the part in which it was held out
 	TaskFold int   // and that for tasks, where whole groups are held out
 	Pairs    []int // the places in Options.Pairs of those whose scores it has
 }
+
+// known is what a model has learnt of a row: its task, how hard it is, or both.
+type known struct{ task, complexity bool }
 
 // trainer carries one training.
 type trainer struct {
@@ -66,6 +70,7 @@ type trainer struct {
 type example struct {
 	file   *File
 	row    *Row
+	known  known
 	vector classify.Vector
 	hardX  []classify.Feature // with the tasks
 	group  int                // fold of its group, for tasks
@@ -103,7 +108,9 @@ func Train(ctx context.Context, files []*File, opt Options) (*Result, error) {
 		if tasks, err = t.tasks(ctx, tasks); err != nil {
 			return nil, err
 		}
-		header.Temperature = temperature(t.rows)
+		if fresh := t.fresh(func(e *example) bool { return e.row.Labelled && !e.known.task }); len(fresh) > 0 {
+			header.Temperature = temperature(fresh)
+		}
 	}
 	t.seeTasks(tasks)
 	hard := &head{1, t.base.Complexity}
@@ -112,14 +119,29 @@ func Train(ctx context.Context, files []*File, opt Options) (*Result, error) {
 		if hard, err = t.complexity(ctx, hard); err != nil {
 			return nil, err
 		}
-		header.Slope, header.Offset = platt(t.rows, t.opt.Pairs)
+		if fresh := t.fresh(func(e *example) bool { return len(e.pairs) > 0 && !e.known.complexity }); len(fresh) > 0 {
+			header.Slope, header.Offset = platt(fresh, t.opt.Pairs)
+		}
 	}
 	t.describe(files, &header)
 	model, err := classify.New(classify.Weights{Tasks: tasks.w, Complexity: hard.w}, header)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Model: model, Rows: t.heldOut(model)}, nil
+	out := &Result{Rows: t.heldOut(model)}
+	out.Model, err = model.Remember(opt.From, out.remembered())
+	return out, err
+}
+
+// fresh are rows of a kind. Calibration is about rows that were really held out.
+func (t *trainer) fresh(kind func(*example) bool) []*example {
+	var out []*example
+	for _, e := range t.rows {
+		if kind(e) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // take makes examples of rows, and counts those with labels and with scores.
@@ -146,6 +168,10 @@ func (t *trainer) take(files []*File) (labelled, scored int) {
 			}
 			if len(e.pairs) > 0 {
 				scored++
+			}
+			if t.opt.From != nil {
+				before, _ := t.opt.From.Recall(r.id())
+				e.known = known{before.HasTask, before.HasComplexity}
 			}
 			e.vector = classify.Read(r.System, r.Prompt)
 			t.rows = append(t.rows, e)

@@ -141,7 +141,7 @@ func Load(file []byte) (*Model, error) {
 	if rows := m.header.Recalled; rows < 0 || rows > len(rest)/recordSize {
 		return nil, bad("its header speaks of %d rows, for which it is too short", rows)
 	}
-	m.seen, rest = slices.Clip(rest[:m.header.Recalled*recordSize]), rest[m.header.Recalled*recordSize:]
+	m.seen, rest = bytes.Clone(rest[:m.header.Recalled*recordSize]), rest[m.header.Recalled*recordSize:]
 	if !m.sound() {
 		return nil, bad("the rows that it was trained on are not in order")
 	}

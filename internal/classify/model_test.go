@@ -45,6 +45,55 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
+// TestRecall: a model tells the rows that it was trained on, and what was made of
+// them before, also after it was written and read.
+func TestRecall(t *testing.T) {
+	base, err := New(NewWeights(), Header{Temperature: 1, Slope: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[RowID]Recalled{
+		ID("", "a"): {HasTask: true, Task: Reasoning, Simple: 1},
+		ID("", "b"): {HasComplexity: true, Complexity: 0.25},
+		ID("b", ""): {HasTask: true, HasComplexity: true, Task: Write, Simple: 0.5, Complexity: 2},
+	}
+	parent, err := base.Remember(nil, rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := base.Remember(parent, map[RowID]Recalled{ID("", "b"): {HasTask: true, Task: Code}, ID("", "c"): {HasTask: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := child.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if child, err = Load(file); err != nil {
+		t.Fatal(err)
+	}
+	rows[ID("", "b")] = Recalled{HasTask: true, HasComplexity: true, Task: Code, Complexity: 0.25}
+	rows[ID("", "c")] = Recalled{HasTask: true}
+	rows[ID("b", "")] = Recalled{HasTask: true, HasComplexity: true, Task: Write, Simple: 0.5, Complexity: 1}
+	for id, want := range rows {
+		got, ok := child.Recall(id)
+		if math.Abs(got.Simple-want.Simple) < 1e-4 && math.Abs(got.Complexity-want.Complexity) < 1e-4 {
+			got.Simple, got.Complexity = want.Simple, want.Complexity
+		}
+		if !ok || got != want {
+			t.Errorf("%08x: %+v, want %+v", id, got, want)
+		}
+	}
+	if ID(" s", "a\n") != ID("s", "a") || ID("a", "b") == ID("ab", "") || child.Header().Recalled != 4 {
+		t.Error("ids, or their number, are wrong")
+	}
+	for _, text := range []string{"", "d", "A"} {
+		if r, ok := child.Recall(ID("", text)); ok {
+			t.Errorf("%q was never seen, and is %+v", text, r)
+		}
+	}
+}
+
 // TestWeights: weights go into a model and come out within the rounding.
 func TestWeights(t *testing.T) {
 	w := NewWeights()
@@ -70,12 +119,17 @@ func TestWeights(t *testing.T) {
 // sealed is a file with this header and these numbers, its checksum right.
 func sealed(t testing.TB, header any, raw []byte) []byte {
 	t.Helper()
+	return seal(t, headed(t, header), raw)
+}
+
+// headed is the begin of a file, up to the rows.
+func headed(t testing.TB, header any) []byte {
+	t.Helper()
 	h, err := json.Marshal(header)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := binary.LittleEndian.AppendUint32([]byte(magic), uint32(len(h)))
-	return seal(t, append(out, h...), raw)
+	return append(binary.LittleEndian.AppendUint32([]byte(magic), uint32(len(h))), h...)
 }
 
 func seal(t testing.TB, out, raw []byte) []byte {
@@ -131,6 +185,9 @@ func TestBroken(t *testing.T) {
 	flipped := sealed(t, good(), plain())
 	flipped[len(flipped)/2] ^= 1
 	whole := sealed(t, good(), plain())
+	h := good()
+	h.Recalled = 2
+	twice := seal(t, append(headed(t, h), make([]byte, 2*recordSize)...), plain())
 	for _, x := range []struct {
 		name, want string
 		file       []byte
@@ -154,6 +211,9 @@ func TestBroken(t *testing.T) {
 		{"unit of 0", "out of all proportion", number(0, 0)},
 		{"not a number", "out of all proportion", number(4*columns, float32(math.NaN()))},
 		{"infinite", "out of all proportion", number(4*columns+40, float32(math.Inf(1)))},
+		{"rows that are not there", "speaks of 2000000 rows", change(func(h *Header) { h.Recalled = 2_000_000 })},
+		{"fewer than no rows", "speaks of -1 rows", change(func(h *Header) { h.Recalled = -1 })},
+		{"rows out of order", "not in order", twice},
 		{"infinite task weight", "out of all proportion", number(4*(columns+(handCount+1)*columns), float32(math.Inf(-1)))},
 		{"too few numbers", "unexpected EOF", sealed(t, good(), plain()[:numbers-1])},
 		{"hardly any numbers", "unexpected EOF", sealed(t, good(), plain()[:10])},

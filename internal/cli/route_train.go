@@ -86,7 +86,7 @@ It prints what each margin keeps, and the line for config.yaml.`,
 	fl.StringVar(&f.from, "from", "", "adapt `MODEL`: embedded, a version, a file, or nothing; if absent, the one in use, or embedded if that one saw these rows")
 	fl.StringVar(&f.name, "name", "", "call the model `NAME`")
 	fl.StringVar(&f.out, "out", "", "write the model to `FILE` instead of beside the state")
-	fl.BoolVar(&f.use, "use", false, "put the model in use if it is not worse")
+	fl.BoolVar(&f.use, "use", false, "put the model in use if it is not worse, in a running server too")
 	fl.BoolVar(&f.force, "force", false, "keep it even if it is worse")
 	fl.StringVar(&f.cascade, "cascade", "", "find the margin for the cascade of `WORKLOAD` instead")
 	fl.Float64Var(&f.target, "target", 0.9, "with --cascade: `SHARE` of the answers that stand that must be good")
@@ -235,10 +235,15 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 	} else {
 		p.printTrained(&out)
 	}
-	if err == nil && out.Refused {
-		err = errNo
+	switch {
+	case err != nil:
+		return err
+	case out.Refused:
+		return errNo
+	case out.InUse:
+		return p.takeModel(ctx)
 	}
-	return err
+	return nil
 }
 
 // unspoilt is the model to adapt: the one in use, or the embedded one where more
@@ -405,7 +410,7 @@ func (p *program) printTrained(t *trained) {
 	case t.Refused:
 		fmt.Fprintln(p.err, "not kept, because it is worse than the model in use; --force keeps it all the same")
 	case t.InUse:
-		fmt.Fprintf(p.out, "\n%s is in use now; freehold route use previous goes back\n", t.Version)
+		fmt.Fprintf(p.out, "\n%s is in use; freehold route use previous goes back\n", t.Version)
 	case t.Version != "":
 		fmt.Fprintf(p.out, "\n%s is kept; freehold route use %s puts it in use\n", t.Version, t.Version)
 	default:

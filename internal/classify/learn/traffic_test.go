@@ -79,8 +79,8 @@ func TestTrafficTeaches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if more.SHA256 == f.SHA256 || !more.SeenBy(r.Model) || more.SeenBy(base) {
-		t.Errorf("seen: %v, by the embedded model %v", more.SeenBy(r.Model), more.SeenBy(base))
+	if seen := more.SeenBy(r.Model, base); more.SHA256 == f.SHA256 || seen != len(f.Rows) || more.SeenBy(base, nil) != 0 {
+		t.Errorf("seen: %d of the %d rows, by the embedded model %d", seen, len(f.Rows), more.SeenBy(base, nil))
 	}
 	again, err := Train(t.Context(), []*File{more}, Options{From: r.Model, Pairs: smallLarge})
 	if err != nil {

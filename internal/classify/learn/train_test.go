@@ -118,7 +118,7 @@ func TestOwnLabels(t *testing.T) {
 	}
 	// What training says of itself on held-out rows is what new rows show.
 	c := few.Compare(base, workshopPair)
-	if len(c) != 2 || c[0].Measure != MeasureAPGR || math.Abs(c[0].New.Mean-some) > 0.05 || c[0].Seen || c[0].Worse() {
+	if len(c) != 2 || c[0].Measure != MeasureAPGR || math.Abs(c[0].New.Mean-some) > 0.05 || c[0].Seen > 0 || c[0].Worse() {
 		t.Errorf("comparison %+v, on new rows %.3f", c, some)
 	}
 	// Complexity is a chance: where it says 0.8, about 8 of 10 are worse.
@@ -137,6 +137,64 @@ func TestOwnLabels(t *testing.T) {
 	h := few.Model.Header()
 	if h.Parent != base.Digest() || h.Name != "own" || h.Data[len(h.Data)-1].Name != "workshop" || h.Data[len(h.Data)-1].Rows != 300 {
 		t.Errorf("header %+v", h)
+	}
+}
+
+// TestGrown: a file that more rows were appended to is compared as if the model
+// in use had seen none of it; and a model that has is adapted without a figure on
+// what it knows.
+func TestGrown(t *testing.T) {
+	base, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nothing can be learnt of these rows, but they can be learnt by heart.
+	r := rand.New(rand.NewPCG(7, 7))
+	all := &File{Path: "coins.jsonl", Scale: 1}
+	for i := range 300 {
+		row := Row{Prompt: "Ticket", Line: i + 1, Scores: map[string]float64{"small": float64(r.IntN(2)), "large": 1}}
+		for range 8 {
+			row.Prompt += " " + string([]byte{'x', 'a' + byte(r.IntN(26)), 'a' + byte(r.IntN(26)), 'a' + byte(r.IntN(26))})
+		}
+		all.Rows = append(all.Rows, row)
+	}
+	before := &File{Path: all.Path, Scale: 1, Rows: all.Rows[:240]}
+	train := func(f *File, from *classify.Model) *Result {
+		t.Helper()
+		r, err := Train(t.Context(), []*File{f}, Options{Pairs: workshopPair, From: from})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	inUse := train(before, base).Model
+	grown := train(all, base)
+	c := grown.Compare(inUse, workshopPair)[0]
+	if c.Rows != 300 || c.Seen != 240 || math.Abs(c.InUse.Mean-0.5) > 0.1 || math.Abs(c.New.Mean-0.5) > 0.1 || grown.Known() != 0 {
+		t.Errorf("%+v", c)
+	}
+	// What it makes of rows that it was trained on would be another thing.
+	var out []score.Outcome
+	for _, r := range before.Rows {
+		out = append(out, score.Outcome{Score: inUse.Classify("", r.Prompt).Complexity, Weak: r.Scores["small"], Strong: 1})
+	}
+	if told := score.Route(out, 0, 0).APGR.Value; told < 0.7 {
+		t.Errorf("on rows of its training it has APGR %.3f: this test shows nothing", told)
+	}
+	// A part of the rows, under another name: known all the same.
+	part := &File{Path: "part.jsonl", Scale: 1, Rows: all.Rows[100:200]}
+	if c := train(part, base).Compare(inUse, workshopPair)[0]; c.Seen != 100 || part.SeenBy(inUse, base) != 100 {
+		t.Errorf("%+v, seen %d", c, part.SeenBy(inUse, base))
+	}
+	adapted := train(all, inUse)
+	if c := adapted.Compare(inUse, workshopPair)[0]; c.Rows != 60 || c.Seen != 0 || adapted.Known() != 240 {
+		t.Errorf("%+v, %d known", c, adapted.Known())
+	}
+	if n := all.SeenBy(adapted.Model, base); n != 300 {
+		t.Errorf("the adapted model knows %d rows", n)
+	}
+	if c := train(before, inUse).Compare(inUse, workshopPair); len(c) != 0 {
+		t.Errorf("measured on rows that were not held out: %+v", c)
 	}
 }
 

@@ -41,7 +41,9 @@ and shows for the classifier, and for routers that are no better than they look
   AUC     how well the order tells prompts on which the strong model is better
 
 each with the interval that holds it in 95 of 100 resamples of the rows. Scores
-are 0 to 1; larger ones (0 to 10, 0 to 100) are scaled.`,
+are 0 to 1; larger ones (0 to 10, 0 to 100) are scaled. Where all rows say what
+the answers cost, "cost": {"phi-4": 0.0002, "claude": 0.003}, COST(x) is the
+mean cost of a prompt at CPT(x), in the unit of the rows.`,
 		Example: `  freehold route eval --weak phi-4 --strong claude graded.jsonl.gz
   freehold route eval --weak phi-4 --strong claude a.jsonl b.jsonl --plot c.svg`,
 		Args: takes(1, math.MaxInt),
@@ -68,7 +70,11 @@ type router struct {
 	CPT8095 *[2]float64 `json:"cpt80_95"`
 	AUC95   *[2]float64 `json:"auc_95"`
 
-	rows []score.Outcome
+	Cost50 *float64 `json:"cost50,omitempty"`
+	Cost80 *float64 `json:"cost80,omitempty"`
+
+	rows  []score.Outcome
+	costs []score.Outcome // of the answers, where all rows say it
 }
 
 // evaluated is the whole answer.
@@ -81,10 +87,15 @@ type evaluated struct {
 	StrongQuality float64  `json:"strong_quality"`
 	StrongBetter  float64  `json:"strong_better"`
 	WeakBetter    float64  `json:"weak_better"`
+	WeakCost      *float64 `json:"weak_cost,omitempty"`
+	StrongCost    *float64 `json:"strong_cost,omitempty"`
 	Calibration   float64  `json:"calibration_error"`
 	Undefined     string   `json:"undefined,omitempty"`
 	Routers       []router `json:"routers"`
 	Plot          string   `json:"plot,omitempty"`
+
+	priced               int // rows with what both answers cost
+	weakPaid, strongPaid float64
 }
 
 func (p *program) routeEval(f evalFlags, paths []string) error {
@@ -122,18 +133,23 @@ func (p *program) routeEval(f evalFlags, paths []string) error {
 			for k, s := range [4]float64{v.Complexity, 0, float64(len(r.Prompt)), byRule} {
 				o.Score = s
 				routers[k].rows = append(routers[k].rows, o)
+				routers[k].costs = append(routers[k].costs, score.Outcome{Score: s, Weak: r.Cost[f.weak], Strong: r.Cost[f.strong]})
 			}
 			chance, worse = append(chance, v.Complexity), append(worse, max(0, o.Strong-o.Weak))
 			out.add(o)
+			out.pay(r.Cost, f)
 		}
 	}
 	if len(wrong) > 0 {
 		return few(wrong)
 	}
 	out.finish()
+	if out.priced > 0 && !out.costed() {
+		fmt.Fprintf(p.err, "%d of the %s do not say what both answers cost, so costs are left out\n", out.Rows-out.priced, plural(out.Rows, "row"))
+	}
 	out.Calibration = round4(score.CalibrationError(chance, worse))
 	for i := range routers {
-		routers[i].measure()
+		routers[i].measure(out.costed())
 	}
 	out.Routers = routers[:]
 	if f.plot != "" {
@@ -183,8 +199,26 @@ func (e *evaluated) add(o score.Outcome) {
 	}
 }
 
+// costed reports rows that all say what both answers cost.
+func (e *evaluated) costed() bool { return e.Rows > 0 && e.priced == e.Rows }
+
+// pay counts what both answers to a prompt cost, if the row says it.
+func (e *evaluated) pay(cost map[string]float64, f evalFlags) {
+	weak, ok := cost[f.weak]
+	strong, both := cost[f.strong]
+	if ok && both {
+		e.priced++
+		e.weakPaid += weak
+		e.strongPaid += strong
+	}
+}
+
 func (e *evaluated) finish() {
 	n := float64(e.Rows)
+	if e.costed() {
+		weak, strong := e.weakPaid/n, e.strongPaid/n
+		e.WeakCost, e.StrongCost = &weak, &strong
+	}
 	for _, v := range []*float64{&e.WeakQuality, &e.StrongQuality, &e.StrongBetter, &e.WeakBetter} {
 		*v /= n
 	}
@@ -197,8 +231,8 @@ func (e *evaluated) finish() {
 	}
 }
 
-// measure fills in the measures.
-func (r *router) measure() {
+// measure fills in the measures, and what they cost.
+func (r *router) measure(costed bool) {
 	m := score.Route(r.rows, resamples, drawSeed)
 	for _, x := range []struct {
 		from score.Interval
@@ -211,6 +245,15 @@ func (r *router) measure() {
 		}
 		if !math.IsNaN(x.from.Low) {
 			*x.in = &[2]float64{round4(x.from.Low), round4(x.from.High)}
+		}
+	}
+	for _, x := range []struct {
+		share float64
+		v     **float64
+	}{{m.CPT50.Value, &r.Cost50}, {m.CPT80.Value, &r.Cost80}} {
+		if costed && !math.IsNaN(x.share) {
+			v := score.Mean(r.costs, x.share)
+			*x.v = &v
 		}
 	}
 }
@@ -228,6 +271,16 @@ func (p *program) printEval(e *evaluated) {
 		t.row(r.Router, within(r.APGR, r.APGR95, 1), within(r.CPT50, r.CPT5095, 100), within(r.CPT80, r.CPT8095, 100), within(r.AUC, r.AUC95, 1))
 	}
 	p.print(&t)
+	if e.costed() {
+		fmt.Fprintln(p.out)
+		t := table{columns: []column{{head: "MEAN COST OF A PROMPT", keep: true}, {head: "COST(50)", right: true, keep: true}, {head: "COST(80)", right: true, keep: true}}}
+		for _, r := range e.Routers {
+			t.row(r.Router, cost(r.Cost50), cost(r.Cost80))
+		}
+		t.row("all to "+e.Weak, cost(e.WeakCost), cost(e.WeakCost))
+		t.row("all to "+e.Strong, cost(e.StrongCost), cost(e.StrongCost))
+		p.print(&t)
+	}
 	fmt.Fprintf(p.out, "\ncomplexity and the share of answers that were worse differ by %.3f on average\n", e.Calibration)
 	if e.Undefined != "" {
 		fmt.Fprintln(p.err, tameLines(e.Undefined))
@@ -235,6 +288,14 @@ func (p *program) printEval(e *evaluated) {
 	if e.Plot != "" {
 		fmt.Fprintln(p.err, "drawn:", tame(e.Plot))
 	}
+}
+
+// cost shows an amount of which the unit is not known.
+func cost(v *float64) string {
+	if v == nil {
+		return none
+	}
+	return fmt.Sprintf("%.4g", *v)
 }
 
 // within shows a measure with its interval; as a share in percent if times is 100.

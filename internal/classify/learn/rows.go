@@ -27,8 +27,8 @@ type Row struct {
 	Prompt string
 	Label  classify.Task // if Labelled
 	Scores map[string]float64
-	Group  string // rows of one template, or of one subject: they are held out together
-	Cost   map[string]float64
+	Group  string             // rows of one template, or of one subject: they are held out together
+	Cost   map[string]float64 // of each model's answer, in any unit
 
 	Labelled bool
 	Line     int
@@ -187,9 +187,14 @@ func parse(line []byte) (Row, error) {
 			}
 		}
 	}
-	if len(in.Cost) > 0 && in.Cost[0] == '{' {
+	if len(in.Cost) > 0 {
 		if err := json.Unmarshal(in.Cost, &r.Cost); err != nil {
-			return Row{}, fmt.Errorf(`"cost" is not an object of model names and numbers: %w`, err)
+			return Row{}, errors.New(`"cost" is not an object of model names and numbers, {"phi-4": 0.0004}`)
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.Cost)) {
+			if v := r.Cost[name]; v < 0 {
+				return Row{}, fmt.Errorf("the cost of %q is %v: costs are 0 or more", name, v)
+			}
 		}
 	}
 	if !r.Labelled && r.Scores == nil {

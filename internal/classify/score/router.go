@@ -173,3 +173,24 @@ func Quality(rows []Outcome) Curve {
 	}
 	return c
 }
+
+// Mean is what a prompt has on average when this share of them, those with the
+// highest scores, goes to the strong model: where rows hold what answers cost, the
+// mean cost. Among equal scores the order is open, so all of them count alike.
+func Mean(rows []Outcome, share float64) float64 {
+	by := sorted(rows)
+	left := share * float64(len(by))
+	var sum float64
+	for at := 0; at < len(by); {
+		end, more := at, 0.0
+		for ; end < len(by) && by[end].Score == by[at].Score; end++ {
+			sum += by[end].Weak
+			more += by[end].Strong - by[end].Weak
+		}
+		n := float64(end - at)
+		sum += more * min(left, n) / n
+		left -= min(left, n)
+		at = end
+	}
+	return sum / float64(len(by))
+}

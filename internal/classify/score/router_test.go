@@ -123,3 +123,14 @@ func TestInterval(t *testing.T) {
 		t.Errorf("%d of %d intervals of 95 %% cover the truth", covered, tries)
 	}
 }
+
+// TestMean: the prompts with the highest scores go to the strong model first, and
+// equal ones count alike.
+func TestMean(t *testing.T) {
+	rows := []Outcome{{0.1, 1, 10}, {0.9, 2, 20}, {0.5, 3, 30}, {0.5, 5, 52}}
+	for share, want := range map[float64]float64{0: 11, 0.25: 29, 0.5: 29 + 37, 0.75: 29 + 74, 0.625: 29 + 55.5, 1: 112} {
+		if got := 4 * Mean(rows, share); math.Abs(got-want) > 1e-9 {
+			t.Errorf("a share of %v costs %v, want %v", share, got, want)
+		}
+	}
+}

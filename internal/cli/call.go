@@ -3,9 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"freehold/internal/admin"
@@ -58,20 +58,21 @@ func (p *program) open(ctx context.Context, o app.Options) (r admin.Runner, done
 
 // server is the running server of the configuration, or nil. A configuration
 // that cannot be read now may still have a server that runs with an earlier
-// one: it is looked for where the state is by default, so that a key can be
-// revoked while the file is broken. A file that was named and is not there was
-// never the server's.
+// one: it is looked for by what can be read of the file, so that a key can be
+// revoked while the file is broken, and stderr says that it is. A file that was
+// named and is not there was never the server's.
 func (p *program) server(ctx context.Context) *admin.Client {
 	cfg := p.glance()
-	if cfg == nil {
+	broken := cfg == nil
+	if broken {
 		if p.configPath() != defaultConfig && !exists(p.configPath()) {
 			return nil
 		}
-		state, err := filepath.Abs(filepath.Join(filepath.Dir(p.configPath()), "freehold.db"))
+		env, err := p.env()
 		if err != nil {
 			return nil
 		}
-		cfg = &config.Config{State: "sqlite:" + state}
+		cfg = config.StateOf(p.configPath(), app.Lenient(env, p.configPath()))
 	}
 	path, err := app.SocketPath(cfg)
 	if err != nil {
@@ -84,6 +85,10 @@ func (p *program) server(ctx context.Context) *admin.Client {
 	}
 	if err := conn.Close(); err != nil {
 		return nil
+	}
+	if broken && !p.warned {
+		p.warned = true
+		fmt.Fprintf(p.err, "warning: %s is refused (freehold check says why); the server runs with\nan earlier version of it\n", p.configPath())
 	}
 	return admin.Unix(path, history.OSUser().Name)
 }

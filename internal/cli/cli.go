@@ -34,6 +34,7 @@ type program struct {
 	configFlag string
 	json       bool
 	reason     string
+	warned     bool // that the file is refused and a server runs all the same
 }
 
 // Main runs the command line of this process and returns its exit code.

@@ -1,0 +1,34 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+// stateLine is the key in a file that is not YAML any more.
+var stateLine = regexp.MustCompile(`(?m)^state[ \t]*:[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^\n]*?))[ \t]*(?:[ \t]#[^\n]*)?\r?$`)
+
+// StateOf is a configuration of which only the place of the state is read, the
+// default one where the file does not say: the server that runs with an earlier
+// version of a file is found by it while the file is wrong.
+func StateOf(path string, env Env) *Config {
+	cfg := &Config{path: path}
+	cfg.defaults()
+	src, err := env.ReadFile(path)
+	if err != nil {
+		return cfg
+	}
+	text := ""
+	if doc := parse(src, &report{}); doc != nil && doc.root != nil {
+		if e := doc.root.lookup("state"); e != nil && e.value.kind == kindScalar {
+			text = e.value.text
+		}
+	} else if m := stateLine.FindSubmatch(src); m != nil {
+		text = string(m[1]) + string(m[2]) + string(m[3])
+	}
+	exp := &expander{env: env, path: path, files: map[string]bool{}}
+	if state, _, err := exp.expand(text); err == nil && strings.HasPrefix(state, "sqlite:") {
+		cfg.State = state
+	}
+	return cfg
+}

@@ -160,6 +160,7 @@ func TestVerdicts(t *testing.T) {
 		"a price that is not known":      {unit: budget.USD, limit: 96, do: budget.Block, need: unknown, want: ""},
 		"strict, fits":                   {unit: budget.USD, limit: 100, do: budget.Block, strict: true, need: need(5), want: ""},
 		"strict, does not fit":           {unit: budget.USD, limit: 100, do: budget.Fallback, strict: true, need: need(6), want: "no room"},
+		"strict, never fits":             {unit: budget.USD, limit: 100, do: budget.Block, strict: true, need: need(101), want: "lower max_tokens (of"},
 		"strict, free":                   {unit: budget.USD, limit: 5, do: budget.Block, strict: true, need: free, want: ""},
 		"strict, tokens of the free":     {unit: budget.Tokens, limit: 100, do: budget.Block, strict: true, need: free, want: "no room"},
 		"strict, price not known":        {unit: budget.USD, limit: 1000, do: budget.Block, strict: true, need: unknown, want: "no price"},
@@ -176,7 +177,9 @@ func TestVerdicts(t *testing.T) {
 			t.Errorf("%s: both over and a warning", name)
 		case v.Over != nil:
 			got = v.Over.Error()
-			if !v.Over.Resets.Equal(noon.AddDate(0, 1, 0).Truncate(24*time.Hour)) || !strings.Contains(got, "2026-04-01T00:00:00Z") || !strings.Contains(got, "chat") {
+			// Where the next period changes nothing, nobody is told to wait for it.
+			waits := strings.Contains(got, "it begins anew at 2026-04-01T00:00:00Z")
+			if !v.Over.Resets.Equal(noon.AddDate(0, 1, 0).Truncate(24*time.Hour)) || waits != (c.want == "used up" || c.want == "no room") || !strings.Contains(got, "chat") {
 				t.Errorf("%s: %s resets %s", name, got, v.Over.Resets)
 			}
 		case v.Warn != nil:

@@ -39,18 +39,25 @@ type Over struct {
 	Resets time.Time // when the next period begins
 }
 
-// Error says which budget it is, what is left of it, and when it begins anew.
+// Error says which budget it is, what is left of it, and when it begins anew;
+// where that would change nothing, what would.
 func (o *Over) Error() string {
 	u := o.Rule.Unit
-	s := fmt.Sprintf("the budget of %s for %s is used up: %s spent", Format(u, o.Rule.Limit), o.whose(), Format(u, o.Spent))
+	limit, need := Format(u, o.Rule.Limit), Format(u, o.Need)
+	var s string
 	switch {
 	case o.Why != "":
-		s = fmt.Sprintf("the strict budget of %s for %s cannot hold what may cost anything: %s", Format(u, o.Rule.Limit), o.whose(), o.Why)
+		return fmt.Sprintf("the strict budget of %s for %s cannot hold what may cost anything: %s", limit, o.whose(), o.Why)
+	case o.Rule.Strict && o.Need > o.Rule.Limit:
+		return fmt.Sprintf("the strict budget of %s for %s is less than the %s that this request may use: lower max_tokens (of the request or of the budget), send less, or raise the limit",
+			limit, o.whose(), need)
 	case o.Rule.Strict:
-		s = fmt.Sprintf("the strict budget of %s for %s has no room for up to %s more: %s spent", Format(u, o.Rule.Limit), o.whose(), Format(u, o.Need), Format(u, o.Spent))
+		s = fmt.Sprintf("the strict budget of %s for %s has no room for up to %s more: %s spent", limit, o.whose(), need, Format(u, o.Spent))
 		if o.Reserved > 0 {
 			s += ", " + Format(u, o.Reserved) + " reserved for requests under way"
 		}
+	default:
+		s = fmt.Sprintf("the budget of %s for %s is used up: %s spent", limit, o.whose(), Format(u, o.Spent))
 	}
 	return s + "; it begins anew at " + o.Resets.Format(time.RFC3339)
 }

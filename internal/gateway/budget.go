@@ -298,7 +298,7 @@ func (b *bound) need() *budget.Need {
 	n := &budget.Need{Free: b.free, Tokens: add(b.in, b.out), Unpriced: b.unsized, Uncounted: b.unsized}
 	cost := b.cost()
 	if !cost.Valid && n.Unpriced == "" {
-		n.Unpriced = "its price is not known"
+		n.Unpriced = "its price is not known; set price: of the model or deployment in config.yaml"
 	}
 	n.Money = meter.Pico(cost.Decimal)
 	return n

@@ -259,7 +259,7 @@ func TestStrictExcludes(t *testing.T) {
 	}
 	s.Configure(t, s.config(`budgets: [{per: model, name: unpriced, every: day, limit: 1 USD, strict: true}]`))
 	for _, name := range []string{"unpriced", "unknown"} {
-		refused(t, c.ask(t, name, "hi", false, ""), "model unpriced this day", "its price is not known")
+		refused(t, c.ask(t, name, "hi", false, ""), "model unpriced this day", "its price is not known; set price:")
 	}
 	s.Configure(t, s.config(ladder))
 	// 300 tokens at the dear one are 0.003 USD: only the cheaper one fits.
@@ -472,7 +472,7 @@ func TestBudgetsReload(t *testing.T) {
 	}
 }
 
-var upTo = regexp.MustCompile(`up to (\d+) tokens more`)
+var upTo = regexp.MustCompile(`(?:up to|less than the) (\d+) tokens (?:more|that)`)
 
 // What is reserved for a request covers all that it can be: bytes of text, each
 // picture at its most, and no size that the body does not tell.

@@ -114,7 +114,20 @@ func label(where []string) string {
 	if len(where) == 0 {
 		return "the file"
 	}
+	if len(where) > 3 && where[0] == "workloads" && where[2] == "route" {
+		if i, err := strconv.Atoi(where[3]); err == nil { // a rule without a name is called by its place, from 1
+			return strings.Join(append([]string{JoinPath(where[:3]...), fmt.Sprintf("rule %d", i+1)}, rest(where[4:])...), ": ")
+		}
+	}
 	return JoinPath(where...)
+}
+
+// rest is what is left of a path, as a list of one or none.
+func rest(where []string) []string {
+	if len(where) == 0 {
+		return nil
+	}
+	return []string{JoinPath(where...)}
 }
 
 func (d *decoder) structure(e *entry, v reflect.Value, where []string) {
@@ -164,7 +177,7 @@ func in(where []string) string {
 	if len(where) == 0 {
 		return ""
 	}
-	return " in " + JoinPath(where...)
+	return " in " + label(where)
 }
 
 func (d *decoder) dictionary(e *entry, v reflect.Value, where []string) {

@@ -130,13 +130,13 @@ func TestTableBelow(t *testing.T) {
 	}
 	out.Reset()
 	tab = table{columns: []column{{head: "WHERE"}, {head: "BECAUSE", whole: true}, {head: "MS", right: true, below: true}}}
-	reason := strings.Repeat("over the SLO of 200 ms, ", 4)
+	reason := strings.TrimSpace(strings.Repeat("over the SLO of 200 ms, ", 3)) + " so it is"
 	tab.row("a", reason, "1")
 	p.print(&tab)
 	tab.row(long+"@there", "model", "20")
 	p.print(&tab)
-	want = "WHERE  MS\n  BECAUSE\na       1\n  " + reason + "\n" +
-		"WHERE\n  MS\n  BECAUSE\na\n   1\n  " + reason + "\n" + long + "@there\n  20\n  model\n"
+	want = "WHERE  MS\n  BECAUSE\na       1\n  " + strings.TrimSuffix(reason, " is") + "\n  is" + "\n" +
+		"WHERE\n  MS\n  BECAUSE\na\n   1\n  " + strings.TrimSuffix(reason, " is") + "\n  is" + "\n" + long + "@there\n  20\n  model\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}

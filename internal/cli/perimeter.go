@@ -126,7 +126,7 @@ review of config.yaml keeps data from going somewhere new unseen.`,
 }
 
 func (p *program) printPerimeterCheck(out admin.PerimeterCheckOut) {
-	t := table{columns: []column{{head: "WORKLOAD"}, {head: "TENANT"}, {head: "CLASSES"}, {head: "MAY REACH", below: true}}}
+	t := table{columns: []column{{head: "WORKLOAD"}, {head: "TENANT"}, {head: "CLASSES"}, {head: "MAY REACH", whole: true}}}
 	for _, r := range out.Reach {
 		if r.Added == "" {
 			t.row(r.Workload, orNone(r.Tenant), orNone(strings.Join(r.Classes, ", ")), orNone(strings.Join(r.Deployments, ", ")))
@@ -136,7 +136,7 @@ func (p *program) printPerimeterCheck(out admin.PerimeterCheckOut) {
 		p.print(&t)
 		fmt.Fprintln(p.out)
 	}
-	t = table{columns: []column{{head: "CLASS"}, {head: "MAY GO TO", below: true}}}
+	t = table{columns: []column{{head: "CLASS"}, {head: "MAY GO TO", whole: true}}}
 	for _, c := range out.Classes {
 		t.row(c.Class, orNone(strings.Join(c.Providers, ", ")))
 	}
@@ -144,9 +144,9 @@ func (p *program) printPerimeterCheck(out admin.PerimeterCheckOut) {
 		p.print(&t)
 	}
 	for _, w := range out.Warnings {
-		fmt.Fprintln(p.out, "warning:", tame(w))
+		fmt.Fprintln(p.out, wrap("warning: "+tame(w), p.width()-2, "\n  "))
 	}
 	for _, w := range out.Problems {
-		fmt.Fprintln(p.out, "problem:", tame(w))
+		fmt.Fprintln(p.out, wrap("problem: "+tame(w), p.width()-2, "\n  "))
 	}
 }

@@ -17,7 +17,7 @@ type column struct {
 	right bool // numbers
 	keep  bool // not to be cut while another column can be
 	below bool // to a second line of each row where one line is too short
-	whole bool // never cut: on a line of its own, at the end, where one line is too short
+	whole bool // never cut: on lines of its own, at the end, where one line is too short
 }
 
 // table is printed with columns as wide as they need. Where the terminal (80
@@ -109,7 +109,7 @@ func (p *program) print(t *table) {
 		for i := range whole.columns {
 			text := []string{whole.columns[i].head}
 			for _, r := range whole.rows {
-				text = append(text, p.paint(r[i]))
+				text = append(text, wrap(r[i], total-len(indent), "\n"+indent))
 			}
 			blocks = append(blocks, text)
 		}
@@ -173,6 +173,28 @@ func clip(s string, n int) string {
 	}
 	tail := (n - 1) / 2
 	return string(r[:n-1-tail]) + "…" + string(r[len(r)-tail:])
+}
+
+// wrap breaks a text between words into lines of at most n characters where it
+// can: a word is never broken. sep stands between the lines.
+func wrap(s string, n int, sep string) string {
+	var b strings.Builder
+	used := 0
+	for word := range strings.FieldsSeq(s) {
+		long := utf8.RuneCountInString(word)
+		switch {
+		case used == 0:
+		case used+1+long > n:
+			b.WriteString(sep)
+			used = 0
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += long
+	}
+	return b.String()
 }
 
 // width is that of the terminal; 80 where there is none, or a narrower one.

@@ -281,6 +281,29 @@ func TestReservations(t *testing.T) {
 
 // A request counts in the period in which it arrived, however late it ends, and
 // the next period begins empty.
+// What an attempt had reserved and not used is given back when the next one is on
+// record, also where no strict budget counts that one.
+func TestGivenBackBesideUncounted(t *testing.T) {
+	k := keep(t, &clock{t: noon}, nothing, rule(budget.PerModel, "n", budget.Day, budget.USD, 100, budget.Block, true))
+	r := begin(t, k, budget.Subject{}, noon)
+	hold, over, err := r.Reserve(t.Context(), "n", need(40))
+	if err != nil || over != nil || balances(t, k, noon)["n"].Reserved != 40 {
+		t.Fatalf("reserve: %v, %v", over, err)
+	}
+	r.Recorded(t.Context())
+	if b := balances(t, k, noon)["n"]; b.Reserved != 40 {
+		t.Errorf("given back while it is under way: %+v", b)
+	}
+	hold.Used(usd("n", 10))
+	if none, over, err := r.Reserve(t.Context(), "m", need(5)); none != nil || over != nil || err != nil {
+		t.Fatalf("a model without a budget: %v, %v, %v", none, over, err)
+	}
+	r.Recorded(t.Context())
+	if b := balances(t, k, noon)["n"]; b.Reserved != 10 {
+		t.Errorf("not given back: %+v", b)
+	}
+}
+
 func TestPeriodsRoll(t *testing.T) {
 	for _, every := range []budget.Every{budget.Hour, budget.Day, budget.Month} {
 		_, next := every.Period(noon, time.UTC)

@@ -264,7 +264,7 @@ func (r *Request) Recorded(ctx context.Context) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.holds) < 2 {
+	if len(r.holds) == 0 || len(r.holds) == 1 && r.holds[0].use == nil {
 		return // what is reserved is what the one attempt takes
 	}
 	s := r.k.set.Load()

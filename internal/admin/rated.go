@@ -52,7 +52,8 @@ func (s *Service) rated(ctx context.Context, c Caller, in RatedIn) (RatedOut, er
 	if in.Workload == "" {
 		return RatedOut{}, invalid("no workload is named", "prompts are kept and rated by workload")
 	}
-	if s.app.Config().Workloads[in.Workload] == nil {
+	workload := s.app.Config().Workloads[in.Workload]
+	if workload == nil {
 		return RatedOut{}, invalid("there is no workload "+strconv.Quote(in.Workload), "freehold workloads lists them")
 	}
 	if err := ordered(in.Since, in.Until); err != nil {
@@ -97,6 +98,11 @@ func (s *Service) rated(ctx context.Context, c Caller, in RatedIn) (RatedOut, er
 		out.Prompts = append(out.Prompts, RatedPrompt{ID: r.ID, Model: row.Model, System: p.System, Prompt: p.User, Score: f.Score, Task: f.Task})
 		return nil
 	})
+	// What was kept before it was turned off can still be learnt from.
+	if off := workload.Capture == nil || !workload.Capture.Enabled; off && (picked == 0 && err == nil || errors.Is(err, capture.ErrNoKey)) {
+		return RatedOut{}, invalid("workload "+strconv.Quote(in.Workload)+" keeps no prompts, for its capture is off",
+			"workloads."+in.Workload+".capture: {enabled: true} keeps them from then on; what was asked before is not there")
+	}
 	out.LeftOut = picked - len(out.Prompts)
 	return out, err
 }

@@ -39,8 +39,9 @@ func TestRated(t *testing.T) {
 	if out := call(t, w.socket, admin.CaptureRated, admin.RatedIn{Workload: "chat", Until: row.Time}); len(out.Prompts) != 0 {
 		t.Errorf("before the first: %+v", out)
 	}
+	fails(t, w.socket, admin.CaptureRated, admin.RatedIn{Workload: "private"}, admin.CodeInvalid) // its capture is off
 	got := call(t, w.socket, admin.HistoryList, admin.HistoryIn{Kind: []string{string(capture.KindRead)}}).Records
-	if len(got) != 2 || got[1].Why != "training" || got[1].Subject != "chat" || got[1].Details["requests"] != "2" {
+	if len(got) != 1 || got[0].Why != "training" || got[0].Subject != "chat" || got[0].Details["requests"] != "2" {
 		t.Errorf("history: %+v", got)
 	}
 

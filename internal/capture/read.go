@@ -67,6 +67,9 @@ func (v *Vault) ReadAll(ctx context.Context, f Filter, want func(*Entry) bool, b
 	if f.Limit > 0 && len(entries) > f.Limit {
 		entries = entries[:f.Limit]
 	}
+	if len(entries) == 0 {
+		return 0, nil // nothing is read, so nothing is to be told
+	}
 	details["requests"] = strconv.Itoa(len(entries))
 	if err := v.note(ctx, KindRead, subject(f, q), by, details); err != nil {
 		return 0, err

@@ -61,7 +61,7 @@ var may = table(`
 	cascade             : std
 	classify            : std
 	classify/score      : classify
-	classify/learn      : classify classify/score regular suggest
+	classify/learn      : classify classify/score jsondoor regular suggest
 	classify/shelf      : classify regular
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream
 	server              : auth dialect fault feedback fleet gateway health ledger llm

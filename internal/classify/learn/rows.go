@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"freehold/internal/classify"
+	"freehold/internal/jsondoor"
 	"freehold/internal/regular"
 	"freehold/internal/suggest"
 )
@@ -145,6 +146,42 @@ func read(path string, from io.Reader) (*File, error) {
 	return f, nil
 }
 
+// members are those of a row. One that stands twice, or in another spelling, would
+// be taken for what it may not mean.
+var members = jsondoor.ObjectOf(jsondoor.Fields{"prompt": nil, "system": nil, "label": nil, "task": nil, "group": nil, "scores": nil, "cost": nil})
+
+// ambiguous refuses a line that can be read in two ways.
+func ambiguous(line []byte) error {
+	doc, err := jsondoor.Parse(line, members)
+	if err == nil {
+		doc.Release()
+		return nil
+	}
+	var e *jsondoor.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Reason {
+	case jsondoor.Duplicate:
+		return fmt.Errorf("a member stands twice in one object, at character %d", e.Column)
+	case jsondoor.Variant:
+		return fmt.Errorf("%q is spelled otherwise, at character %d", e.Known, e.Column)
+	}
+	return nil // other faults are told when it is read
+}
+
+// misread says what is wrong with a line in terms of JSON.
+func misread(err error) error {
+	var e *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &e):
+		return fmt.Errorf("is not a JSON object of a row: %w", err)
+	case e.Field == "":
+		return fmt.Errorf("is a JSON %s, and a row is an object, {\"prompt\": ...}: one a line", e.Value)
+	}
+	return fmt.Errorf("%q is a JSON %s, and must be a string", e.Field, e.Value)
+}
+
 // parse reads one line.
 func parse(line []byte) (Row, error) {
 	var in struct {
@@ -157,7 +194,13 @@ func parse(line []byte) (Row, error) {
 		Cost   json.RawMessage `json:"cost"`
 	}
 	if err := json.Unmarshal(line, &in); err != nil {
-		return Row{}, fmt.Errorf("is not a JSON object of a row: %w", err)
+		if line[0] == '[' { // also one that goes on over many lines
+			return Row{}, errors.New("is a JSON array, and a row is an object, {\"prompt\": ...}: one a line")
+		}
+		return Row{}, misread(err)
+	}
+	if err := ambiguous(line); err != nil {
+		return Row{}, err
 	}
 	if in.Prompt == nil {
 		return Row{}, errors.New(`has no "prompt"`)
@@ -179,7 +222,7 @@ func parse(line []byte) (Row, error) {
 	}
 	if len(in.Scores) > 0 {
 		if err := json.Unmarshal(in.Scores, &r.Scores); err != nil {
-			return Row{}, fmt.Errorf(`"scores" is not an object of model names and numbers: %w`, err)
+			return Row{}, errors.New(`"scores" is not an object of model names and numbers, {"phi-4": 0.5}`)
 		}
 		for _, name := range slices.Sorted(maps.Keys(r.Scores)) {
 			if v := r.Scores[name]; v < 0 || v > 100 || math.IsNaN(v) {

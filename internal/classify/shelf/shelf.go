@@ -64,7 +64,25 @@ func (s Shelf) Model(name string) (*classify.Model, error) {
 	if !version.MatchString(name) {
 		return nil, fmt.Errorf("%q is no version of a routing model: they are called %s or v0001, v0002 and so on", name, Embedded)
 	}
-	return Open(s.path(name))
+	m, err := Open(s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, s.missing(name)
+	}
+	return m, err
+}
+
+// missing says which versions there are instead.
+func (s Shelf) missing(name string) error {
+	all, err := s.Versions()
+	if err != nil {
+		return err
+	}
+	const most = 10
+	what := "there are"
+	if len(all) > most {
+		all, what = all[len(all)-most:], "the newest are"
+	}
+	return fmt.Errorf("there is no routing model %s in %s: %s %s", name, s.dir, what, strings.Join(append([]string{Embedded}, all...), ", "))
 }
 
 func (s Shelf) path(name string) string { return filepath.Join(s.dir, name+".bin") }

@@ -95,7 +95,7 @@ func (s *Service) rated(ctx context.Context, c Caller, in RatedIn) (RatedOut, er
 		}
 		p, f := codec.Prompt(body), said[r.ID]
 		size += len(p.System) + len(p.User)
-		out.Prompts = append(out.Prompts, RatedPrompt{ID: r.ID, Model: row.Model, System: p.System, Prompt: p.User, Score: f.Score, Task: f.Task})
+		out.Prompts = append(out.Prompts, RatedPrompt{ID: r.ID, Model: row.Answerer(), System: p.System, Prompt: p.User, Score: f.Score, Task: f.Task})
 		return nil
 	})
 	// What was kept before it was turned off can still be learnt from.

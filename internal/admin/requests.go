@@ -68,7 +68,7 @@ type Request struct {
 	Tenant          string              `json:"tenant,omitempty"`
 	Workload        string              `json:"workload"`
 	Asked           string              `json:"asked" doc:"the model field as it was sent"`
-	Model           string              `json:"model"`
+	Model           string              `json:"model" doc:"that answered; where deployment is empty none did, and it is who was asked last or would have been first"`
 	Deployment      string              `json:"deployment"`
 	Provider        string              `json:"provider"`
 	ProviderModel   string              `json:"provider_model"`

@@ -166,6 +166,7 @@ func (x *exchange) refuse(err error) {
 			x.row.Outcome = ledger.Canceled
 		}
 	}
+	x.attribute()
 	status, body := x.call.Codec.EncodeError(f, x.call.ID)
 	x.row.Status = status
 	if x.out.begun() {
@@ -184,6 +185,21 @@ func (x *exchange) refuse(err error) {
 	}
 	x.headers(nil)
 	x.out.plainError(status, body, f)
+}
+
+// attribute puts a request that nobody answered down to the model and provider
+// that were asked last or, where nobody was asked, to the plan's first choice.
+func (x *exchange) attribute() {
+	r := &x.row
+	if x.began != nil || r.Deployment != "" {
+		return
+	}
+	if n := len(r.Attempts); n > 0 {
+		r.Model, r.Provider = r.Attempts[n-1].Model(), r.Attempts[n-1].Provider
+	} else if len(x.plan.Candidates) > 0 {
+		c := &x.plan.Candidates[0]
+		r.Model, r.Provider = c.Model.Name, c.Provider.Name
+	}
 }
 
 // logRefusal tells the log of a request that failed: as a warning where it is

@@ -172,7 +172,7 @@ func TestWhatNeverEndedIsUnknownAndEstimated(t *testing.T) {
 	two.Attempts[0].Outcome, two.Attempts[0].Tokens = ledger.Failed, ledger.Tokens{In: 5}
 	two.Attempts[0].Cost = decimal.NewNullDecimal(decimal.RequireFromString("0.25"))
 	second := begun(2).Attempts[0]
-	second.N, second.Provider, second.Deployment = 2, "together", "together/llama"
+	second.N, second.Provider, second.Deployment, second.ProviderModel = 2, "together", "mistral@together", "Mistral"
 	two.Attempts = append(two.Attempts, second)
 	must(t, l.Begin(two))
 
@@ -202,6 +202,9 @@ func TestWhatNeverEndedIsUnknownAndEstimated(t *testing.T) {
 		if r.Outcome != ledger.Unknown || cost != want.cost || r.Tokens.In != want.in || !r.Tokens.Estimated || r.Provider != want.provider {
 			t.Errorf("row %d: outcome %s, cost %q, tokens %+v, provider %s; want unknown, %+v", n, r.Outcome, cost, r.Tokens, r.Provider, want)
 		}
+	}
+	if r := rows[storetest.Row(2).ID]; r.Model != "mistral" {
+		t.Errorf("row 2 is of the model %q", r.Model)
 	}
 }
 

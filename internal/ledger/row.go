@@ -93,9 +93,9 @@ type Row struct {
 
 	Workload      string // that the request was resolved to
 	Asked         string // the model field as it was sent
-	Model         string // that answered, as we name it
+	Model         string // that answered, as we name it; where none did, who was asked last or would have been first
 	Deployment    string // that answered
-	Provider      string // of that deployment
+	Provider      string // of the model
 	ProviderModel string // the provider's own model id
 
 	Dialect   string // that the client speaks
@@ -129,6 +129,14 @@ type Row struct {
 	Tags          []string // from x-freehold-tags
 
 	Attempts []Attempt // in the order in which they began
+}
+
+// Answerer is the model that answered, empty where none did.
+func (r *Row) Answerer() string {
+	if r.Deployment == "" {
+		return ""
+	}
+	return r.Model
 }
 
 // TokensPerSecond returns the pace of the answer after its first token, or 0
@@ -261,6 +269,7 @@ func (r *Row) lost() {
 			a.Outcome = Unknown
 			a.Tokens = Tokens{In: a.Estimate.TokensIn, Out: a.Estimate.TokensOut, Estimated: true}
 			a.Cost = a.Estimate.cost()
+			r.Model = a.Model()
 			r.Deployment, r.Provider, r.ProviderModel = a.Deployment, a.Provider, a.ProviderModel
 			r.PriceSource, r.PriceDate = a.Estimate.Source, a.Estimate.Date
 		}

@@ -127,7 +127,7 @@ func (t *otel) span(ctx context.Context, r *ledger.Row) context.Context {
 	ctx, s := t.tracer.Start(ctx, operation(r.Operation)+" "+r.Asked, trace.WithTimestamp(r.Time),
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 			attribute.String("gen_ai.operation.name", operation(r.Operation)),
-			attribute.String("gen_ai.request.model", r.Asked), attribute.String("gen_ai.response.model", r.Model),
+			attribute.String("gen_ai.request.model", r.Asked), attribute.String("gen_ai.response.model", r.Answerer()),
 			attribute.String("gen_ai.provider.name", r.Provider),
 			attribute.Int64("gen_ai.usage.input_tokens", r.Tokens.In), attribute.Int64("gen_ai.usage.output_tokens", r.Tokens.Out),
 			attribute.String("freehold.request_id", r.ID), attribute.String("freehold.workload", r.Workload),

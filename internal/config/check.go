@@ -47,6 +47,7 @@ func (c *checker) run() {
 		c.workload(c.cfg.Workloads[name])
 	}
 	c.budgets()
+	c.strictBudgets()
 	c.breaker()
 }
 

@@ -32,6 +32,8 @@ type Catalog interface {
 	Preset(name string) (PresetInfo, bool)
 	// PresetNames lists all presets, for did-you-mean.
 	PresetNames() []string
+	// Answers finds what is listed of models at providers.
+	Answers(places []Place) map[Place]Listed
 }
 
 // PresetInfo is what a preset says about a provider where the file is silent.

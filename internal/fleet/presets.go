@@ -11,6 +11,29 @@ type Presets struct{ Catalog *catalog.Catalog }
 // PresetNames implements config.Catalog.
 func (p Presets) PresetNames() []string { return p.Catalog.PresetNames() }
 
+// Answers implements config.Catalog. Lists that cannot be read know no price.
+func (p Presets) Answers(places []config.Place) map[config.Place]config.Listed {
+	refs := make([]catalog.Ref, len(places))
+	for i, at := range places {
+		refs[i] = catalog.Ref{Preset: at.Preset, ID: at.ID}
+	}
+	prices, err := p.Catalog.Prices(refs)
+	out := map[config.Place]config.Listed{}
+	for i, at := range places {
+		var l config.Listed
+		if price, ok := prices[refs[i]]; ok && err == nil {
+			l.Output = price.Price.Output
+		}
+		preset, _ := p.Catalog.Preset(at.Preset)
+		model, _ := p.Catalog.Model(at.ID)
+		if l.MaxTokens = preset.Quirks.For(at.ID).DefaultMaxTokens; l.MaxTokens <= 0 {
+			l.MaxTokens = model.MaxOutput
+		}
+		out[at] = l
+	}
+	return out
+}
+
 // Preset implements config.Catalog.
 func (p Presets) Preset(name string) (config.PresetInfo, bool) {
 	c, ok := p.Catalog.Preset(name)

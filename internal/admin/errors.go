@@ -47,6 +47,11 @@ func invalid(message, hint string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: CodeInvalid, Message: message, Hint: hint}
 }
 
+// conflict is a request that is in order, of what its subject is not fit for now.
+func conflict(message, hint string) *Error {
+	return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: message, Hint: hint}
+}
+
 // errorOf puts the errors of the packages below into the words of the API.
 func errorOf(err error) error {
 	var own *Error

@@ -242,11 +242,11 @@ func (s *Service) keysRotate(ctx context.Context, c Caller, in KeysRotateIn) (Ke
 // rotatable says why a key cannot be rotated, or nil.
 func (s *Service) rotatable(k *auth.Key) error {
 	if state := k.State(s.app.Clock()); state != "active" {
-		return invalid(fmt.Sprintf("%s is %s", k, state), "create a new key instead")
+		return conflict(fmt.Sprintf("%s is %s", k, state), "create a new key instead")
 	}
 	for _, other := range s.app.Keys.List() {
 		if other.Replaces == k.ID {
-			return invalid(fmt.Sprintf("%s was rotated already", k), "rotate its successor "+other.ID)
+			return conflict(fmt.Sprintf("%s was rotated already", k), "rotate its successor "+other.ID)
 		}
 	}
 	return nil

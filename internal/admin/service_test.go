@@ -141,7 +141,7 @@ func TestKeys(t *testing.T) {
 	if next.Replaces != made.ID || next.OldExpires == nil || next.Key == made.Key {
 		t.Errorf("rotated: %+v", next)
 	}
-	fails(t, w.socket, admin.KeysRotate, admin.KeysRotateIn{ID: made.ID}, admin.CodeInvalid) // it has a successor
+	fails(t, w.socket, admin.KeysRotate, admin.KeysRotateIn{ID: made.ID}, admin.CodeConflict) // it has a successor
 	gone := call(t, w.socket, admin.KeysRevoke, admin.KeysRevokeIn{ID: next.ID, Reason: "leaked"})
 	if gone.State != "revoked" || gone.Warning != "" {
 		t.Errorf("revoked: %+v", gone)

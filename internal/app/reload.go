@@ -239,7 +239,7 @@ func (a *App) Edit(ctx context.Context, path string, value json.RawMessage, who 
 	if out.Patch, err = config.Patch(a.ConfigPath, src, config.Overlay{change}); err != nil {
 		return out, err
 	}
-	if err := a.DB.Hold(ctx, path, string(value), a.Clock(), who.String(), why); err != nil {
+	if err := a.DB.Hold(ctx, path, string(value), a.Clock(), who.String(), history.Redact(why)); err != nil {
 		return out, err
 	}
 	if _, err := a.History.Append(ctx, history.Change{

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,20 +90,56 @@ func (p *program) keysListCommand() *cobra.Command {
 				fmt.Fprintln(p.err, "no keys; freehold keys create NAME issues one")
 				return nil
 			}
-			t := table{columns: []column{{head: "ID", keep: true}, {head: "NAME"}, {head: "STATE", keep: true}, {head: "MAY CALL", below: true}, {head: "EXPIRES (UTC)", keep: true}}}
-			for _, k := range shown.Keys {
-				expires := none
-				if k.Expires != nil {
-					expires = k.Expires.UTC().Format("2006-01-02 15:04")
-				}
-				t.row(k.ID, k.Name, k.State, scope(k), expires)
-			}
-			p.print(&t)
+			p.printKeys(shown.Keys)
 			return nil
 		},
 	})
 	c.Flags().BoolVar(&all, "all", false, "also revoked and expired ones")
 	return c
+}
+
+// printKeys lists keys. What few keys have is a column only where one has it.
+func (p *program) printKeys(keys []admin.Key) {
+	t := table{columns: []column{{head: "ID", keep: true}, {head: "NAME"}, {head: "STATE", keep: true}, {head: "MAY CALL", below: true}, {head: "EXPIRES (UTC)", keep: true}}}
+	var more []func(admin.Key) string
+	for _, x := range []struct {
+		head string
+		of   func(admin.Key) string
+	}{
+		{"LIMITS", limits},
+		{"DATA CLASSES", func(k admin.Key) string { return strings.Join(k.DataClasses, ", ") }},
+		{"TAGS", func(k admin.Key) string { return strings.Join(k.Tags, ", ") }},
+	} {
+		if slices.ContainsFunc(keys, func(k admin.Key) bool { return x.of(k) != "" }) {
+			t.columns, more = append(t.columns, column{head: x.head, below: true}), append(more, x.of)
+		}
+	}
+	for _, k := range keys {
+		expires := none
+		if k.Expires != nil {
+			expires = k.Expires.UTC().Format("2006-01-02 15:04")
+		}
+		cells := []string{k.ID, k.Name, k.State, scope(k), expires}
+		for _, of := range more {
+			cells = append(cells, orNone(of(k)))
+		}
+		t.row(cells...)
+	}
+	p.print(&t)
+}
+
+// limits says how much a key may ask for.
+func limits(k admin.Key) string {
+	var parts []string
+	for _, l := range []struct {
+		n    int64
+		unit string
+	}{{k.RPM, "requests/min"}, {k.TPM, "tokens/min"}, {k.Concurrent, "at once"}} {
+		if l.n > 0 {
+			parts = append(parts, count(l.n)+" "+l.unit)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // scope says what a key may call.

@@ -126,11 +126,13 @@ var errKeyChange = errors.New("the history was signed with another key than the 
 const appendAttempts = 100
 
 // Append records a change and signs the new end of the history. When it returns,
-// the record is durable; copies to outside places follow in the background.
+// the record is durable; copies to outside places follow in the background. What
+// looks like a secret in the reason is taken out: nobody can do so later.
 func (l *Log) Append(ctx context.Context, c Change) (Record, error) {
 	if l.key == nil {
 		return Record{}, errors.New("append to the history: it was opened without a signing key, to be read only")
 	}
+	c.Why = Redact(c.Why)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for range appendAttempts {

@@ -262,8 +262,12 @@ func TestExpiry(t *testing.T) {
 	if got := w.ids(t, capture.Filter{}); got != "bc" {
 		t.Errorf("listed: %q", got)
 	}
-	if n, err := w.Sweep(t.Context()); n != 1 || err != nil {
+	// The Vault may have swept by itself meanwhile.
+	if n, err := w.Sweep(t.Context()); n > 1 || err != nil {
 		t.Errorf("swept %d, %v", n, err)
+	}
+	if left, err := sqlite.NewCaptures(w.db).Captures(t.Context(), capture.Query{}); err != nil || len(left) != 2 {
+		t.Errorf("stored after the sweep: %d, %v", len(left), err)
 	}
 	// A time that was shortened holds for what is there; the Vault sweeps by
 	// itself when it is told.

@@ -374,7 +374,7 @@ func (l *leg) failure(err error) error {
 	}
 	if u.Kind == upstream.Blocked {
 		return &fault.Error{Kind: k, Code: "perimeter", Provider: l.d.Provider.Name, Cause: err, NoRetry: true,
-			Message: "its host name resolves to an address outside of its networks"}
+			Message: "provider " + l.d.Provider.Name + " is outside of its networks: nothing was sent there"}
 	}
 	if u.Kind == upstream.HeaderTimeout && l.status == 0 {
 		k = fault.FirstTokenTime

@@ -82,26 +82,15 @@ func (e *endpoint) authHeader(k Key) (name, value string) {
 	if secret == "" {
 		return "", ""
 	}
-	if e.auth == AuthBearer {
-		secret = "Bearer " + secret
-	}
-	if name = e.auth.Header(); name == "" {
-		return "", ""
-	}
-	return name, secret
-}
-
-// Header is the header that carries the key, "" for none.
-func (a Auth) Header() string {
-	switch a {
+	switch e.auth {
 	case AuthBearer:
-		return "Authorization"
+		return "Authorization", "Bearer " + secret
 	case AuthXAPIKey:
-		return "X-Api-Key"
+		return "X-Api-Key", secret
 	case AuthAPIKey:
-		return "Api-Key"
+		return "Api-Key", secret
 	}
-	return ""
+	return "", ""
 }
 
 // target is the call's path and query in origin form.

@@ -62,7 +62,8 @@ var faultKinds = []string{"cut", "cutclean", "stall", "garbage", "slow", "errore
 //	cut         the connection is dropped. ARG: AFTER (default 50%)
 //	cutclean    the body ends there, but properly, without a finish. ARG: AFTER (default 50%)
 //	reset       as cut, with a TCP reset
-//	stall       silence. ARGs: AFTER (default head), DURATION (default until the client leaves)
+//	stall       silence. ARGs: AFTER (default head; in a plain answer at the latest before its
+//	            last byte), DURATION (default until the client leaves)
 //	slow        DURATION before each event (default 100ms). ARGs: DURATION, first=DURATION
 //	errorevent  an error inside the 200 answer. ARGs: AFTER (default 1e), code=NAME, message=TEXT
 //	garbage     ARG html (a page, 200), text (no JSON), json (JSON of another kind), empty-object,

@@ -309,6 +309,7 @@ func TestClientLeaves(t *testing.T) {
 		{"plain, before the head", "stall", false, false},
 		{"after two events", "stall:2e", true, true},
 		{"plain, in the body", "stall:20b", false, true},
+		{"plain, before its end", "stall:4e", false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := mocktest.Start(t, mock.Options{})

@@ -108,6 +108,11 @@ func (f *Fault) silence(s *script) {
 		return
 	}
 	n := f.place(s)
+	if !s.stream {
+		// Silence after the last promised byte is none: the client has its answer
+		// and would send its next request into the stall.
+		n = max(0, min(n, s.size()-1))
+	}
 	quiet := step{kind: inserted, wait: f.delay, hang: f.delay == 0}
 	for i, st := range s.steps {
 		if n <= len(st.data) {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/textproto"
 	"net/url"
 	"path"
 	"slices"
@@ -118,10 +119,39 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 	if p.NeedsKey && !elsewhere && len(p.Keys()) == 0 && len(p.Headers) == 0 && !c.has(at("api_key")...) && !c.has(at("api_keys")...) {
 		c.rep.errorf(c.keyPos(at()...), fmt.Sprintf("add api_key: ${env:%s}", or(preset.KeyEnv, "NAME")), "%s needs an api_key", label(at()))
 	}
+	c.headers(p, preset, at)
+	if p.Proxy.IsSet() && len(p.Networks) > 0 {
+		c.rep.errorf(c.pos(at("networks")...), "drop one of the two", "%s cannot be held through a proxy, which resolves names itself", label(at("networks")))
+	}
 	if p.Proxy.IsSet() {
 		u, err := url.Parse(p.Proxy.Reveal())
 		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
 			c.rep.errorf(c.pos(at("proxy")...), "write http://HOST:PORT", "%s is not the address of a proxy", label(at("proxy")))
+		}
+	}
+}
+
+// framing are the headers of one connection and of a message's length, which are
+// nobody's to set.
+var framing = []string{"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// headers checks what is sent beside each request.
+func (c *checker) headers(p *Provider, preset PresetInfo, at func(...string) []string) {
+	key := preset.KeyHeader
+	if p.Preset == "" {
+		key = map[Dialect]string{DialectOpenAI: "Authorization", DialectAnthropic: "X-Api-Key"}[p.Dialect]
+	}
+	for name, value := range p.Headers {
+		pos, where := c.keyPos(at("headers", name)...), label(at("headers"))
+		switch canonical := textproto.CanonicalMIMEHeaderKey(name); {
+		case !headerName(name):
+			c.rep.errorf(pos, "letters, digits and dashes", "%s: %q is no name of a header", where, name)
+		case slices.Contains(framing, canonical):
+			c.rep.errorf(pos, "take it away", "%s: %s belongs to the connection and cannot be set", where, name)
+		case canonical == key && len(p.Keys()) > 0:
+			c.rep.errorf(pos, "drop one of the two", "%s: %s is where the api_key goes", where, name)
+		case strings.ContainsFunc(value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+			c.rep.errorf(c.pos(at("headers", name)...), "one line of text", "%s: the value of %s cannot be sent", where, name)
 		}
 	}
 }

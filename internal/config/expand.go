@@ -50,6 +50,8 @@ type PresetInfo struct {
 	// KeyEnv is the variable its own documentation uses (OPENAI_API_KEY).
 	NeedsKey bool
 	KeyEnv   string
+	// KeyHeader is the header that carries the credential, in canonical form.
+	KeyHeader string
 	// Owns are the beginnings of the provider's own model names (gpt-, o1).
 	Owns []string
 }

@@ -27,7 +27,7 @@ func (testCatalog) Preset(name string) (PresetInfo, bool) {
 	p, ok := map[string]PresetInfo{
 		"anthropic": {BaseURL: "https://api.anthropic.com", Dialect: DialectAnthropic, Hosting: HostingAPI, Jurisdiction: "US", NeedsKey: true, KeyEnv: "ANTHROPIC_API_KEY", Owns: []string{"claude-"}},
 		"mistral":   {BaseURL: "https://api.mistral.ai/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "EU", Region: "eu-west-1", NeedsKey: true, KeyEnv: "MISTRAL_API_KEY"},
-		"openai":    {BaseURL: "https://api.openai.com/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "US", NeedsKey: true, KeyEnv: "OPENAI_API_KEY", Owns: []string{"gpt-", "o1"}},
+		"openai":    {BaseURL: "https://api.openai.com/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "US", NeedsKey: true, KeyEnv: "OPENAI_API_KEY", KeyHeader: "Authorization", Owns: []string{"gpt-", "o1"}},
 		"together":  {BaseURL: "https://api.together.xyz/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "US", NeedsKey: true, KeyEnv: "TOGETHER_API_KEY", Continuation: ContinuationPrefill},
 		"ollama":    {BaseURL: "http://127.0.0.1:11434/v1", Dialect: DialectOpenAI, Hosting: HostingSelf},
 		"vllm":      {Dialect: DialectOpenAI, Continuation: ContinuationPrefill},

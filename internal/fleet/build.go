@@ -212,6 +212,9 @@ func (b *builder) target(p *config.Provider, preset catalog.Preset) (upstream.Ta
 	for _, k := range p.Keys() {
 		secrets = append(secrets, k.Reveal())
 	}
+	if len(secrets) == 0 {
+		t.Auth = upstream.AuthNone // the credential may be among the headers
+	}
 	return t, secrets
 }
 

@@ -3,6 +3,7 @@ package fleet
 import (
 	"freehold/internal/catalog"
 	"freehold/internal/config"
+	"freehold/internal/upstream"
 )
 
 // Presets shows the catalog to the configuration.
@@ -44,6 +45,7 @@ func (p Presets) Preset(name string) (config.PresetInfo, bool) {
 		BaseURL: c.BaseURL, Dialect: config.Dialect(c.Dialect), Hosting: config.Hosting(c.Hosting),
 		Openness: config.Openness(c.Openness), Region: c.Region, Jurisdiction: c.Jurisdiction,
 		Continuation: config.Continuation(c.Continuation), NeedsKey: !c.KeyOptional, Owns: c.Owns,
+		KeyHeader: upstream.Auth(c.Auth).Header(),
 	}
 	if len(c.Placeholders()) > 0 {
 		info.BaseURL = "" // an account's own address: the configuration must give it

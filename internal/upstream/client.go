@@ -82,15 +82,26 @@ func (e *endpoint) authHeader(k Key) (name, value string) {
 	if secret == "" {
 		return "", ""
 	}
-	switch e.auth {
-	case AuthBearer:
-		return "Authorization", "Bearer " + secret
-	case AuthXAPIKey:
-		return "X-Api-Key", secret
-	case AuthAPIKey:
-		return "Api-Key", secret
+	if e.auth == AuthBearer {
+		secret = "Bearer " + secret
 	}
-	return "", ""
+	if name = e.auth.Header(); name == "" {
+		return "", ""
+	}
+	return name, secret
+}
+
+// Header is the header that carries the key, "" for none.
+func (a Auth) Header() string {
+	switch a {
+	case AuthBearer:
+		return "Authorization"
+	case AuthXAPIKey:
+		return "X-Api-Key"
+	case AuthAPIKey:
+		return "Api-Key"
+	}
+	return ""
 }
 
 // target is the call's path and query in origin form.

@@ -152,6 +152,8 @@ func classify(status int, c complaint) *fault.Error {
 		f.Kind, f.Code = fault.ContextLength, "context_length_exceeded"
 	case filtered(text, c) && (reject || status == 403 || status == 451):
 		f.Kind, f.Code = fault.ContentFilter, "content_filter"
+	case status == 403 && noModel(text, c): // the key is good, for other models
+		f.Kind = fault.ModelMissing
 	case status == 401 || status == 403 || c.code == "invalid_api_key":
 		f.Kind = fault.Credentials
 	case status == 402 || c.code == "insufficient_quota" || c.typ == "insufficient_quota":

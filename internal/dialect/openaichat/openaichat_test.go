@@ -74,6 +74,7 @@ var failures = []dialecttest.Failure{
 	{Name: "forbidden", Status: 403, Kind: fault.Credentials, Body: `{"error":{"message":"Country not supported","code":"unsupported_country_region_territory"}}`},
 	{Name: "moderation at OpenRouter", Status: 403, Kind: fault.ContentFilter, Body: `{"error":{"code":403,"message":"Input was flagged","metadata":{"reasons":["violence"],"flagged_input":"..."}}}`},
 	{Name: "payment", Status: 402, Kind: fault.Billing, Body: `{"error":{"message":"Insufficient credits","code":402}}`},
+	{Name: "no model for this project", Status: 403, Kind: fault.ModelMissing, Body: `{"error":{"message":"Project 'p' does not have access to model 'gpt-4o'","type":"invalid_request_error","param":null,"code":"model_not_found"}}`},
 	{Name: "no such model", Status: 404, Kind: fault.ModelMissing, Body: `{"error":{"message":"The model does not exist","code":"model_not_found"}}`},
 	{Name: "no such model with 400", Status: 400, Kind: fault.ModelMissing, Body: `{"error":{"message":"x is not a valid model ID","code":400}}`},
 	{Name: "rate limit", Status: 429, Kind: fault.ProviderLimit, Header: http.Header{"Retry-After": {"7"}}, RetryAfter: 7 * time.Second, Body: `{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}`},

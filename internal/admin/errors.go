@@ -57,6 +57,7 @@ func errorOf(err error) error {
 	var own *Error
 	var bad *app.ConfigError
 	var edit *app.EditError
+	var unfit *app.UnfitError
 	var tampered *history.TamperedError
 	var denied *auth.Denied
 	var request *auth.RequestError
@@ -68,6 +69,8 @@ func errorOf(err error) error {
 		return err
 	case errors.As(err, &bad):
 		return &Error{Status: http.StatusUnprocessableEntity, Code: CodeConfig, Message: bad.Error()}
+	case errors.As(err, &unfit):
+		return &Error{Status: http.StatusUnprocessableEntity, Code: CodeConfig, Message: err.Error()}
 	case errors.As(err, &tampered):
 		return &Error{Status: http.StatusConflict, Code: CodeTampered, Message: err.Error(),
 			Hint: "freehold history verify shows what was altered"}

@@ -118,11 +118,11 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 		return a, err
 	}
 	// The state's place must be known before the overlay in it can be read.
-	cfg, cat, ds := a.load(nil)
-	if cfg == nil {
-		return a, &ConfigError{ds}
+	l := a.load(nil)
+	if l.cfg == nil {
+		return a, &ConfigError{l.ds}
 	}
-	if err := a.openState(ctx, cfg, serving); err != nil {
+	if err := a.openState(ctx, l.cfg, serving); err != nil {
 		return a, err
 	}
 	held, err := a.overlay(ctx)
@@ -130,20 +130,20 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 		return a, err
 	}
 	if len(held) > 0 {
-		if cfg, cat, ds = a.load(held); cfg == nil {
-			return a, &ConfigError{ds}
+		if l = a.load(held); l.cfg == nil {
+			return a, &ConfigError{l.ds}
 		}
 	}
 	a.Health = health.New(health.Options{Now: o.Clock, OnChange: a.healthChanged})
-	a.Engines = newEngines(o.Log, o.CacheDir, cfg.Resolve, serving)
-	f, err := a.build(cfg, cat, nil, serving)
+	a.Engines = newEngines(o.Log, o.CacheDir, l.cfg.Resolve, serving)
+	f, err := a.build(l.cfg, l.cat, nil, serving)
 	if err != nil {
 		return a, err
 	}
-	a.config.Store(cfg)
-	a.catalog.Store(cat)
+	a.config.Store(l.cfg)
+	a.catalog.Store(l.cat)
 	a.fleet.Store(f)
-	a.useCapture(cfg)
+	a.useCapture(l.cfg)
 	return a, nil
 }
 
@@ -174,17 +174,29 @@ func Env(c *catalog.Catalog, used **catalog.Catalog) config.Env {
 	return env
 }
 
-// load reads the configuration with what is held over it, and the catalog that
-// goes with it.
-func (a *App) load(held config.Overlay) (*config.Config, *catalog.Catalog, config.Diagnostics) {
-	var used *catalog.Catalog
-	env := Env(a.embedded, &used)
+// loaded is a configuration that was read; cfg is nil where ds has errors.
+type loaded struct {
+	cfg *config.Config
+	cat *catalog.Catalog // that goes with it
+	ds  config.Diagnostics
+}
+
+// load reads the configuration with what is held over it.
+func (a *App) load(held config.Overlay) loaded {
+	return a.reading(func(env config.Env) (*config.Config, config.Diagnostics) {
+		return config.LoadWithOverlay(a.ConfigPath, env, held)
+	})
+}
+
+// reading runs read with what configurations of this App are read with.
+func (a *App) reading(read func(config.Env) (*config.Config, config.Diagnostics)) (l loaded) {
+	env := Env(a.embedded, &l.cat)
 	env.Now = a.Clock
 	if a.Lenient {
 		env = Lenient(env, a.ConfigPath)
 	}
-	cfg, ds := config.LoadWithOverlay(a.ConfigPath, env, held)
-	return cfg, used, ds
+	l.cfg, l.ds = read(env)
+	return l
 }
 
 // StatePath is the state file of a configuration.

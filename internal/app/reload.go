@@ -13,6 +13,7 @@ import (
 	"freehold/internal/config"
 	"freehold/internal/fleet"
 	"freehold/internal/history"
+	"freehold/internal/store/sqlite"
 )
 
 // Result of a reload.
@@ -33,11 +34,8 @@ func (a *App) Reload(ctx context.Context, who history.Who, why string) (Result, 
 	r, err := a.reloadLocked(ctx, who, why)
 	if err != nil {
 		a.refused.Store(&err)
-		return r, err
 	}
-	a.refused.Store(nil)
-	a.reloads.Add(1)
-	return r, nil
+	return r, err
 }
 
 // Refused is why the last reload was refused, or nil.
@@ -49,37 +47,106 @@ func (a *App) Refused() error {
 }
 
 func (a *App) reloadLocked(ctx context.Context, who history.Who, why string) (Result, error) {
-	old := a.config.Load()
-	out := Result{Version: a.fleet.Load().Version}
 	held, err := a.overlay(ctx)
 	if err != nil {
-		return out, err
+		return Result{Version: a.fleet.Load().Version}, err
 	}
-	cfg, cat, ds := a.load(held)
-	if cfg == nil {
-		return out, &ConfigError{ds}
+	return a.take(ctx, a.load(held), change{who: who, why: why})
+}
+
+// change is who takes a configuration into use, and what is to be done for it
+// between the proof that this machine can run it and its first request.
+type change struct {
+	who history.Who
+	why string
+	// keep puts the change where the next start finds it, and is undone where
+	// what comes after it fails; nil: it is there already.
+	keep func() (undo func() error, err error)
+	// noted puts into the history what the configuration alone does not say.
+	noted func() error
+}
+
+// UnfitError is a configuration that is in order, but that this machine cannot
+// run: a certificate that does not load.
+type UnfitError struct{ err error }
+
+func (e *UnfitError) Error() string {
+	return "the configuration cannot be taken into use, so nothing was changed: " + e.err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *UnfitError) Unwrap() error { return e.err }
+
+// take takes a configuration into use, wholly or not at all.
+func (a *App) take(ctx context.Context, l loaded, c change) (out Result, err error) {
+	old := a.config.Load()
+	out.Version = a.fleet.Load().Version
+	if l.cfg == nil {
+		return out, &ConfigError{l.ds}
 	}
-	for _, d := range ds.Warnings() {
+	for _, d := range l.ds.Warnings() {
 		out.Warnings = append(out.Warnings, d.String())
 	}
-	out.Restart = fixed(old, cfg)
-	f, err := a.build(cfg, cat, a.fleet.Load(), true)
+	out.Restart = fixed(old, l.cfg)
+	if !reflect.DeepEqual(old.Server.TLS, l.cfg.Server.TLS) {
+		if _, err := a.tls(l.cfg); err != nil { // it is used from the next start on, which must not fail
+			return out, &UnfitError{err}
+		}
+	}
+	f, err := a.build(l.cfg, l.cat, a.fleet.Load(), true)
 	if err != nil {
 		a.Engines.Discard()
-		return out, err
+		return out, &UnfitError{err}
 	}
-	if err := a.record(ctx, cfg, who, why); err != nil {
+	if err := a.commit(ctx, l.cfg, f, c); err != nil {
 		a.Engines.Discard()
-		return out, fmt.Errorf("the change cannot be put into the history, so it is not taken into use: %w", err)
-	}
-	if err := a.useBudgets(ctx, a.Budgets, cfg, f); err != nil {
-		a.Engines.Discard()
-		return out, err
+		return out, errors.Join(err, a.goBack(context.WithoutCancel(ctx), c, err))
 	}
 	out.Changed = out.Version != f.Version
 	out.Version = f.Version
-	a.swap(cfg, cat, f)
+	a.swap(l.cfg, l.cat, f)
+	a.refused.Store(nil)
+	a.reloads.Add(1)
 	return out, nil
+}
+
+// commit does all that can fail before a configuration is in use. What it kept is
+// undone when it fails.
+func (a *App) commit(ctx context.Context, cfg *config.Config, f *fleet.Fleet, c change) error {
+	undo := func() error { return nil }
+	if c.keep != nil {
+		var err error
+		if undo, err = c.keep(); err != nil {
+			return err
+		}
+	}
+	err := a.useBudgets(ctx, a.Budgets, cfg, f)
+	if err == nil {
+		err = a.record(ctx, cfg, c.who, c.why)
+		if err == nil && c.noted != nil {
+			err = c.noted()
+		}
+		if err != nil {
+			err = fmt.Errorf("the change cannot be put into the history, so it is not taken into use: %w", err)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, undo())
+	}
+	return nil
+}
+
+// goBack makes budgets, health and history those of the configuration in use
+// again, after another one was given up half-way.
+func (a *App) goBack(ctx context.Context, c change, cause error) error {
+	cfg, cat := a.config.Load(), a.catalog.Load()
+	f, err := a.build(cfg, cat, a.fleet.Load(), true)
+	if err != nil {
+		a.Engines.Discard()
+		return err
+	}
+	a.swap(cfg, cat, f)
+	return errors.Join(a.useBudgets(ctx, a.Budgets, cfg, f), a.record(ctx, cfg, c.who, "taken back: "+cause.Error()))
 }
 
 // swap takes a configuration into use.
@@ -178,6 +245,10 @@ func (a *App) overlay(ctx context.Context) (config.Overlay, error) {
 	if err != nil {
 		return nil, err
 	}
+	return overlayOf(rows), nil
+}
+
+func overlayOf(rows []sqlite.HeldChange) config.Overlay {
 	var out config.Overlay
 	for _, r := range rows {
 		c := config.Change{Path: r.Path}
@@ -186,69 +257,7 @@ func (a *App) overlay(ctx context.Context) (config.Overlay, error) {
 		}
 		out = append(out, c)
 	}
-	return out, nil
-}
-
-// Edited is what became of an edit.
-type Edited struct {
-	How    string `json:"how"`             // file, overlay, propose
-	Patch  string `json:"patch,omitempty"` // for the file, where it is not written
-	Result Result `json:"result"`
-}
-
-// EditError is an edit that cannot be made in the file as it is.
-type EditError struct{ err error }
-
-func (e *EditError) Error() string { return e.err.Error() }
-
-// Unwrap returns the cause.
-func (e *EditError) Unwrap() error { return e.err }
-
-// Edit changes one value of the configuration as server.config_writes says: in
-// the file, comments kept; or held in the store, in effect until the file
-// agrees; or held and printed as a patch. A file that cannot be written is held
-// too. A nil value deletes the key.
-func (a *App) Edit(ctx context.Context, path string, value json.RawMessage, who history.Who, why string) (Edited, error) {
-	cfg := a.config.Load()
-	how := cfg.Server.ConfigWrites
-	env := Env(a.embedded, nil)
-	src, err := env.ReadFile(a.ConfigPath)
-	if err != nil {
-		return Edited{}, err
-	}
-	change := config.Change{Path: path, Value: value}
-	after, err := change.Apply(src)
-	if err != nil {
-		return Edited{}, &EditError{err}
-	}
-	if next, ds := config.Parse(a.ConfigPath, after, env); next == nil {
-		return Edited{}, &ConfigError{ds}
-	}
-	out := Edited{How: string(how)}
-	if how == config.WritesFile {
-		err := config.Save(a.ConfigPath, src, after)
-		if err == nil {
-			out.Result, err = a.Reload(ctx, who, why)
-			return out, err
-		}
-		if !errors.Is(err, config.ErrReadOnly) {
-			return out, err
-		}
-		out.How = string(config.WritesOverlay)
-	}
-	if out.Patch, err = config.Patch(a.ConfigPath, src, config.Overlay{change}); err != nil {
-		return out, err
-	}
-	if err := a.DB.Hold(ctx, path, string(value), a.Clock(), who.String(), history.Redact(why)); err != nil {
-		return out, err
-	}
-	if _, err := a.History.Append(ctx, history.Change{
-		Kind: history.KindOverlay, Subject: path, Who: who, Why: why, Diff: history.Redact(out.Patch),
-	}); err != nil {
-		return out, err
-	}
-	out.Result, err = a.Reload(ctx, who, why)
-	return out, err
+	return out
 }
 
 // Drift compares the held changes with the file, and forgets those that the

@@ -1,0 +1,174 @@
+package app_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"freehold/internal/app"
+	"freehold/internal/app/apptest"
+	"freehold/internal/history"
+	"freehold/internal/store/sqlite"
+)
+
+const editable = `server: {listen: 127.0.0.1:0, config_writes: WRITES} # stays
+providers:
+  a: {base_url: https://127.0.0.1:1/v1, dialect: openai, hosting: self}
+models:
+  m: {deployments: [{provider: a, id: x}]}
+workloads:
+  chat: {model: m}
+`
+
+// edited is what an edit may change, as one can see it from outside.
+type edited struct {
+	text, version string
+	held          []sqlite.HeldChange
+	records       int
+}
+
+func see(t *testing.T, s *apptest.Server) edited {
+	t.Helper()
+	text, err := os.ReadFile(s.App.ConfigPath)
+	must(t, err)
+	held, err := s.App.DB.Overlay(context.Background())
+	must(t, err)
+	records, err := s.App.History.List(context.Background(), history.Filter{})
+	must(t, err)
+	return edited{string(text), s.App.Fleet().Version, held, len(records)}
+}
+
+func (e edited) same(t *testing.T, now edited) {
+	t.Helper()
+	if now.text != e.text || now.version != e.version || now.records != e.records || len(now.held) != len(e.held) {
+		t.Errorf("was\n%+v\nnow\n%+v", e, now)
+	}
+	for i := range now.held {
+		if now.held[i] != e.held[i] {
+			t.Errorf("held was %+v, is %+v", e.held[i], now.held[i])
+		}
+	}
+}
+
+func set(s *apptest.Server, path, value string) error {
+	var v json.RawMessage
+	if value != "" {
+		v = json.RawMessage(value)
+	}
+	_, err := s.App.Edit(context.Background(), path, v, s.App.Who, "trying")
+	return err
+}
+
+// What this machine cannot run is taken back whole, and whoever asked is told why.
+func TestEditTakenBack(t *testing.T) {
+	for _, writes := range []string{"file", "overlay", "propose"} {
+		t.Run(writes, func(t *testing.T) {
+			s := apptest.Start(t, strings.Replace(editable, "WRITES", writes, 1))
+			pem := filepath.Join(s.Dir, "no.pem")
+			must(t, os.WriteFile(pem, []byte("no certificate"), 0o600))
+			must(t, set(s, "providers.a.tls", `{"server_name": "a.example"}`))
+			before := see(t, s)
+			for path, value := range map[string]string{
+				"providers.a.tls": `{"ca": "` + pem + `"}`,
+				"server.tls":      `{"cert": "` + pem + `", "key": "` + pem + `"}`,
+			} {
+				err := set(s, path, value)
+				var unfit *app.UnfitError
+				if !errors.As(err, &unfit) || !strings.Contains(err.Error(), path[:strings.LastIndex(path, ".")]) {
+					t.Errorf("%s: %v", path, err)
+				}
+				before.same(t, see(t, s))
+			}
+			if s.App.Refused() != nil {
+				t.Errorf("the file counts as refused: %v", s.App.Refused())
+			}
+			must(t, set(s, "retries.max", "1"))
+			if got := s.App.Config().Retries.Max; got != 1 {
+				t.Errorf("the next edit gives %d retries", got)
+			}
+		})
+	}
+}
+
+// A state that takes no record leaves the configuration as it was, too.
+func TestEditNotRecorded(t *testing.T) {
+	for _, writes := range []string{"file", "overlay"} {
+		for _, kind := range []history.Kind{history.KindConfig, history.KindOverlay} {
+			t.Run(writes+" "+string(kind), func(t *testing.T) {
+				s := apptest.Start(t, strings.Replace(editable, "WRITES", writes, 1))
+				must(t, set(s, "retries.max", "3"))
+				before := see(t, s)
+				db, err := sql.Open("sqlite", "file:"+filepath.Join(s.Dir, "freehold.db")+"?_pragma=busy_timeout(30000)")
+				must(t, err)
+				defer db.Close()
+				_, err = db.Exec(`CREATE TRIGGER full BEFORE INSERT ON history WHEN CAST(new.record AS TEXT) LIKE '%"` + string(kind) + `"%' BEGIN SELECT RAISE(FAIL, 'the disk is full'); END`)
+				must(t, err)
+				err = set(s, "retries.max", "1")
+				if writes == "file" && kind == history.KindOverlay {
+					must(t, err) // no such record is made
+					return
+				}
+				if err == nil || !strings.Contains(err.Error(), "the disk is full") {
+					t.Errorf("set: %v", err)
+				}
+				now := see(t, s)
+				if kind == history.KindOverlay {
+					// The configuration was on record as accepted, and is as taken back.
+					last, err := s.App.History.List(context.Background(), history.Filter{Limit: 1})
+					must(t, err)
+					if now.records != before.records+2 || !strings.HasPrefix(last[0].Why, "taken back: ") {
+						t.Errorf("%d records after %d, the last %+v", now.records, before.records, last[0])
+					}
+					now.records = before.records
+				}
+				before.same(t, now)
+				if got := s.App.Config().Retries.Max; got != 3 {
+					t.Errorf("%d retries are in use", got)
+				}
+				_, err = db.Exec(`DROP TRIGGER full`)
+				must(t, err)
+				must(t, set(s, "retries.max", "1"))
+			})
+		}
+	}
+}
+
+// An edit is checked with all that is held beside it.
+func TestEditOverHeld(t *testing.T) {
+	s := apptest.Start(t, strings.Replace(editable, "WRITES", "overlay", 1))
+	must(t, set(s, "models.n", `{"deployments": [{"provider": "a", "id": "y"}]}`))
+	must(t, set(s, "workloads.chat.model", `"n"`)) // which the file does not have
+	if got := s.App.Config().Workloads["chat"].Model; got != "n" {
+		t.Errorf("chat is answered by %s", got)
+	}
+	before := see(t, s)
+	var bad *app.ConfigError
+	if err := set(s, "models.n", ""); !errors.As(err, &bad) { // the file has none anyway
+		t.Errorf("a model in use is taken out: %v", err)
+	}
+	before.same(t, see(t, s))
+
+	// Written in the file, a value takes the place of the one held.
+	must(t, set(s, "server.config_writes", `"file"`))
+	must(t, set(s, "workloads.chat.model", `"m"`))
+	if got := s.App.Config().Workloads["chat"].Model; got != "m" {
+		t.Errorf("chat is answered by %s", got)
+	}
+	if held := see(t, s).held; len(held) != 2 {
+		t.Errorf("held: %+v", held)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -59,6 +59,7 @@ var may = table(`
 	routing             : fleet health llm rule
 	language            : std
 	cascade             : std
+	sequential          :
 	classify            : std
 	classify/score      : classify
 	classify/learn      : classify classify/score jsondoor regular suggest

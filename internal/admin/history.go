@@ -29,9 +29,11 @@ func HistoryKinds() []history.Kind {
 type HistoryOut struct {
 	Records []history.Record `json:"records"`
 	Drift   []Drift          `json:"drift" doc:"changes in effect that the file does not have"`
+	// While the file is broken, what is on record is shown all the same.
+	DriftUnknown string `json:"drift_unknown,omitempty" doc:"why it cannot be told which changes the file does not have"`
 }
 
-func (s *Service) historyList(ctx context.Context, c Caller, in HistoryIn) (HistoryOut, error) {
+func (s *Service) historyList(ctx context.Context, _ Caller, in HistoryIn) (HistoryOut, error) {
 	f := history.Filter{Subject: in.Subject, Since: in.Since, Until: in.Until}
 	var err error
 	if f.Limit, err = limit(in.Limit); err != nil {
@@ -53,14 +55,11 @@ func (s *Service) historyList(ctx context.Context, c Caller, in HistoryIn) (Hist
 	for i := range records {
 		records[i].Diff = ""
 	}
-	drift, err := s.configDrift(ctx, c, None{})
-	if err != nil {
-		return HistoryOut{}, err
-	}
 	if records == nil {
 		records = []history.Record{}
 	}
-	return HistoryOut{Records: records, Drift: drift.Drift}, nil
+	drift, unknown := s.driftOrWhy(ctx)
+	return HistoryOut{Records: records, Drift: drift, DriftUnknown: unknown}, nil
 }
 
 // HistoryShowIn names a change by its number.
@@ -91,9 +90,15 @@ func (s *Service) historyVerify(ctx context.Context, c Caller, in HistoryVerifyI
 	if len(in.Outside) > 0 && !c.Local {
 		return HistoryVerifyOut{}, &Error{Status: 403, Code: CodeDenied, Message: "files of the server's machine can be named from that machine only"}
 	}
-	r, err := s.app.History.Verify(ctx, history.VerifyOptions{Outside: in.Outside, Keys: in.Keys})
+	return VerifyHistory(ctx, s.app.History, in)
+}
+
+// VerifyHistory is history.verify of a history that is opened without the rest of
+// the state.
+func VerifyHistory(ctx context.Context, l *history.Log, in HistoryVerifyIn) (HistoryVerifyOut, error) {
+	r, err := l.Verify(ctx, history.VerifyOptions{Outside: in.Outside, Keys: in.Keys})
 	if err != nil {
-		return HistoryVerifyOut{}, err
+		return HistoryVerifyOut{}, errorOf(err)
 	}
-	return HistoryVerifyOut{Report: r, AttestedUpTo: r.AttestedUpTo(), VerifierKey: s.app.History.VerifierKey(), Text: r.Text()}, nil
+	return HistoryVerifyOut{Report: r, AttestedUpTo: r.AttestedUpTo(), VerifierKey: l.VerifierKey(), Text: r.Text()}, nil
 }

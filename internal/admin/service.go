@@ -37,6 +37,8 @@ type StatusOut struct {
 	Deployments   map[string]int `json:"deployments" doc:"how many are in each state of health"`
 	Ledger        LedgerStatus   `json:"ledger"`
 	Drift         int            `json:"drift" doc:"changes held apart from the file"`
+	DriftUnknown  string         `json:"drift_unknown,omitempty" doc:"why they cannot be counted"`
+	Certificate   string         `json:"certificate,omitempty" doc:"that requests are served with, in PEM"`
 }
 
 // LedgerStatus says how far the ledger is behind.
@@ -54,10 +56,7 @@ type LedgerStatus struct {
 
 func (s *Service) status(ctx context.Context, _ Caller, _ None) (StatusOut, error) {
 	a, cfg := s.app, s.app.Config()
-	drift, err := a.Drift(ctx)
-	if err != nil {
-		return StatusOut{}, err
-	}
+	drift, unknown := s.driftOrWhy(ctx)
 	held := 0
 	for _, d := range drift {
 		if !d.Agrees {
@@ -73,7 +72,7 @@ func (s *Service) status(ctx context.Context, _ Caller, _ None) (StatusOut, erro
 			Failing: l.Failing, BacklogBytes: l.Backlog, LagSeconds: l.Lag.Seconds(), Open: l.Open, Journaled: l.Journaled,
 			Stored: l.Stored, StoreErrors: l.StoreErrors, Lost: l.Lost, Damaged: l.Damaged,
 		},
-		Drift: held,
+		Drift: held, DriftUnknown: unknown, Certificate: a.Certificate(),
 	}
 	if err := a.Refused(); err != nil {
 		out.Refused = err.Error()
@@ -138,6 +137,8 @@ type ConfigOut struct {
 	Version string  `json:"version"`
 	Text    string  `json:"text" doc:"YAML, secrets taken out"`
 	Drift   []Drift `json:"drift"`
+	// While the file is broken, the configuration in use is shown all the same.
+	DriftUnknown string `json:"drift_unknown,omitempty" doc:"why it cannot be told what the file does not have"`
 }
 
 // Drift is a change that is held apart from the file.
@@ -154,12 +155,18 @@ type DriftOut struct {
 	Drift []Drift `json:"drift"`
 }
 
-func (s *Service) configShow(ctx context.Context, c Caller, _ None) (ConfigOut, error) {
-	d, err := s.configDrift(ctx, c, None{})
+func (s *Service) configShow(ctx context.Context, _ Caller, _ None) (ConfigOut, error) {
+	drift, unknown := s.driftOrWhy(ctx)
+	return ConfigOut{Path: s.app.ConfigPath, Version: s.app.Fleet().Version, Text: string(s.app.Config().Redacted()), Drift: drift, DriftUnknown: unknown}, nil
+}
+
+// driftOrWhy is the drift, or why it cannot be told: the file is broken.
+func (s *Service) driftOrWhy(ctx context.Context) (list []Drift, unknown string) {
+	out, err := s.configDrift(ctx, Caller{}, None{})
 	if err != nil {
-		return ConfigOut{}, err
+		return []Drift{}, err.Error()
 	}
-	return ConfigOut{Path: s.app.ConfigPath, Version: s.app.Fleet().Version, Text: string(s.app.Config().Redacted()), Drift: d.Drift}, nil
+	return out.Drift, ""
 }
 
 func (s *Service) configDrift(ctx context.Context, _ Caller, _ None) (DriftOut, error) {

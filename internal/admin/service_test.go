@@ -265,3 +265,24 @@ func TestReload(t *testing.T) {
 		t.Errorf("status: %+v", st)
 	}
 }
+
+// While the file is broken, what does not come from it is told all the same.
+func TestHeldBesideBrokenFile(t *testing.T) {
+	w := start(t)
+	call(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "server.config_writes", Value: "overlay"})
+	call(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "retries.max", Value: 1})
+	if st := call(t, w.socket, admin.Status, admin.None{}); st.Drift != 1 || st.DriftUnknown != "" {
+		t.Errorf("status: %+v", st)
+	}
+	check(t, os.WriteFile(w.path, []byte("server: {"), 0o600))
+	if st := call(t, w.socket, admin.Status, admin.None{}); !st.Serving || !strings.Contains(st.DriftUnknown, "broken") {
+		t.Errorf("status: %+v", st)
+	}
+	if h := call(t, w.socket, admin.HistoryList, admin.HistoryIn{}); len(h.Records) == 0 || !strings.Contains(h.DriftUnknown, "broken") {
+		t.Errorf("history: %+v", h)
+	}
+	if c := call(t, w.socket, admin.ConfigShow, admin.None{}); !strings.Contains(c.Text, "workloads:") || !strings.Contains(c.DriftUnknown, "broken") {
+		t.Errorf("config: %+v", c)
+	}
+	fails(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "retries.max", Value: 2}, admin.CodeInvalid)
+}

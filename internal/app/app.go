@@ -48,9 +48,6 @@ type Options struct {
 	Who history.Who
 	// Lenient: secrets that are not there count as set. For Open only.
 	Lenient bool
-	// Verifying: the history is opened to be read, and its outside copies stay as
-	// they are. For Open only.
-	Verifying bool
 }
 
 // App is freehold with its state open.
@@ -77,7 +74,9 @@ type App struct {
 	codecs    map[string]dialect.Codec
 	started   time.Time
 	url       atomic.Pointer[string]
-	begun     atomic.Bool // the start is over: see ready
+	// certificate is what the listener shows; nil without TLS.
+	certificate *certificate
+	begun       atomic.Bool // the start is over: see ready
 
 	config  atomic.Pointer[config.Config]
 	fleet   atomic.Pointer[fleet.Fleet]
@@ -242,13 +241,7 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 	if err != nil {
 		return err
 	}
-	var outside []string
-	if c := cfg.Server.History.CheckpointCopy; c != "" {
-		outside = []string{string(c)}
-	}
-	a.History, err = history.Open(ctx, sqlite.NewHistory(a.DB), history.Options{
-		KeyFile: path + ".key", Outside: outside, ReadOnly: a.Verifying, Clock: a.Clock, Random: rand.Reader, Logger: a.Log,
-	})
+	a.History, err = openHistory(ctx, a.DB, cfg, history.Options{KeyFile: path + ".key", Clock: a.Clock, Random: rand.Reader, Logger: a.Log})
 	if err != nil {
 		return err
 	}
@@ -256,6 +249,33 @@ func (a *App) openState(ctx context.Context, cfg *config.Config, serving bool) (
 		Store: sqlite.NewCaptures(a.DB), History: a.History, Clock: a.Clock, Random: rand.Reader, Log: a.Log,
 	})
 	return nil
+}
+
+func openHistory(ctx context.Context, db *sqlite.DB, cfg *config.Config, o history.Options) (*history.Log, error) {
+	if c := cfg.Server.History.CheckpointCopy; c != "" {
+		o.Outside = []string{string(c)}
+	}
+	return history.Open(ctx, sqlite.NewHistory(db), o)
+}
+
+// OpenHistory opens the history of a configuration's state to be verified: nothing
+// is written, neither beside the state nor to the outside copies.
+func OpenHistory(ctx context.Context, cfg *config.Config, clock func() time.Time) (l *history.Log, done func() error, err error) {
+	path, err := StatePath(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := sqlite.Open(ctx, path)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err = openHistory(ctx, db, cfg, history.Options{
+		KeyFile: path + ".key", ReadOnly: true, Clock: clock, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return l, func() error { return errors.Join(l.Close(context.WithoutCancel(ctx)), db.Close()) }, nil
 }
 
 // Close closes what Open opened. Engines are stopped first.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/pem"
 	"log/slog"
 	"os"
 
@@ -15,6 +16,18 @@ func (a *App) URL() string {
 		return *p
 	}
 	return ""
+}
+
+// Certificate is the one that requests are served with, in PEM; empty without TLS.
+func (a *App) Certificate() string {
+	if a.certificate == nil {
+		return ""
+	}
+	pair, err := a.certificate.get(nil)
+	if err != nil {
+		return "" // there is none before the first that loads
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}))
 }
 
 // Reloads counts the configurations taken into use since the start.

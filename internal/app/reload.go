@@ -89,7 +89,7 @@ func (a *App) take(ctx context.Context, l loaded, c change) (out Result, err err
 	}
 	out.Restart = fixed(old, l.cfg)
 	if !reflect.DeepEqual(old.Server.TLS, l.cfg.Server.TLS) {
-		if _, err := a.tls(l.cfg); err != nil { // it is used from the next start on, which must not fail
+		if _, err := a.keyPairOf(l.cfg); err != nil { // it is used from the next start on, which must not fail
 			return out, &UnfitError{err}
 		}
 	}

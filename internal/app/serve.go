@@ -102,9 +102,10 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	}
 	public := &drainer{Handler: handler, draining: &draining}
 	srv := newServer(cfg, public, o.Log)
-	if srv.TLSConfig, err = a.tls(cfg); err != nil {
+	if a.certificate, err = a.keyPairOf(cfg); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	srv.TLSConfig = tlsConfig(a.certificate)
 	socket, local, err := a.localSocket(cfg, h)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -201,9 +202,9 @@ func url(cfg *config.Config, l net.Listener) string {
 	return scheme + "://" + l.Addr().String()
 }
 
-// tls serves the configured certificate; the files are read again when they
+// keyPairOf is the configured certificate, nil for none; the files are read again when they
 // have changed, at the first handshake after.
-func (a *App) tls(cfg *config.Config) (*tls.Config, error) {
+func (a *App) keyPairOf(cfg *config.Config) (*certificate, error) {
 	if cfg.Server.TLS == nil {
 		return nil, nil
 	}
@@ -213,7 +214,14 @@ func (a *App) tls(cfg *config.Config) (*tls.Config, error) {
 	if _, err := c.get(nil); err != nil {
 		return nil, fmt.Errorf("server.tls: %w", err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
+	return c, nil
+}
+
+func tlsConfig(c *certificate) *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}
 }
 
 // localSocket is where commands on this machine reach the server: a socket

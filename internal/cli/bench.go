@@ -109,7 +109,11 @@ func (p *program) bench(ctx context.Context, f benchFlags) (err error) {
 		return usagef("--rest 0 and --duration 0 leave nothing to measure")
 	}
 	if f.workload == "" {
-		if f.workload = usual(p.glance()); f.workload == "" {
+		known, err := p.names(ctx, f.at)
+		if err != nil {
+			return err
+		}
+		if f.workload = known.usual(); f.workload == "" {
 			return errWhich
 		}
 	}

@@ -42,13 +42,7 @@ func (p *program) runner(ctx context.Context) (r admin.Runner, done func() error
 
 // local opens the state here.
 func (p *program) local(ctx context.Context) (r admin.Runner, done func() error, err error) {
-	return p.open(ctx, app.Options{})
-}
-
-// open is local with more options.
-func (p *program) open(ctx context.Context, o app.Options) (r admin.Runner, done func() error, err error) {
-	o.ConfigPath, o.Clock, o.Lenient = p.configPath(), p.clock, true
-	a, err := app.Open(ctx, o)
+	a, err := app.Open(ctx, app.Options{ConfigPath: p.configPath(), Clock: p.clock, Lenient: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,17 +56,9 @@ func (p *program) open(ctx context.Context, o app.Options) (r admin.Runner, done
 // revoked while the file is broken, and stderr says that it is. A file that was
 // named and is not there was never the server's.
 func (p *program) server(ctx context.Context) *admin.Client {
-	cfg := p.glance()
-	broken := cfg == nil
-	if broken {
-		if p.configPath() != defaultConfig && !exists(p.configPath()) {
-			return nil
-		}
-		env, err := p.env()
-		if err != nil {
-			return nil
-		}
-		cfg = config.StateOf(p.configPath(), app.Lenient(env, p.configPath()))
+	cfg, whole := p.place()
+	if cfg == nil {
+		return nil
 	}
 	path, err := app.SocketPath(cfg)
 	if err != nil {
@@ -86,11 +72,54 @@ func (p *program) server(ctx context.Context) *admin.Client {
 	if err := conn.Close(); err != nil {
 		return nil
 	}
-	if broken && !p.warned {
-		p.warned = true
-		fmt.Fprintf(p.err, "warning: %s is refused (freehold check says why); the server runs with\nan earlier version of it\n", p.configPath())
+	if !whole {
+		p.warn("the server runs with\nan earlier version of it")
 	}
 	return admin.Unix(path, history.OSUser().Name)
+}
+
+// place is the configuration, or, where it is not valid, what can be read of it:
+// where its state is. It is nil where a file was named that is not there.
+func (p *program) place() (cfg *config.Config, whole bool) {
+	if cfg = p.glance(); cfg != nil {
+		return cfg, true
+	}
+	if p.configPath() != defaultConfig && !exists(p.configPath()) {
+		return nil, false
+	}
+	env, err := p.env()
+	if err != nil {
+		return nil, false
+	}
+	return config.StateOf(p.configPath(), app.Lenient(env, p.configPath())), false
+}
+
+// stateThere is place for commands that need the state and no more: a file that is
+// not valid will do if its state is there.
+func (p *program) stateThere() (cfg *config.Config, path string, err error) {
+	cfg, whole := p.place()
+	if cfg != nil {
+		if path, err = app.StatePath(cfg); err != nil {
+			return nil, "", err
+		}
+	}
+	if cfg == nil || !whole && !exists(path) {
+		_, ds := p.load()
+		return nil, "", &app.ConfigError{Diagnostics: ds}
+	}
+	if !whole {
+		p.warn("its state is used all\nthe same")
+	}
+	return cfg, path, nil
+}
+
+// warn says, once, that the file is refused, and what the command does in spite of
+// that.
+func (p *program) warn(instead string) {
+	if !p.warned {
+		p.warned = true
+		fmt.Fprintf(p.err, "warning: %s is refused (freehold check says why); %s\n", p.configPath(), instead)
+	}
 }
 
 // load reads the configuration without touching its state.

@@ -7,14 +7,12 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
-	"freehold/internal/config"
 	"freehold/internal/ledger"
 )
 
@@ -54,7 +52,7 @@ without a PROMPT it reads standard input.`,
   git diff | freehold chat --system "Review this."`,
 		Args: takes(0, 2),
 		RunE: func(c *cobra.Command, a []string) error {
-			workload, prompt, err := p.question(at, a)
+			workload, prompt, err := p.question(c.Context(), at, a)
 			if err != nil {
 				return err
 			}
@@ -78,18 +76,22 @@ without a PROMPT it reads standard input.`,
 }
 
 // question finds out which of workload and prompt the arguments are.
-func (p *program) question(at gatewayFlags, a []string) (workload, prompt string, err error) {
-	cfg := p.glance() // what is wrong with it shows when it is asked
-	switch {
-	case len(a) == 2:
+func (p *program) question(ctx context.Context, at gatewayFlags, a []string) (workload, prompt string, err error) {
+	if len(a) == 2 {
 		return a[0], a[1], nil
-	case len(a) == 1 && named(cfg, a[0]):
+	}
+	known, err := p.names(ctx, at)
+	if err != nil {
+		return "", "", err
+	}
+	switch {
+	case len(a) == 1 && known.has(a[0]):
 		workload = a[0]
 	case len(a) == 1:
 		prompt = a[0]
 	}
 	if workload == "" {
-		if workload = usual(cfg); workload == "" {
+		if workload = known.usual(); workload == "" {
 			return "", "", errWhich
 		}
 	}
@@ -110,38 +112,6 @@ func (p *program) question(at gatewayFlags, a []string) (workload, prompt string
 
 // errWhich is a command line that names no workload, where there are several.
 var errWhich = hintedf("freehold workloads lists them", "name a workload: there is neither a single one nor one called chat")
-
-// named reports whether a word is a name of the configuration.
-func named(cfg *config.Config, word string) bool {
-	if cfg == nil {
-		return false
-	}
-	if cfg.Workloads[word] != nil || cfg.Models[word] != nil {
-		return true
-	}
-	for _, w := range cfg.Workloads {
-		if slices.Contains(w.Aliases, word) {
-			return true
-		}
-	}
-	return false
-}
-
-// usual is the workload that is meant when none is named.
-func usual(cfg *config.Config) string {
-	if cfg == nil {
-		return ""
-	}
-	if named(cfg, "chat") {
-		return "chat"
-	}
-	if len(cfg.Workloads) == 1 {
-		for name := range cfg.Workloads {
-			return name
-		}
-	}
-	return ""
-}
 
 func (p *program) chat(ctx context.Context, at gatewayFlags, q question, h http.Header) (err error) {
 	g, err := p.reach(ctx, at)

@@ -18,7 +18,6 @@ import (
 	"freehold/internal/admin"
 	"freehold/internal/app"
 	"freehold/internal/config"
-	"freehold/internal/regular"
 )
 
 // gateway is a gateway as its clients reach it.
@@ -52,40 +51,56 @@ func (p *program) reach(ctx context.Context, f gatewayFlags) (*gateway, error) {
 		g.admin = &admin.Client{Base: g.url, Key: g.key}
 		return g, nil
 	}
-	cfg := p.glance()
-	if cfg == nil {
-		_, ds := p.load()
-		return nil, &app.ConfigError{Diagnostics: ds}
-	}
-	if g.key == "" && cfg.Server.Auth == config.AuthKeys {
-		return nil, &admin.Error{Code: "missing_key", Message: "this gateway asks for a key",
-			Hint: "give one with --key or $FREEHOLD_API_KEY; freehold keys create NAME issues one"}
-	}
-	if err := g.trust(cfg); err != nil {
-		return nil, err
-	}
-	if s := p.server(ctx); s != nil {
-		st, err := admin.Status.Call(ctx, s, admin.None{})
-		if err != nil {
+	if g.admin = p.server(ctx); g.admin == nil {
+		cfg := p.glance()
+		if cfg == nil {
+			_, ds := p.load()
+			return nil, &app.ConfigError{Diagnostics: ds}
+		}
+		if err := g.mayAsk(cfg.Server.Auth); err != nil {
+			return nil, err // before engines are started for nothing
+		}
+		fmt.Fprintln(p.err, "no server runs: one is started for this command")
+		var err error
+		if g.stop, err = p.serveFor(ctx); err != nil {
 			return nil, err
 		}
-		g.url, g.admin = here(st.URL), s
-		return g, nil
+		g.admin = p.server(ctx)
 	}
-	fmt.Fprintln(p.err, "no server runs: one is started for this command")
-	at, stop, err := p.serveFor(ctx)
-	if err != nil {
-		return nil, err
+	if err := g.meet(ctx); err != nil {
+		return nil, errors.Join(err, g.stop())
 	}
-	g.url, g.stop, g.admin = here(at), stop, p.server(ctx)
 	return g, nil
+}
+
+// meet asks the server where and how it serves: the configuration may have changed
+// since it read it.
+func (g *gateway) meet(ctx context.Context) error {
+	if g.admin == nil {
+		return errors.New("the server cannot be reached by commands")
+	}
+	st, err := admin.Status.Call(ctx, g.admin, admin.None{})
+	if err != nil {
+		return err
+	}
+	if err := g.mayAsk(config.Auth(st.Auth)); err != nil {
+		return err
+	}
+	g.url = here(st.URL)
+	return g.trust(st.Certificate)
+}
+
+// mayAsk refuses to ask without a key where one is needed.
+func (g *gateway) mayAsk(a config.Auth) error {
+	if g.key == "" && a == config.AuthKeys {
+		return &admin.Error{Code: "missing_key", Message: "this gateway asks for a key",
+			Hint: "give one with --key or $FREEHOLD_API_KEY; freehold keys create NAME issues one"}
+	}
+	return nil
 }
 
 // why asks for what is on record of a request.
 func (g *gateway) why(ctx context.Context, id string) (admin.WhyOut, error) {
-	if g.admin == nil {
-		return admin.WhyOut{}, errors.New("the server cannot be reached by commands")
-	}
 	return admin.Why.Call(ctx, g.admin, admin.WhyIn{ID: id})
 }
 
@@ -102,19 +117,15 @@ func here(at string) string {
 	return u.String()
 }
 
-// trust makes the client accept exactly the certificate that the configuration
-// serves: its name is that of a public address, and not of this machine.
-func (g *gateway) trust(cfg *config.Config) error {
-	if cfg.Server.TLS == nil {
+// trust makes the client accept exactly the certificate that the server says is
+// its own: its name is that of a public address, and not of this machine.
+func (g *gateway) trust(certificate string) error {
+	if certificate == "" {
 		return nil
 	}
-	text, err := regular.Read(string(cfg.Server.TLS.Cert), 1<<20)
-	if err != nil {
-		return err
-	}
-	block, _ := pem.Decode(text)
+	block, _ := pem.Decode([]byte(certificate))
 	if block == nil {
-		return fmt.Errorf("%s holds no certificate", cfg.Server.TLS.Cert)
+		return errors.New("the server's certificate is not understood")
 	}
 	own, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -124,7 +135,7 @@ func (g *gateway) trust(cfg *config.Config) error {
 		MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // VerifyConnection verifies more narrowly
 		VerifyConnection: func(s tls.ConnectionState) error {
 			if len(s.PeerCertificates) == 0 || !s.PeerCertificates[0].Equal(own) {
-				return errors.New("the server shows another certificate than server.tls names")
+				return errors.New("the server shows another certificate than it says is its own")
 			}
 			return nil
 		},
@@ -134,7 +145,7 @@ func (g *gateway) trust(cfg *config.Config) error {
 
 // serveFor serves the configuration until stop is called. It returns once
 // requests can be answered, local engines included.
-func (p *program) serveFor(ctx context.Context) (at string, stop func() error, err error) {
+func (p *program) serveFor(ctx context.Context) (stop func() error, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ready := make(chan app.Ready, 1)
 	ended := make(chan error, 1)
@@ -149,12 +160,12 @@ func (p *program) serveFor(ctx context.Context) (at string, stop func() error, e
 	select {
 	case err := <-ended:
 		cancel()
-		return "", nil, err
+		return nil, err
 	case r := <-ready:
 		if err := enginesReady(ctx, r.App); err != nil {
-			return "", nil, errors.Join(err, stop())
+			return nil, errors.Join(err, stop())
 		}
-		return r.URL, stop, nil
+		return stop, nil
 	}
 }
 

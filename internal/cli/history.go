@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"freehold/internal/admin"
 	"freehold/internal/app"
+	"freehold/internal/config"
 	"freehold/internal/history"
 )
 
@@ -45,6 +47,9 @@ func (p *program) historyListCommand() *cobra.Command {
 				p.print(&t)
 			}
 			p.printDrift(out.Drift)
+			if out.DriftUnknown != "" {
+				fmt.Fprintln(p.err, tameLines(out.DriftUnknown))
+			}
 			return nil
 		},
 	})
@@ -136,14 +141,14 @@ without any it says "self-attested". It ends with 1 if anything is wrong.`,
   freehold history verify --outside /mnt/elsewhere/freehold-checkpoints`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			r, done, err := p.open(c.Context(), app.Options{Verifying: true})
+			cfg, _, err := p.stateThere()
 			if err != nil {
 				return err
 			}
-			out, err := admin.HistoryVerify.Call(c.Context(), r, in)
-			if cerr := done(); err == nil {
-				err = cerr
+			if p.warned && len(in.Outside) == 0 && cfg.Server.History.CheckpointCopy == "" {
+				fmt.Fprintln(p.err, "copies of checkpoints that it may name are not looked at: --outside names them")
 			}
+			out, err := p.verified(c.Context(), cfg, in)
 			if err != nil {
 				return err
 			}
@@ -161,4 +166,14 @@ without any it says "self-attested". It ends with 1 if anything is wrong.`,
 	c.Flags().StringSliceVar(&in.Outside, "outside", nil, "`FILE` or directory with copies of checkpoints")
 	c.Flags().StringSliceVar(&in.Keys, "key", nil, "public `KEY` to trust, as verify --json prints it")
 	return c
+}
+
+// verified verifies the history of a configuration's state.
+func (p *program) verified(ctx context.Context, cfg *config.Config, in admin.HistoryVerifyIn) (out admin.HistoryVerifyOut, err error) {
+	l, done, err := app.OpenHistory(ctx, cfg, p.clock)
+	if err != nil {
+		return out, err
+	}
+	defer finish(&err, done)
+	return admin.VerifyHistory(ctx, l, in)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -27,16 +28,12 @@ func (p *program) routeCommand() *cobra.Command {
 // shelf is where routing models of the configuration are. Without a
 // configuration there is only the embedded one.
 func (p *program) shelf() (s shelf.Shelf, ok bool, err error) {
-	cfg := p.glance()
-	if cfg == nil {
-		if exists(p.configPath()) || p.configPath() != defaultConfig {
-			_, ds := p.load()
-			return s, false, &app.ConfigError{Diagnostics: ds}
-		}
+	_, state, err := p.stateThere()
+	var bad *app.ConfigError
+	switch {
+	case errors.As(err, &bad) && p.configPath() == defaultConfig && !exists(defaultConfig):
 		return s, false, nil
-	}
-	state, err := app.StatePath(cfg)
-	if err != nil {
+	case err != nil:
 		return s, false, err
 	}
 	return shelf.Beside(state), true, nil

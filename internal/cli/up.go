@@ -152,7 +152,7 @@ func (p *program) greet(ctx context.Context, cfg *config.Config, r app.Ready) {
 	at := here(r.URL)
 	fmt.Fprintf(p.out, "\nfreehold serves at %s\n", at)
 	fmt.Fprintf(p.out, "  OpenAI base URL:    %s/v1\n  Anthropic base URL: %s\n", at, at)
-	workload := usual(cfg)
+	workload := namesOf(cfg).usual()
 	if workload == "" {
 		return
 	}

@@ -9,8 +9,9 @@ import (
 var stateLine = regexp.MustCompile(`(?m)^state[ \t]*:[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#"'][^\n]*?))[ \t]*(?:[ \t]#[^\n]*)?\r?$`)
 
 // StateOf is a configuration of which only the place of the state is read, the
-// default one where the file does not say: the server that runs with an earlier
-// version of a file is found by it while the file is wrong.
+// default one where the file does not say, and that of the checkpoints' copy where
+// the file is YAML: the server that runs with an earlier version of a file is found
+// by it while the file is wrong.
 func StateOf(path string, env Env) *Config {
 	cfg := &Config{path: path}
 	cfg.defaults()
@@ -18,11 +19,9 @@ func StateOf(path string, env Env) *Config {
 	if err != nil {
 		return cfg
 	}
-	text := ""
+	text, outside := "", ""
 	if doc := parse(src, &report{}); doc != nil && doc.root != nil {
-		if e := doc.root.lookup("state"); e != nil && e.value.kind == kindScalar {
-			text = e.value.text
-		}
+		text, outside = doc.scalar("state"), doc.scalar("server.history.checkpoint_copy")
 	} else if m := stateLine.FindSubmatch(src); m != nil {
 		text = string(m[1]) + string(m[2]) + string(m[3])
 	}
@@ -30,5 +29,16 @@ func StateOf(path string, env Env) *Config {
 	if state, _, err := exp.expand(text); err == nil && strings.HasPrefix(state, "sqlite:") {
 		cfg.State = state
 	}
+	if outside, _, err := exp.expand(outside); err == nil && outside != "" {
+		cfg.Server.History.CheckpointCopy = Path(cfg.Resolve(outside))
+	}
 	return cfg
+}
+
+// scalar is the text at path; empty where there is none.
+func (d *document) scalar(path string) string {
+	if e := d.root.lookup(path); e != nil && e.value.kind == kindScalar {
+		return e.value.text
+	}
+	return ""
 }

@@ -1,0 +1,66 @@
+package judge
+
+import "math"
+
+// LengthControl takes out of differences what is explained by one answer being
+// longer than the other, after the idea of length-controlled AlpacaEval (Dubois
+// et al., arXiv 2404.04475): there a regression over all comparisons with terms
+// for the model and for the length, and the length's set to zero. Here the
+// regression is run anew before each sample, on those before it only: what is
+// taken off a sample is known before the sample is seen, so that what is
+// computed of the results one after the other (confidence sequences) holds.
+//
+// The length term is tanh(log2(candidate/baseline)), lengths in characters: one
+// that is twice as long counts .76, and the unit and the workload do not matter.
+// Where the candidate is always longer by the same factor, nothing can tell a
+// better model from a longer one, and nothing is taken off.
+//
+// The zero value is ready. It is JSON, so that a rollout can keep it; the same
+// samples in the same order make the same again.
+type LengthControl struct {
+	N int64 `json:"n"`
+	// Means, and sums of squares and products about them, of the length term x
+	// and the raw difference y.
+	MeanX float64 `json:"mean_x"`
+	MeanY float64 `json:"mean_y"`
+	XX    float64 `json:"xx"`
+	XY    float64 `json:"xy"`
+}
+
+const (
+	// minLengths is how many samples a coefficient rests on at least.
+	minLengths = 20
+	// shrink is what is added to the squares: with little known, little is taken off.
+	shrink = 5.0
+)
+
+// Coefficient is the difference that a candidate of more than twice the length
+// has for that alone, -1 to 1, as far as the samples so far tell.
+func (c *LengthControl) Coefficient() float64 {
+	if c.N < minLengths {
+		return 0
+	}
+	return math.Max(-1, math.Min(1, c.XY/(c.XX+shrink)))
+}
+
+// Apply sets the verdict's Difference to what is left of Raw, and learns from
+// the sample afterwards. Samples are given once each. Verdicts on missing
+// answers stay as they are: their difference is not one of length.
+func (c *LengthControl) Apply(s *Sample, v *Verdict) {
+	v.Difference = v.Raw
+	if v.Basis == Unanswered {
+		return
+	}
+	x := lengthTerm(s.Baseline.Length(), s.Candidate.Length())
+	v.Difference = math.Max(-1, math.Min(1, v.Raw-c.Coefficient()*x))
+	c.N++
+	dx, dy := x-c.MeanX, v.Raw-c.MeanY
+	c.MeanX += dx / float64(c.N)
+	c.MeanY += dy / float64(c.N)
+	c.XX += dx * (x - c.MeanX)
+	c.XY += dx * (v.Raw - c.MeanY)
+}
+
+func lengthTerm(baseline, candidate int) float64 {
+	return math.Tanh(math.Log2(float64(candidate+1) / float64(baseline+1)))
+}

@@ -90,6 +90,7 @@ type Request struct {
 	TokensPerSecond float64             `json:"tokens_per_second"`
 	Route           string              `json:"route"`
 	Cascade         *ledger.Cascade     `json:"cascade,omitempty" doc:"what the workload's cascade decided; absent: its model was not asked"`
+	Rollout         *ledger.Part        `json:"rollout,omitempty" doc:"the request's part in a rollout: its id, and baseline, candidate, shadow or judge"`
 	ConfigVersion   string              `json:"config_version"`
 	Tags            []string            `json:"tags,omitempty"`
 }
@@ -101,7 +102,7 @@ func requestOf(r *ledger.Row) Request {
 		Operation: r.Operation, Stream: r.Stream, Status: r.Status, Outcome: string(r.Outcome), ErrorCode: r.ErrorCode,
 		Tokens: r.Tokens, Cost: r.Cost, Currency: "USD", CostSource: r.PriceSource, CostDate: r.PriceDate,
 		Attempts: len(r.Attempts), Seams: len(r.Seams), FirstToken: millis(r.FirstToken), Total: millis(r.Total),
-		TokensPerSecond: float64(int64(r.TokensPerSecond()*100)) / 100, Route: r.Route, Cascade: r.Cascade, ConfigVersion: r.ConfigVersion, Tags: r.Tags,
+		TokensPerSecond: float64(int64(r.TokensPerSecond()*100)) / 100, Route: r.Route, Cascade: r.Cascade, Rollout: r.Part, ConfigVersion: r.ConfigVersion, Tags: r.Tags,
 	}
 }
 

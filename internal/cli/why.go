@@ -66,6 +66,14 @@ func cascaded(c *ledger.Cascade) string {
 	return c.Model + ": " + what
 }
 
+// partOf is a request's part in a rollout in words.
+func partOf(p *ledger.Part) string {
+	if p == nil {
+		return ""
+	}
+	return p.Rollout + ", " + string(p.Arm)
+}
+
 func (p *program) printWhy(w admin.WhyOut) {
 	status := w.Outcome
 	if w.Status > 0 {
@@ -102,7 +110,7 @@ func (p *program) printWhy(w admin.WhyOut) {
 	}
 	p.fields("request", w.ID, "time", at(w.Time)+" UTC", "asked", asked, "outcome", status,
 		"answered by", w.Deployment, "reason", w.Route, "key", key, "tenant", w.Tenant, "data classes", strings.Join(w.DataClasses, ", "), "detected", detected(w.Detected),
-		"cascade", cascaded(w.Cascade), "tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
+		"cascade", cascaded(w.Cascade), "rollout", partOf(w.Rollout), "tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
 		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "config", w.ConfigVersion)
 	if f := w.Feedback; f != nil {
 		said := fmt.Sprintf("score %g", f.Score)

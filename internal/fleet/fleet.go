@@ -214,6 +214,16 @@ func (r *Route) Reach() []*Model {
 	return out
 }
 
+// Only is the route with one model and nothing else that could answer: for
+// questions that freehold asks aside. What binds the data stays.
+func (r *Route) Only(m *Model) *Route {
+	only := *r
+	only.Kind, only.Models, only.Balanced = "aside", []*Model{m}, m.Balanced()
+	only.Rules, only.Cascade, only.SLO, only.Hedge, only.Capture = nil, nil, nil, Hedge{}, Capture{}
+	only.Continue, only.FallbackOnContext, only.FallbackOnFilter = ContinueOff, false, false
+	return &only
+}
+
 // balanced reports whether the order among a model's deployments ever differs.
 func (r *Route) balanced() bool { return slices.ContainsFunc(r.All(), (*Model).Balanced) }
 

@@ -33,11 +33,14 @@ const (
 
 // openBudgets tells the budgets whose request this is.
 func (x *exchange) openBudgets() {
-	key := x.call.Caller.KeyFamily
-	if key == "" {
-		key = x.call.Caller.KeyID
+	whose := budget.Subject{Workload: x.row.Workload}
+	if c := &x.call.Caller; x.call.Aside == nil {
+		whose.Key, whose.KeyName, whose.Tenant = c.KeyFamily, c.KeyName, x.row.Tenant
+		if whose.Key == "" {
+			whose.Key = c.KeyID
+		}
 	}
-	x.budget.Open(context.Background(), x.g.Budgets, budget.Subject{Key: key, KeyName: x.call.Caller.KeyName, Workload: x.row.Workload, Tenant: x.row.Tenant}, x.call.Received)
+	x.budget.Open(context.Background(), x.g.Budgets, whose, x.call.Received)
 }
 
 // overFallback says why a budget with on_exceed: fallback has no room for an

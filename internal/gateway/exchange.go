@@ -67,6 +67,8 @@ type exchange struct {
 	plain    []byte                    // a whole answer that is about to be sent
 	promptIn int64                     // estimated prompt tokens
 	settled  bool                      // the row is on record
+	moving   *Moving                   // a rollout of the workload; nil: none, or not of this request
+	refused  error                     // how the request ended, a *fault.Error; nil: well
 	share    share                     // of the room, for what is sent
 }
 
@@ -158,6 +160,7 @@ func (x *exchange) view() dialect.View {
 // refuse ends the request with a fault, in the client's own words.
 func (x *exchange) refuse(err error) {
 	f := x.faultOf(err)
+	x.refused = f
 	x.row.ErrorCode = f.StableCode()
 	x.row.Outcome = outcomeOf(f.Kind)
 	if x.sent.Complete() || len(x.sent.Choices) > 0 {

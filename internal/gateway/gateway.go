@@ -69,6 +69,9 @@ type Gateway struct {
 	// "key" or "all"; ok is false where that is not known. Nil knows nothing.
 	Spend func(scope, workload, keyID string) (usd float64, ok bool)
 
+	// Rollouts move workloads to other models; nil: none does.
+	Rollouts Rollouts
+
 	hedgeable, hedged atomic.Int64
 }
 
@@ -97,6 +100,8 @@ type Call struct {
 	Tags     []string
 	// Timeout is the client's own limit, 0 for none.
 	Timeout time.Duration
+	// Aside is set for calls of freehold's own; nil: a client's.
+	Aside *Aside
 	// Settled is told of the request's row once it is complete, to settle
 	// limits by what was really used. It may be nil, and must not keep the row.
 	Settled func(*ledger.Row)
@@ -112,6 +117,11 @@ func (g *Gateway) Refuse(w http.ResponseWriter, c *Call, f *fault.Error) {
 func (g *Gateway) Serve(ctx context.Context, w http.ResponseWriter, c *Call) {
 	x := g.newExchange(w, c)
 	defer x.close()
+	x.serve(ctx)
+}
+
+func (x *exchange) serve(ctx context.Context) {
+	c := x.call
 	err := x.prepare(ctx)
 	x.noteBudgets()
 	if err != nil {
@@ -166,13 +176,9 @@ func (x *exchange) prepare(ctx context.Context) error {
 	}
 	x.body = body
 	x.noteBody()
-	route, ok := c.Fleet.Resolve(body.Facts.Model)
-	if !ok {
-		return x.modelNotFound(body.Facts.Model)
-	}
-	x.route = route
-	x.row.Workload = route.Workload
-	if err := x.allowed(); err != nil {
+	if c.Aside != nil {
+		x.route, x.row.Workload = c.Aside.Route, c.Aside.Label
+	} else if err := x.resolve(); err != nil {
 		return err
 	}
 	if err := x.bound(ctx); err != nil {
@@ -181,6 +187,17 @@ func (x *exchange) prepare(ctx context.Context) error {
 	x.deadline = c.Received.Add(x.total())
 	x.openBudgets()
 	return x.makePlan()
+}
+
+// resolve finds what the model field means, and whether the key may ask for it.
+func (x *exchange) resolve() error {
+	route, ok := x.call.Fleet.Resolve(x.body.Facts.Model)
+	if !ok {
+		return x.modelNotFound(x.body.Facts.Model)
+	}
+	x.route = route
+	x.row.Workload = route.Workload
+	return x.allowed()
 }
 
 func (x *exchange) total() time.Duration {

@@ -25,7 +25,7 @@ func (x *exchange) makePlan() error {
 		Permit: func(d *fleet.Deployment) string { _, why := x.permitFor(d); return why },
 		Down:   func(d *fleet.Deployment) string { return down(d, now) },
 		Key:    c.Caller.KeyName, Tags: c.Tags, Classes: x.row.DataClasses, Location: c.Fleet.Settings.Location,
-		Language: x.language, Trace: x.dry, Stays: x.stays(now),
+		Language: x.language, Trace: x.dry, Stays: x.stays(now), Move: x.move(),
 	}
 	if x.g.Classify != nil && (c.Op == llm.Chat || c.Op == llm.Completion) {
 		in.Classify = func() routing.Class { return x.g.Classify(x.prompt()) }
@@ -37,6 +37,7 @@ func (x *exchange) makePlan() error {
 		in.Budget = x.overFallback
 	}
 	x.plan = routing.Make(&in)
+	x.moved()
 	x.overBlock()
 	if !x.dry {
 		x.plan.Tally()

@@ -42,6 +42,7 @@ func (x *exchange) settle() error {
 	err := x.record(r)
 	if err == nil {
 		x.capture()
+		x.ended()
 	}
 	x.g.Observer.Done(r, x.call.Header)
 	if x.call.Settled != nil {

@@ -57,6 +57,7 @@ const (
 	fTenant
 	fDetection
 	fCascade
+	fPart
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -96,6 +97,12 @@ const (
 	fcDecision
 	fcCause
 	fcMargin // in millionths
+)
+
+// Fields of a part.
+const (
+	fpRollout = iota + 1
+	fpArm
 )
 
 // Fields of a seam.
@@ -156,6 +163,12 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 		e.int(fcMargin, int64(math.Round(c.Margin*1e6)))
 		e.close(at)
 	}
+	if p := r.Part; p != nil {
+		at := e.open(fPart)
+		e.text(fpRollout, p.Rollout)
+		e.text(fpArm, string(p.Arm))
+		e.close(at)
+	}
 	for i := range r.Seams {
 		s := &r.Seams[i]
 		at := e.open(fSeam)
@@ -206,6 +219,8 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.Detected = append(r.Detected, d.detection())
 		case fCascade | fBytes:
 			r.Cascade = d.cascade()
+		case fPart | fBytes:
+			r.Part = d.part()
 		case fWorkload | fBytes:
 			r.Workload = d.text()
 		case fAsked | fBytes:
@@ -424,6 +439,21 @@ func (d *decoder) cascade() *Cascade {
 	}
 	d.fail(in.err)
 	return c
+}
+
+func (d *decoder) part() *Part {
+	p := &Part{}
+	in := decoder{s: d.text()}
+	for in.next() {
+		switch in.field {
+		case fpRollout | fBytes:
+			p.Rollout = in.text()
+		case fpArm | fBytes:
+			p.Arm = Arm(in.text())
+		}
+	}
+	d.fail(in.err)
+	return p
 }
 
 // tokens reads the fields of tokens, which a row and an attempt share.

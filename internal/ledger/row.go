@@ -119,6 +119,7 @@ type Row struct {
 	DataClasses   []string // that governed the request
 	Detected      []Detection
 	Cascade       *Cascade // what a cascade decided; nil: none was asked
+	Part          *Part    // in a rollout; nil: none
 	Seams         []Seam   // where the answer changed deployments
 	Features      []string // that the request used: tools, json_schema, images, ...
 	Dropped       []string // parameters that did not reach the provider
@@ -173,6 +174,23 @@ type Cascade struct {
 	// known. It is kept to the millionth.
 	Margin float64 `json:"margin"`
 }
+
+// Part is a request's part in a rollout of its workload.
+type Part struct {
+	Rollout string `json:"rollout"` // its id
+	Arm     Arm    `json:"arm"`
+}
+
+// Arm is the side of a rollout that a request stands on.
+type Arm string
+
+// The arms.
+const (
+	Baseline  Arm = "baseline"  // would have been answered by the old model without a rollout, and was asked of it
+	Candidate Arm = "candidate" // was asked of the new model first
+	Shadow    Arm = "shadow"    // a copy of a baseline request, asked of the new model aside
+	Judged    Arm = "judge"     // asked a judge about two answers
+)
 
 // Seam is a place in an answer where another deployment took over.
 type Seam struct {

@@ -15,6 +15,7 @@ type Candidate struct {
 	LastResort bool
 
 	rule   *fleet.Rule  // that chose the model
+	moved  bool         // of the model that a rollout leads to
 	down   string       // why it is down
 	breach fleet.Breach // of the SLO
 	probe  bool         // asked to see whether it still misses the SLO
@@ -28,6 +29,8 @@ func (c *Candidate) Reason() string {
 	switch {
 	case c.Fallback > 0:
 		why = "fallback " + strconv.Itoa(c.Fallback)
+	case c.moved:
+		why = "rollout"
 	case c.rule != nil:
 		why = "rule " + c.rule.Name
 	}
@@ -65,6 +68,8 @@ func (c *Candidate) Short(kind string) string {
 	switch {
 	case c.Fallback > 0:
 		why = "fallback"
+	case c.moved:
+		why = "rollout"
 	case c.rule != nil:
 		why = "rule " + c.rule.Name
 	}

@@ -34,6 +34,8 @@ type Exclusion struct {
 type Plan struct {
 	Candidates []Candidate
 	Excluded   []Exclusion
+	// Moved: Input.Move is about this request.
+	Moved bool
 	Decision
 }
 
@@ -73,6 +75,9 @@ type Input struct {
 	// anybody who counts.
 	Spend func(scope string) (usd float64, ok bool)
 
+	// Move is a rollout of the workload; nil: none.
+	Move *Move
+
 	// Trace notes every rule that was looked at, with the values that it saw,
 	// and classifies in any case: for explanations. A traced plan tries nobody
 	// again for its SLO's sake.
@@ -85,11 +90,11 @@ type Input struct {
 func Make(in *Input) Plan {
 	var p Plan
 	var down, late []Candidate
-	models := p.decide(in)
+	models := p.move(in, p.decide(in))
 	for i, m := range models {
 		first := len(p.Candidates)
 		for _, d := range m.Deployments {
-			c := Candidate{Deployment: d, Fallback: i, rule: p.Rule}
+			c := Candidate{Deployment: d, Fallback: i, rule: p.Rule, moved: i == 0 && p.Moved && in.Move.Candidate}
 			if e, out := exclude(d, in); out {
 				p.Excluded = append(p.Excluded, e)
 				continue

@@ -1,0 +1,255 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/ledger"
+	"freehold/internal/sequential"
+)
+
+// The error chances of one rollout: what is found between two models that are
+// alike, at any look, is at most the sum of those that raise an alarm.
+const (
+	alphaWorse    = 0.018
+	alphaBetter   = 0.003
+	alphaSegments = 0.008 // of all segments together
+	alphaErrors   = 0.015
+	alphaRates    = 0.002 // of refusals and truncations together
+	alphaLatency  = 0.004 // of both latencies together
+	// alphaPass is the chance to take a model that is worse by the margin.
+	alphaPass = 0.05
+)
+
+// longestEpoch is how many outcomes an arm has in one epoch of latencies.
+const longestEpoch = 4000
+
+// Side is what one model did with a request.
+type Side struct {
+	Failed     string              `json:"failed,omitempty"` // why there is no answer
+	Refused    bool                `json:"refused,omitempty"`
+	Truncated  bool                `json:"truncated,omitempty"`
+	FirstToken time.Duration       `json:"first_token,omitempty"`
+	Total      time.Duration       `json:"total"`
+	In         int64               `json:"in"`
+	Out        int64               `json:"out"`
+	Cost       decimal.NullDecimal `json:"cost"`
+}
+
+// Pair is one request that both models answered. It has no texts.
+type Pair struct {
+	Rollout string    `json:"rollout"`
+	Request string    `json:"request"` // id of the client's, or of a row of a file
+	Shadow  string    `json:"shadow"`  // id of the copy
+	Time    time.Time `json:"time"`
+
+	// Judged: the scores mean something. Otherwise Detail says why they do not.
+	Judged     bool    `json:"judged"`
+	Difference float64 `json:"difference"` // candidate less baseline, -1 to 1
+	Raw        float64 `json:"raw"`        // before control for length
+	Baseline   float64 `json:"baseline_score"`
+	Candidate  float64 `json:"candidate_score"`
+	Similarity float64 `json:"similarity"` // shown only
+	Longer     int     `json:"longer"`     // characters that the candidate is longer by
+	Basis      string  `json:"basis,omitempty"`
+	Detail     string  `json:"detail,omitempty"`
+	// Consistent: a judging model said the same in both orders; nil: none was asked.
+	Consistent *bool `json:"consistent,omitempty"`
+
+	Segments []string `json:"segments,omitempty"` // task=code, language=de, length=1k-4k
+	Old      Side     `json:"old"`
+	New      Side     `json:"new"`
+}
+
+// Outcome is what became of a client's request in a canary.
+type Outcome struct {
+	Candidate bool // the new model was asked first
+	Failed    bool // by the model that was asked first
+	// FirstToken and Total are 0 where another attempt is in them.
+	FirstToken, Total time.Duration
+}
+
+// OutcomeOf reads a row of the ledger. ok is false for rows that say nothing of
+// the two models: the new model was not asked, the client left, it was the
+// client's mistake.
+func OutcomeOf(r *ledger.Row, from, to string) (o Outcome, ok bool) {
+	if r.Part == nil || r.Part.Arm != ledger.Baseline && r.Part.Arm != ledger.Candidate {
+		return o, false
+	}
+	o.Candidate = r.Part.Arm == ledger.Candidate
+	model := from
+	if o.Candidate {
+		model = to
+	}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		if a.Model() != model {
+			continue
+		}
+		switch {
+		case a.Outcome == ledger.OK:
+			ok = true
+		case a.Outcome.Err():
+			o.Failed, ok = true, true
+		}
+	}
+	if ok && !o.Failed && len(r.Attempts) == 1 && r.Answerer() == model {
+		o.FirstToken, o.Total = r.FirstToken, r.Total
+	}
+	return o, ok
+}
+
+// Evidence is what is known of two models, and what follows from it.
+type Evidence struct {
+	plan     *Plan
+	epoch    int
+	quality  *sequential.Comparison
+	segments []*segment
+	errors   rate
+	refusals rate
+	cuts     rate
+	first    latency
+	total    latency
+	money    [2]sum
+	pairs    int
+	judged   int
+	swaps    int // pairs of which a model judged both orders
+	agreed   int // and said the same
+	clients  [2]int
+}
+
+type segment struct {
+	name string
+	*sequential.Comparison
+}
+
+// sum adds up what one model's answers took.
+type sum struct {
+	n, priced int
+	in, out   int64
+	cost      decimal.Decimal
+}
+
+// NewEvidence of a plan, with nothing seen. epoch is the state's.
+func NewEvidence(p *Plan, epoch int) *Evidence {
+	e := &Evidence{plan: p, quality: sequential.NewComparison(p.Margin, sequential.Levels{Worse: alphaWorse, Better: alphaBetter, Pass: alphaPass})}
+	e.Begin(epoch)
+	return e
+}
+
+// Begin starts all gates anew, with the stage's or step's epoch, from 0: what a
+// model did at 1 % says little of it at 50 %. What is known of quality stays.
+func (e *Evidence) Begin(epoch int) {
+	e.epoch = epoch
+	e.errors = newRate("errors", e.plan.Errors, e.plan.ErrorRate, sequential.Share(alphaErrors, epoch+1))
+	e.refusals = newRate("refusals", e.plan.Refusals, 0, sequential.Share(alphaRates/2, epoch+1))
+	e.cuts = newRate("truncations", e.plan.Truncations, 0, sequential.Share(alphaRates/2, epoch+1))
+	e.first = newLatency("first token", e.plan.Latency, sequential.Share(alphaLatency/2, epoch+1))
+	e.total = newLatency("total", e.plan.Latency, sequential.Share(alphaLatency/2, epoch+1))
+	e.clients = [2]int{}
+}
+
+// AddPair takes a pair of a shadow stage or of a comparison on a file.
+func (e *Evidence) AddPair(p *Pair) {
+	e.pairs++
+	e.errors.candidate(p.New.Failed != "")
+	if p.New.Failed == "" {
+		e.refusals.candidate(p.New.Refused)
+		e.cuts.candidate(p.New.Truncated)
+	}
+	if p.Old.Failed == "" {
+		e.refusals.baseline(p.Old.Refused)
+		e.cuts.baseline(p.Old.Truncated)
+	}
+	if p.New.Failed == "" && p.Old.Failed == "" {
+		e.first.add(p.Old.FirstToken, p.New.FirstToken)
+		e.total.add(p.Old.Total, p.New.Total)
+		e.money[0].add(&p.Old)
+		e.money[1].add(&p.New)
+	}
+	if c := p.Consistent; c != nil {
+		e.swaps++
+		if *c {
+			e.agreed++
+		}
+	}
+	if !p.Judged {
+		return
+	}
+	e.judged++
+	e.quality.Add(p.Difference)
+	for _, name := range p.Segments {
+		e.segment(name).Add(p.Difference)
+	}
+}
+
+// segment is the comparison of a segment. Each has its part of the error chance
+// of all, in the order in which they turn up.
+func (e *Evidence) segment(name string) *segment {
+	i := slices.IndexFunc(e.segments, func(s *segment) bool { return s.name == name })
+	if i < 0 {
+		i = len(e.segments)
+		level := sequential.Share(alphaSegments, i+1)
+		e.segments = append(e.segments, &segment{name, sequential.NewComparison(e.plan.Margin,
+			sequential.Levels{Worse: level, Better: alphaPass, Pass: alphaPass})})
+	}
+	return e.segments[i]
+}
+
+// AddOutcome takes what became of a client's request. live says that the arms
+// are compared by clients' requests, not by pairs.
+func (e *Evidence) AddOutcome(o Outcome, live bool) {
+	if !o.Candidate {
+		e.errors.baseline(o.Failed)
+	}
+	if !live {
+		return
+	}
+	if o.Candidate {
+		e.errors.candidate(o.Failed)
+		e.clients[1]++
+		e.first.add(0, o.FirstToken)
+		e.total.add(0, o.Total)
+		return
+	}
+	e.clients[0]++
+	e.first.add(o.FirstToken, 0)
+	e.total.add(o.Total, 0)
+}
+
+func (s *sum) add(side *Side) {
+	s.n++
+	s.in += side.In
+	s.out += side.Out
+	if side.Cost.Valid {
+		s.priced++
+		s.cost = s.cost.Add(side.Cost.Decimal)
+	}
+}
+
+// Breach says which gate the new model has broken, "" for none.
+func (e *Evidence) Breach() string {
+	if e.quality.Outcome() == sequential.Worse {
+		low, high := e.quality.Interval(0.05)
+		return fmt.Sprintf("quality is worse: %+.1f points (95 %%: %+.1f to %+.1f) after %d pairs", 100*e.quality.Mean(), 100*low, 100*high, e.quality.N())
+	}
+	for _, s := range e.segments {
+		if s.Outcome() == sequential.Worse {
+			return fmt.Sprintf("quality of %s is worse: %+.1f points after %d pairs", s.name, 100*s.Mean(), s.N())
+		}
+	}
+	for _, r := range []*rate{&e.errors, &e.refusals, &e.cuts} {
+		if r.broken() {
+			return r.why()
+		}
+	}
+	for _, l := range []*latency{&e.first, &e.total} {
+		if l.broken() {
+			return l.why()
+		}
+	}
+	return ""
+}

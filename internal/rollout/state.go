@@ -1,0 +1,93 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	"freehold/internal/history"
+)
+
+// Stage is how far a rollout is.
+type Stage string
+
+// The stages. Returning is the way back after a cutover, until the configuration
+// names the old model again; the last four are ends.
+const (
+	Shadowing  Stage = "shadow"
+	Canary     Stage = "canary"
+	Cutover    Stage = "cutover" // waits for approvals, then for the configuration
+	Watching   Stage = "watch"
+	Returning  Stage = "returning"
+	Done       Stage = "done"
+	Aborted    Stage = "aborted"
+	RolledBack Stage = "rolled-back"
+)
+
+// Ended reports whether nothing more follows by itself.
+func (s Stage) Ended() bool { return s == Done || s == Aborted || s == RolledBack }
+
+// State is a rollout as it is kept.
+type State struct {
+	ID       string `json:"id"`
+	Workload string `json:"workload"`
+	From     string `json:"from"` // models
+	To       string `json:"to"`
+	Plan     Plan   `json:"plan"`
+
+	Stage Stage `json:"stage"`
+	Step  int   `json:"step"` // of a canary, from 0
+	// Paused: nothing follows by itself but what protects clients.
+	Paused bool   `json:"paused,omitempty"`
+	Reason string `json:"reason"` // of the last change
+
+	Started time.Time `json:"started"`
+	Entered time.Time `json:"entered"` // the stage and step
+	Ended   time.Time `json:"ended,omitzero"`
+	By      string    `json:"by"` // who started it
+
+	// Wanted are the people who want the cutover, each once.
+	Wanted []string `json:"wanted,omitempty"`
+	// Asked is the number of pairs at which a person was last asked.
+	Asked int `json:"asked,omitempty"`
+	// Epoch counts the beginnings of gates, so that all of them together keep
+	// their error chance.
+	Epoch int `json:"epoch"`
+}
+
+// Approve notes that somebody wants the cutover, and reports whether that is new.
+func (s *State) Approve(who history.Who) bool {
+	if slices.Contains(s.Wanted, who.String()) {
+		return false
+	}
+	s.Wanted = append(s.Wanted, who.String())
+	return true
+}
+
+// Missing is how many people more must want the cutover.
+func (s *State) Missing() int { return max(0, max(1, s.Plan.Approvals)-len(s.Wanted)) }
+
+// Share of conversations that the new model answers, and of requests that are
+// copied to it.
+func (s *State) Share() (canary, shadow float64) {
+	switch s.Stage {
+	case Shadowing:
+		if !s.Paused {
+			shadow = s.Plan.Shadow.Share
+		}
+	case Canary:
+		canary = s.Plan.Steps[s.Step].Share
+	case Cutover, Watching:
+		canary = 1
+	}
+	return canary, shadow
+}
+
+// enter is the state in another stage or step.
+func (s State) enter(stage Stage, step int, reason string, now time.Time) State {
+	s.Stage, s.Step, s.Reason, s.Entered = stage, step, reason, now
+	s.Epoch++
+	if stage.Ended() {
+		s.Ended, s.Paused = now, false
+	}
+	return s
+}

@@ -38,6 +38,15 @@ func (g *Gateway) spare(p *fleet.Provider, k upstream.Key, f *fault.Error) {
 	}
 }
 
+// accepted takes a key into use again that its provider has refused and now lets
+// in: it was tried because every key is refused.
+func (g *Gateway) accepted(p *fleet.Provider, k upstream.Key, asked time.Time) {
+	if p.Keys.Len() < 2 || !p.Keys.Accept(k, asked, g.Clock()) {
+		return
+	}
+	g.Log.Info("a provider accepts a key again that it had refused", "provider", p.Name, "key", p.Keys.Place(k))
+}
+
 // keyRefused reports whether the provider refused the key, or to work for it.
 func keyRefused(f *fault.Error) bool {
 	return f.Kind == fault.Credentials || f.Kind == fault.Billing

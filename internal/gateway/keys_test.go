@@ -1,12 +1,16 @@
 package gateway_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"freehold/internal/app/apptest"
 	"freehold/internal/ledger"
@@ -116,6 +120,9 @@ func TestRefusedKeyOfRelay(t *testing.T) {
 			t.Errorf("keys %v: status %d, want %d", tc.keys, r.StatusCode, tc.status)
 		}
 		row := s.WaitRows(t, 1)[0]
+		if answered := row.Provider == "p" && row.Deployment == "moderations@p"; answered != (tc.status == 200) {
+			t.Errorf("keys %v: status %d, answered by %q at %q", tc.keys, tc.status, row.Deployment, row.Provider)
+		}
 		if len(row.Attempts) != tc.attempts {
 			t.Fatalf("keys %v: attempts %+v", tc.keys, row.Attempts)
 		}
@@ -124,6 +131,76 @@ func TestRefusedKeyOfRelay(t *testing.T) {
 			if (a.Fault == "credentials_refused") != refused || refused && len(tc.keys) > 1 && a.Detail != fmt.Sprintf("key %d of %d", i+1, len(tc.keys)) {
 				t.Errorf("keys %v: attempt %+v", tc.keys, a)
 			}
+		}
+	}
+}
+
+// A key that its provider lets in again counts as refused no more.
+func TestAcceptedAgain(t *testing.T) {
+	var mended atomic.Bool
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !mended.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}`)
+	}))
+	defer provider.Close()
+	for path, body := range map[string]string{
+		"/v1/moderations":      `{}`,
+		"/v1/chat/completions": `{"model":"w","messages":[{"role":"user","content":"Hello"}]}`,
+	} {
+		mended.Store(false)
+		s := keyed(t, provider.URL, "one", "two")
+		ask := func() int {
+			r, err := http.Post(s.URL+path, "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Body.Close(); err != nil {
+				t.Error(err)
+			}
+			return r.StatusCode
+		}
+		keys := s.App.Fleet().Providers["p"].Keys
+		if status, left := ask(), keys.Usable(time.Now()); status != 502 || left != 0 {
+			t.Errorf("%s: status %d, %d keys left", path, status, left)
+		}
+		mended.Store(true)
+		if status, left := ask(), keys.Usable(time.Now()); status != 200 || left != 1 {
+			t.Errorf("%s: status %d, %d keys left", path, status, left)
+		}
+	}
+}
+
+// A rate limited key of a raw path rests, and the answer goes to the client as it is.
+func TestLimitedKeyOfRelay(t *testing.T) {
+	var keys []string
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Get("Authorization"))
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+		io.WriteString(w, "slow down")
+	}))
+	defer provider.Close()
+	s := keyed(t, provider.URL, "one", "two")
+	for range 2 {
+		r, err := http.Post(s.URL+"/v1/moderations", "application/json", strings.NewReader(`{}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r.Body)
+		if err := errors.Join(err, r.Body.Close()); err != nil || r.StatusCode != 429 || string(text) != "slow down" {
+			t.Errorf("%d %q, %v", r.StatusCode, text, err)
+		}
+	}
+	if !slices.Equal(keys, []string{"Bearer one", "Bearer two"}) {
+		t.Errorf("asked with %q", keys)
+	}
+	for _, row := range s.WaitRows(t, 2) {
+		if row.Outcome != ledger.ClientError || row.Deployment != "" || row.Attempts[0].Deployment != "moderations@p" {
+			t.Errorf("%+v", row)
 		}
 	}
 }

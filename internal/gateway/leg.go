@@ -320,6 +320,9 @@ func (l *leg) end(err error) {
 		l.close()
 		x.g.spare(l.d.Provider, l.key, f)
 	}
+	if l.status >= 200 && l.status <= 299 {
+		x.g.accepted(l.d.Provider, l.key, l.start)
+	}
 
 	x.mu.Lock()
 	a := &x.row.Attempts[l.n]

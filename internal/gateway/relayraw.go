@@ -23,12 +23,21 @@ type Relay struct{ Gateway *Gateway }
 func (r *Relay) Serve(ctx context.Context, w http.ResponseWriter, req *http.Request, c *Call) {
 	x := r.Gateway.newExchange(w, c)
 	defer x.close()
-	if err := r.serve(ctx, x, req); err != nil {
+	if err := x.relayRaw(ctx, req); err != nil {
 		x.refuse(err)
 	}
 }
 
-func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error {
+// rawLeg asks the provider of a raw path.
+type rawLeg struct {
+	x      *exchange
+	p      *fleet.Provider
+	name   string // of the path at the provider, as deployments have names
+	permit upstream.Permit
+	call   *upstream.Call
+}
+
+func (x *exchange) relayRaw(ctx context.Context, req *http.Request) error {
 	c := x.call
 	family, _, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/v1/"), "/")
 	p := c.Fleet.Relay(family)
@@ -42,7 +51,7 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 	if err := x.relayBudgets(); err != nil {
 		return err
 	}
-	x.row.Route, x.row.Provider, x.row.Deployment = "relay", p.Name, family+"@"+p.Name
+	x.row.Route = "relay"
 	t := c.Fleet.Settings.Timeouts
 	if c.Timeout > 0 && (t.Total == 0 || c.Timeout < t.Total) {
 		t.Total = c.Timeout
@@ -59,66 +68,72 @@ func (r *Relay) serve(ctx context.Context, x *exchange, req *http.Request) error
 			h[name] = v
 		}
 	}
-	call := &upstream.Call{
+	l := &rawLeg{x: x, p: p, name: family + "@" + p.Name, permit: permit, call: &upstream.Call{
 		Method: req.Method, Path: strings.TrimPrefix(req.URL.EscapedPath(), "/v1"), Query: req.URL.RawQuery,
 		Header: h, Body: c.Raw, Timeouts: upstream.Timeouts{Connect: t.Connect, Head: t.Total, Idle: t.Idle},
-	}
+	}}
 	for {
-		err := r.ask(ctx, x, p, permit, call)
+		err := l.ask(ctx)
 		var f *fault.Error
-		if !errors.As(err, &f) || !keyRefused(f) || !r.Gateway.anotherKey(p, f) {
+		if !errors.As(err, &f) || !keyRefused(f) || !x.g.anotherKey(p, f) {
 			return err
 		}
 	}
 }
 
 // ask makes one attempt, with the key that is to be used now.
-func (r *Relay) ask(ctx context.Context, x *exchange, p *fleet.Provider, permit upstream.Permit, call *upstream.Call) error {
-	now := r.Gateway.Clock()
+func (l *rawLeg) ask(ctx context.Context) error {
+	x, p := l.x, l.p
+	now := x.g.Clock()
 	key, soonest, ok := p.Keys.Pick(now)
 	if !ok {
 		return &fault.Error{Kind: fault.ProviderLimit, Message: noKey(p.Keys, now), RetryAfter: max(0, soonest.Sub(now))}
 	}
 	n := len(x.row.Attempts)
-	x.row.Attempts = append(x.row.Attempts, ledger.Attempt{N: n + 1, Deployment: x.row.Deployment, Provider: p.Name, Start: now,
-		Sent: int64(len(call.Body)), Place: placeOf(p)})
+	x.row.Attempts = append(x.row.Attempts, ledger.Attempt{N: n + 1, Deployment: l.name, Provider: p.Name, Start: now,
+		Sent: int64(len(l.call.Body)), Place: placeOf(p)})
 	a := &x.row.Attempts[n]
 	if n > 0 {
 		a.Cause = x.row.Attempts[n-1].Fault
 	}
-	if err := r.Gateway.Journal.Begin(&x.row); err != nil {
+	if err := x.g.Journal.Begin(&x.row); err != nil {
 		x.row.Attempts = x.row.Attempts[:n]
 		return &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent", Cause: err}
 	}
-	call.Key = key
-	reply, err := p.Client.Send(ctx, permit, call)
+	l.call.Key = key
+	reply, err := p.Client.Send(ctx, l.permit, l.call)
 	if err != nil {
-		l := &leg{x: x, d: &fleet.Deployment{Provider: p}}
 		if nothingSent(err) {
 			a.Sent = 0
 		}
-		return r.failed(a, 0, x.faultOf(l.failure(err)))
+		return l.failed(a, 0, l.broken(err, 0))
 	}
 	defer reply.Body.Close()
-	switch reply.Status {
-	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden:
-		return r.ours(a, p, key, reply)
-	case http.StatusTooManyRequests:
-		if wait, ok := upstream.RetryAfter(reply.Header, r.Gateway.Clock()); ok && p.Keys.Len() > 1 {
-			p.Keys.Cool(key, r.Gateway.Clock().Add(wait))
-		}
+	switch {
+	case reply.Status == http.StatusUnauthorized, reply.Status == http.StatusPaymentRequired, reply.Status == http.StatusForbidden:
+		return l.ours(a, reply)
+	case reply.Status == http.StatusTooManyRequests:
+		wait, _ := upstream.RetryAfter(reply.Header, x.g.Clock())
+		x.g.spare(p, key, &fault.Error{Kind: fault.ProviderLimit, RetryAfter: wait})
+	case reply.Status < http.StatusBadRequest:
+		x.g.accepted(p, key, now)
+		return l.answer(a, reply)
 	}
-	if reply.Status >= http.StatusBadRequest {
-		if f := hideIn(reply, p); f != nil {
-			return r.failed(a, reply.Status, f)
-		}
+	if f := hideIn(reply, p); f != nil {
+		return l.failed(a, reply.Status, f)
 	}
-	return r.answer(x, a, reply)
+	return l.answer(a, reply)
+}
+
+// broken is what the way to the provider failed with.
+func (l *rawLeg) broken(err error, status int) *fault.Error {
+	like := &leg{x: l.x, d: &fleet.Deployment{Provider: l.p}, status: status}
+	return l.x.faultOf(like.failure(err))
 }
 
 // failed puts the end of an attempt that gave no answer on the row.
-func (r *Relay) failed(a *ledger.Attempt, status int, f *fault.Error) *fault.Error {
-	a.Total, a.Status = r.Gateway.Clock().Sub(a.Start), status
+func (l *rawLeg) failed(a *ledger.Attempt, status int, f *fault.Error) *fault.Error {
+	a.Total, a.Status = l.x.g.Clock().Sub(a.Start), status
 	a.Outcome, a.Fault = outcomeOf(f.Kind), string(f.Kind)
 	a.Cost.Valid = true // nothing was answered: nothing is owed
 	return f
@@ -136,22 +151,24 @@ func hideIn(reply *upstream.Reply, p *fleet.Provider) *fault.Error {
 }
 
 // ours is a provider's refusal of our own credentials: never the caller's.
-func (r *Relay) ours(a *ledger.Attempt, p *fleet.Provider, key upstream.Key, reply *upstream.Reply) error {
+func (l *rawLeg) ours(a *ledger.Attempt, reply *upstream.Reply) error {
 	body, err := reply.ReadAll(maxErrorBody)
 	if err != nil {
 		body = nil // the status says enough
 	}
-	f := r.failed(a, reply.Status, p.Codec.DecodeError(reply.Status, reply.Header, body))
+	p, key := l.p, l.call.Key
+	f := l.failed(a, reply.Status, p.Codec.DecodeError(reply.Status, reply.Header, body))
 	if keyRefused(f) && p.Keys.Len() > 1 {
 		a.Detail = p.Keys.Place(key)
 	}
-	r.Gateway.spare(p, key, f)
+	l.x.g.spare(p, key, f)
 	return &fault.Error{Kind: f.Kind, Status: http.StatusBadGateway, Code: "upstream_credentials", NoRetry: true, Cause: f,
 		Message: "provider " + p.Name + " refuses this gateway's credentials: this is not your key"}
 }
 
 // answer passes the provider's answer on, the last piece after it is on record.
-func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) error {
+func (l *rawLeg) answer(a *ledger.Attempt, reply *upstream.Reply) error {
+	x := l.x
 	w := x.out.w
 	h := w.Header()
 	h["X-Request-Id"] = []string{x.call.ID}
@@ -167,7 +184,7 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 			h[name] = v
 		}
 	}
-	a.Status, a.FirstByte = reply.Status, r.Gateway.Clock().Sub(a.Start)
+	a.Status, a.FirstByte = reply.Status, x.g.Clock().Sub(a.Start)
 	x.row.Status, x.row.Outcome = reply.Status, relayOutcome(reply.Status)
 
 	buf := make([]byte, 32<<10)
@@ -179,6 +196,7 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 			if len(held) > 0 {
 				if !begun {
 					begun = true
+					l.begins(reply.Status)
 					w.WriteHeader(reply.Status)
 				}
 				if err := x.pass(held); err != nil {
@@ -190,10 +208,11 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 		if err == nil {
 			continue
 		}
-		a.Total, a.Outcome = r.Gateway.Clock().Sub(a.Start), x.row.Outcome
+		a.Total, a.Outcome = x.g.Clock().Sub(a.Start), x.row.Outcome
 		if err != io.EOF {
-			return r.cut(x, a, err, begun)
+			return l.cut(a, err, begun)
 		}
+		l.begins(reply.Status)
 		if err := x.settle(); err != nil {
 			return &fault.Error{Kind: fault.Storage, Message: "the answer cannot be put on record", Cause: err}
 		}
@@ -201,6 +220,14 @@ func (r *Relay) answer(x *exchange, a *ledger.Attempt, reply *upstream.Reply) er
 			w.WriteHeader(reply.Status)
 		}
 		return x.pass(held)
+	}
+}
+
+// begins puts on record who answers. A provider's error is passed on as it is, but
+// it is no answer.
+func (l *rawLeg) begins(status int) {
+	if status < http.StatusBadRequest {
+		l.x.row.Provider, l.x.row.Deployment = l.p.Name, l.name
 	}
 }
 
@@ -218,16 +245,16 @@ func (x *exchange) pass(b []byte) error {
 // cut ends an answer that the provider did not finish. A raw body has no place
 // for an error: once it has begun the connection is cut, so that the client
 // does not take the part for the whole.
-func (r *Relay) cut(x *exchange, a *ledger.Attempt, err error, begun bool) error {
-	l := &leg{x: x, d: &fleet.Deployment{Provider: &fleet.Provider{Name: a.Provider}}, status: a.Status}
-	f := x.faultOf(l.failure(err))
+func (l *rawLeg) cut(a *ledger.Attempt, err error, begun bool) error {
+	x := l.x
+	f := l.broken(err, a.Status)
 	a.Outcome, a.Fault = ledger.Partial, string(f.Kind)
 	if !begun {
 		return f
 	}
 	x.row.Outcome, x.row.ErrorCode = ledger.Partial, f.StableCode()
 	if jerr := x.settle(); jerr != nil {
-		r.Gateway.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
+		x.g.Log.Error("request is not on record", "request_id", x.call.ID, "error", jerr)
 	}
 	panic(http.ErrAbortHandler)
 }

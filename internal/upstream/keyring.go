@@ -42,15 +42,19 @@ type KeyRing struct {
 	mu      sync.Mutex
 	keys    []Key
 	until   []time.Time // end of each key's cool-down
-	refused []time.Time // until when each is set aside, because the provider refused it
+	refused []refusal
 	cur     int
 }
+
+// refusal is since and until when a key is set aside, because the provider refused
+// it; zero: it is not.
+type refusal struct{ since, until time.Time }
 
 // NewKeyRing makes a ring in the order of preference. An empty ring is that of
 // a provider without keys.
 func NewKeyRing(secrets ...string) *KeyRing {
 	secrets = slices.Clone(secrets)
-	r := &KeyRing{until: make([]time.Time, len(secrets)), refused: make([]time.Time, len(secrets))}
+	r := &KeyRing{until: make([]time.Time, len(secrets)), refused: make([]refusal, len(secrets))}
 	for i := range secrets {
 		r.keys = append(r.keys, Key{&secrets[i], i})
 	}
@@ -81,12 +85,12 @@ func (r *KeyRing) Pick(now time.Time) (k Key, soonest time.Time, ok bool) {
 	for i := range r.keys {
 		at := (r.cur + i) % len(r.keys)
 		switch until := r.until[at]; {
-		case !all && now.Before(r.refused[at]):
+		case !all && now.Before(r.refused[at].until):
 		case now.Before(until):
 			if soonest.IsZero() || until.Before(soonest) {
 				soonest = until
 			}
-		case best < 0, all && r.refused[at].Before(r.refused[best]):
+		case best < 0, all && r.refused[at].until.Before(r.refused[best].until):
 			best = at
 		}
 	}
@@ -118,9 +122,27 @@ func (r *KeyRing) Refuse(k Key, now, until time.Time) (news bool, left int) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	news = !now.Before(r.refused[k.index])
-	r.refused[k.index] = until
+	news = !now.Before(r.refused[k.index].until)
+	r.refused[k.index] = refusal{now, until}
 	return news, r.usable(now)
+}
+
+// Accept takes a key back that was set aside, after the provider has answered what
+// was asked with it then. An answer to what was asked before the refusal says
+// nothing. back reports whether the key was set aside until now.
+func (r *KeyRing) Accept(k Key, asked, now time.Time) (back bool) {
+	if k.index >= len(r.keys) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := &r.refused[k.index]
+	if asked.Before(was.since) {
+		return false
+	}
+	back = now.Before(was.until)
+	*was = refusal{}
+	return back
 }
 
 // Usable is the number of keys that are not refused.
@@ -133,8 +155,8 @@ func (r *KeyRing) Usable(now time.Time) int {
 // usable is Usable; mu is held.
 func (r *KeyRing) usable(now time.Time) int {
 	n := 0
-	for _, until := range r.refused {
-		if !now.Before(until) {
+	for i := range r.refused {
+		if !now.Before(r.refused[i].until) {
 			n++
 		}
 	}

@@ -81,6 +81,38 @@ func TestRefusedKeys(t *testing.T) {
 	if n := r.Usable(t0.Add(2 * time.Hour)); n != 3 {
 		t.Errorf("%d keys are usable after all", n)
 	}
+	// Those whose time is over come into use like the others.
+	r.Cool(k[1], t0.Add(3*time.Hour))
+	r.Cool(k[2], t0.Add(3*time.Hour))
+	pick(2*time.Hour, "key 1 of 3")
+}
+
+// A refused key that is accepted again is one of the ring at once; answers that
+// were under way when it was refused do not count.
+func TestAcceptedKey(t *testing.T) {
+	r := upstream.NewKeyRing("sk-a", "sk-b")
+	k := r.Keys()
+	at := func(s int) time.Time { return t0.Add(time.Duration(s) * time.Second) }
+	accept := func(key upstream.Key, asked, now, wantUsable int, want bool) {
+		t.Helper()
+		if back := r.Accept(key, at(asked), at(now)); back != want || r.Usable(at(now)) != wantUsable {
+			t.Errorf("back %v, %d usable", back, r.Usable(at(now)))
+		}
+	}
+	r.Refuse(k[0], at(10), at(610))
+	r.Refuse(k[1], at(11), at(611))
+	accept(k[0], 9, 20, 0, false)
+	accept(k[0], 12, 20, 1, true)
+	accept(k[0], 13, 21, 1, false)
+	if got, _, ok := r.Pick(at(22)); !ok || got.String() != "key 1" {
+		t.Errorf("picked %v", got)
+	}
+	accept(k[1], 12, 700, 2, false) // its time was over
+	r.Refuse(k[1], at(701), at(1301))
+	if n := r.Usable(at(702)); n != 1 {
+		t.Errorf("%d keys are usable", n)
+	}
+	accept(upstream.NewKeyRing("a", "b", "c").Keys()[2], 0, 702, 1, false) // of another ring
 }
 
 func TestKeyIsNeverPrinted(t *testing.T) {

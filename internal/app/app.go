@@ -46,6 +46,8 @@ type Options struct {
 	Clock    func() time.Time // nil: time.Now
 	// Who changes things through this App; zero: the user of the operating system.
 	Who history.Who
+	// Listener listens already; nil: Serve listens. For Serve only, which closes it.
+	Listener *Listener
 	// Lenient: secrets that are not there count as set. For Open only.
 	Lenient bool
 }

@@ -61,6 +61,9 @@ const drainLimit = 30 * time.Second
 // Serve serves a configuration until ctx ends, then lets requests under way
 // end and stops. It is the whole of `freehold serve`.
 func Serve(ctx context.Context, o Options, h Hooks) (err error) {
+	if o.Listener != nil {
+		defer o.Listener.Close() // again, where it was used
+	}
 	a, err := open(ctx, o, true)
 	if err != nil {
 		return err
@@ -96,9 +99,17 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 		a.tasks.forget()
 	})
 
-	listener, err := net.Listen("tcp", cfg.Server.Listen)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w: is another freehold running? server.listen sets the address", cfg.Server.Listen, err)
+	listener := o.Listener
+	if listener != nil && listener.address != cfg.Server.Listen { // another one is held apart from the file
+		if err := listener.Close(); err != nil {
+			return err
+		}
+		listener = nil
+	}
+	if listener == nil {
+		if listener, err = Listen(cfg.Server.Listen); err != nil {
+			return err
+		}
 	}
 	public := &drainer{Handler: handler, draining: &draining}
 	srv := newServer(cfg, public, o.Log)
@@ -147,6 +158,21 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 		err = errors.Join(err, serr)
 	}
 	return errors.Join(err, local.Close())
+}
+
+// Listener is where requests arrive.
+type Listener struct {
+	net.Listener
+	address string // as server.listen has it
+}
+
+// Listen listens where server.listen says.
+func Listen(address string) (*Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w: is another freehold running? server.listen sets the address", address, err)
+	}
+	return &Listener{l, address}, nil
 }
 
 // handler is the HTTP server's handler.

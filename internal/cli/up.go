@@ -95,15 +95,19 @@ func (p *program) up(ctx context.Context) error {
 	if p.server(ctx) != nil {
 		return fmt.Errorf("freehold serves %s already; freehold chat asks it", p.configPath())
 	}
-	if err := p.installAll(ctx, cfg); err != nil {
+	l, err := app.Listen(cfg.Server.Listen) // a port that is taken is said before anything is downloaded
+	if err != nil {
 		return err
+	}
+	if err := p.installAll(ctx, cfg); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	reloads, stop := hangups()
 	defer stop()
 	h := hooks()
 	h.Reloads = reloads
 	h.Ready = func(r app.Ready) { go p.greet(ctx, cfg, r) }
-	return app.Serve(ctx, app.Options{ConfigPath: p.configPath(), Log: logger(p.err, quiet(cfg.Server.Log)), Clock: p.clock}, h)
+	return app.Serve(ctx, app.Options{ConfigPath: p.configPath(), Listener: l, Log: logger(p.err, quiet(cfg.Server.Log)), Clock: p.clock}, h)
 }
 
 // quiet is the log of a server that somebody watches: warnings, as text, unless

@@ -3,6 +3,8 @@ package judge
 import (
 	"fmt"
 	"math"
+
+	"freehold/internal/sequential"
 )
 
 // Reading is one sample with what is known of a judge's part in it.
@@ -58,9 +60,10 @@ const (
 	Unreliable  State = "unreliable"
 )
 
-// MinLabels is how many labels with a winner are needed before anything is said
-// about a judge.
-const MinLabels = 30
+// alpha is the chance with which a judge is called reliable that is no better
+// than the rule, or unreliable without cause, each: at all looks together, so
+// that it may be looked at after each label.
+const alpha = 0.025
 
 // Reliability is what is known of a judge, and the figures it rests on.
 type Reliability struct {
@@ -77,20 +80,32 @@ type Reliability struct {
 	Beats Share
 }
 
+// evidence gathers what decides, by tests that hold at every look.
+type evidence struct{ better, worse, turned *sequential.Bet }
+
 // Rely says whether a judge is known to be better than the rule that the longer
-// answer wins, and than chance. A judge whose verdict mostly turns with the order
-// of the answers is unreliable without any label.
+// answer wins. One whose verdict mostly turns with the order of the answers is
+// unreliable without any label. The intervals are those of a single look; the
+// state holds at every one, if readings only grow at their end.
 func Rely(readings []Reading) Reliability {
 	var r Reliability
 	var same, beats float64
 	var asked, apart int
 	judge, longer := agreement{}, agreement{}
+	e := evidence{
+		better: sequential.NewBet(-1, 1, 0, sequential.Above),
+		worse:  sequential.NewBet(-1, 1, 0, sequential.Below),
+		turned: sequential.NewBet(0, 1, 0.5, sequential.Below),
+	}
 	for _, x := range readings {
 		if x.Orders != nil {
 			asked++
+			steady := 0.0
 			if x.Orders[0] == x.Orders[1] {
-				same++
+				steady = 1
 			}
+			same += steady
+			e.turned.Add(steady)
 		}
 		if x.Person == "" {
 			continue
@@ -100,36 +115,38 @@ func Rely(readings []Reading) Reliability {
 		if x.Person == Tie {
 			continue
 		}
-		if a, b := near(x.Judge, x.Person), near(x.Longer, x.Person); a != b {
+		d := near(x.Judge, x.Person) - near(x.Longer, x.Person)
+		e.better.Add(d)
+		e.worse.Add(d)
+		if d != 0 {
 			apart++
-			if a > b {
-				beats++
-			}
+		}
+		if d > 0 {
+			beats++
 		}
 	}
 	r.Swap, r.Beats = share(same, asked), share(beats, apart)
 	r.Judge, r.Longer = judge.figures(), longer.figures()
-	r.State, r.Reason = r.decide()
+	r.State, r.Reason = r.decide(e)
 	return r
 }
 
-func (r *Reliability) decide() (State, string) {
-	labels := r.Judge.Accuracy.N
+func (r *Reliability) decide(e evidence) (State, string) {
+	figures := fmt.Sprintf("accuracy %.2f against %.2f for the longer answer, kappa %.2f, %d labels that name a winner",
+		r.Judge.Accuracy.Value, r.Longer.Accuracy.Value, r.Judge.Kappa.Value, r.Judge.Accuracy.N)
 	switch {
-	case r.Swap.N >= MinLabels && r.Swap.High < 0.5:
+	case e.turned.Sure(alpha):
 		return Unreliable, fmt.Sprintf("the order of the answers decides more often than what is in them: both orders agree in %.2f of %d samples", r.Swap.Value, r.Swap.N)
-	case labels < MinLabels:
-		return NotYetKnown, fmt.Sprintf("%d labels of people that name a winner are too few: it takes %d", labels, MinLabels)
-	case r.Judge.Kappa.High <= 0:
-		return Unreliable, fmt.Sprintf("it agrees with people no more than chance does: kappa %.2f", r.Judge.Kappa.Value)
-	case r.Beats.High < 0.5:
-		return Unreliable, fmt.Sprintf("the longer answer is the better guess: accuracy %.2f against %.2f of %d labels", r.Judge.Accuracy.Value, r.Longer.Accuracy.Value, labels)
+	case r.Judge.Accuracy.N == 0:
+		return NotYetKnown, "nobody has labelled a sample with a winner yet"
+	case e.worse.Sure(alpha):
+		return Unreliable, "the longer answer is the better guess: " + figures
+	case !e.better.Sure(alpha):
+		return NotYetKnown, "not yet known to beat the longer answer: " + figures
 	case r.Judge.Kappa.Low <= 0:
-		return NotYetKnown, fmt.Sprintf("kappa may still be 0: %.2f (%.2f to %.2f)", r.Judge.Kappa.Value, r.Judge.Kappa.Low, r.Judge.Kappa.High)
-	case r.Beats.Low <= 0.5:
-		return NotYetKnown, fmt.Sprintf("not yet known to beat the longer answer: accuracy %.2f against %.2f of %d labels", r.Judge.Accuracy.Value, r.Longer.Accuracy.Value, labels)
+		return NotYetKnown, "kappa may still be 0: " + figures
 	}
-	return Reliable, fmt.Sprintf("accuracy %.2f against %.2f for the longer answer, kappa %.2f, %d labels", r.Judge.Accuracy.Value, r.Longer.Accuracy.Value, r.Judge.Kappa.Value, labels)
+	return Reliable, figures
 }
 
 // near is how right a guess is: a tie is half right.

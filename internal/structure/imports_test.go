@@ -60,7 +60,7 @@ var may = table(`
 	language            : std
 	cascade             : std
 	sequential          :
-	judge               : cascade jsondoor llm
+	judge               : cascade jsondoor llm sequential
 	classify            : std
 	classify/score      : classify
 	classify/learn      : classify classify/score jsondoor regular suggest

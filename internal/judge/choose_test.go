@@ -1,0 +1,42 @@
+package judge_test
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"freehold/internal/judge"
+)
+
+func TestChoose(t *testing.T) {
+	baseline := judge.Model{Name: "gpt-4o", Family: "gpt"}
+	candidate := judge.Model{Name: "llama-3.1-70b", Weights: "w1", Family: "llama-3"}
+	models := []judge.Model{
+		{Name: "claude", Family: "claude", Denied: "class 2 must not leave the EU"},
+		{Name: "gpt-4o", Family: "gpt"},
+		{Name: "llama-again", Weights: "w1"},
+		{Name: "llama-3.1-8b", Weights: "w2", Family: "llama-3"},
+		{Name: "qwen", Family: "qwen", Denied: ""},
+		{Name: "unknown"},
+	}
+	if m, err := judge.Choose(models, baseline, candidate); err != nil || m.Name != "qwen" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := judge.Choose(models[5:], baseline, candidate); err != nil || m.Name != "unknown" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	_, err := judge.Choose(models[:4], baseline, candidate)
+	var none *judge.NoJudgeError
+	want := []judge.Refusal{
+		{Model: "claude", Why: "may not see the texts: class 2 must not leave the EU"},
+		{Model: "gpt-4o", Why: "is one of those judged"},
+		{Model: "llama-again", Why: "has the weights of llama-3.1-70b"},
+		{Model: "llama-3.1-8b", Why: "is of the family of llama-3.1-70b (llama-3)"},
+	}
+	if !errors.As(err, &none) || !reflect.DeepEqual(none.Refusals, want) {
+		t.Errorf("%v", err)
+	}
+	if _, err := judge.Choose(nil, baseline); err == nil || err.Error() != "no model is named that could judge" {
+		t.Errorf("%v", err)
+	}
+}

@@ -62,7 +62,7 @@ func acting(t *testing.T, does string, timeout time.Duration) judge.Judge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made(t, judge.Spec{Kind: judge.Program, Command: []string{self}, Timeout: timeout, Environment: []string{"JUDGE_TEST_PROGRAM=" + does}})
+	return made(t, judge.Spec{Kind: judge.Program, Command: []string{self}, Timeout: timeout, Environment: []string{"JUDGE_TEST_PROGRAM=" + does, "GORACE=atexit_sleep_ms=0"}})
 }
 
 func TestProgram(t *testing.T) {

@@ -145,8 +145,8 @@ func (c *checker) external(d *Detector, detector func(...string) []string) {
 		c.rep.errorf(c.keyPos(at()...), "make two detectors of it; what counts of its findings is external.kinds", "%s stands beside kinds or patterns", label(at()))
 	}
 	if e.URL != "" {
-		if u := c.url(e.URL, at("url")...); u != nil && u.RawQuery != "" {
-			c.rep.errorf(c.pos(at("url")...), "give a key as api_key", "%s has a query", label(at("url")))
+		if u := c.url(e.URL, at("url")...); u != nil {
+			c.inNetworks(u, e.Networks, at("url"))
 		}
 	}
 	c.certificates(e.TLS, at("tls"))

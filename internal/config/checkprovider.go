@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/textproto"
 	"net/url"
 	"path"
@@ -112,6 +113,7 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 		if p.Inside && loopback(u.Hostname()) {
 			c.local(p)
 		}
+		c.inNetworks(u, p.Networks, at("base_url"))
 		if u.Scheme == "http" && !loopback(u.Hostname()) && !p.Inside {
 			c.rep.warnf(c.pos(at("base_url")...), "use https, or say inside: true for your own network", "%s is unencrypted: keys and prompts travel in the clear", label(at("base_url")))
 		}
@@ -164,6 +166,19 @@ func (c *checker) certificates(t *ClientTLS, at []string) {
 	c.file(c.keyPos(at...), t.CA, t.Cert, t.Key)
 	if (t.Cert == "") != (t.Key == "") {
 		c.rep.errorf(c.keyPos(at...), "mutual TLS needs both", "%s has only one of cert and key", label(at))
+	}
+}
+
+// inNetworks refuses an address that is none of its own networks: nothing would ever be
+// sent there. Names are looked at when they are resolved.
+func (c *checker) inNetworks(u *url.URL, networks []netip.Prefix, path []string) {
+	a, err := netip.ParseAddr(u.Hostname())
+	if err != nil || len(networks) == 0 {
+		return
+	}
+	a = a.Unmap().WithZone("")
+	if !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) }) {
+		c.rep.errorf(c.pos(path...), "add its network to networks, or take networks away", "%s: %s is in none of its networks, so nothing could be sent there", label(path), a)
 	}
 }
 

@@ -88,7 +88,7 @@ server: {listen: 127.0.0.1:0}
 retries: {max: 2, base: 1ms}
 providers: {p: {dialect: openai, base_url: "%s/v1", networks: [10.0.0.0/8], probe: {enabled: false}}}
 models: {m: {provider: p}}
-`, vllm(t, mock.Options{}).URL()))
+`, strings.Replace(vllm(t, mock.Options{}).URL(), "127.0.0.1", "localhost", 1)))
 	got := client{url: s.URL}.ask(t, "m", "hello", false, "")
 	row := s.WaitRows(t, 1)[0]
 	if got.Status != 403 || got.Err != "perimeter" || !strings.Contains(got.Body, "outside of its networks") || len(row.Attempts) != 1 || row.Attempts[0].Sent != 0 {

@@ -11,6 +11,7 @@ import (
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
+	"freehold/internal/variant"
 )
 
 // ExplainIn describes a request: a prompt, or a whole body.
@@ -37,6 +38,36 @@ type Candidate struct {
 	Model      string `json:"model"`
 	Reason     string `json:"reason"`
 	LastResort bool   `json:"last_resort" doc:"down, and asked only because nothing else is left"`
+	// Variant is how the request would be put to it.
+	Variant *Variant `json:"variant,omitempty" doc:"how the request is put to the model; absent: as it is"`
+}
+
+// Variant is how a workload's requests are put to a model.
+type Variant struct {
+	Version     string                     `json:"version" doc:"of its content"`
+	SystemFile  string                     `json:"system_file,omitempty" doc:"that the system prompt stands in"`
+	SystemBytes int                        `json:"system_bytes,omitempty" doc:"size of the system prompt; absent: there is none"`
+	SystemMode  string                     `json:"system_mode,omitempty" doc:"replace, prepend or append: where it stands beside the client's"`
+	Params      map[string]json.RawMessage `json:"params,omitempty" doc:"that are set"`
+	Strip       []string                   `json:"strip,omitempty" doc:"parameters that are taken out"`
+}
+
+// variantOf tells of a variant; nil where there is none.
+func variantOf(v *variant.Variant) *Variant {
+	if v == nil {
+		return nil
+	}
+	out := &Variant{Version: v.Version, SystemFile: v.File, SystemBytes: len(v.System), Strip: v.Strip}
+	if v.System != "" {
+		out.SystemMode = string(v.Mode)
+	}
+	for _, p := range v.Params {
+		if out.Params == nil {
+			out.Params = map[string]json.RawMessage{}
+		}
+		out.Params[p.Name] = p.Raw
+	}
+	return out
 }
 
 // Exclusion is a deployment that would not be asked.
@@ -184,6 +215,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	for i, c := range e.Plan.Candidates {
 		out.Candidates = append(out.Candidates, Candidate{
 			Order: i + 1, Model: c.Model.Name, Reason: c.Reason(), LastResort: c.LastResort, Deployment: s.deployment(c.Deployment),
+			Variant: variantOf(e.Variant(c.Model)),
 		})
 	}
 	if f := e.Refused; f != nil {

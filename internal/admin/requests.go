@@ -145,6 +145,7 @@ type Attempt struct {
 	Deployment    string              `json:"deployment"`
 	Provider      string              `json:"provider"`
 	ProviderModel string              `json:"provider_model"`
+	Variant       string              `json:"variant,omitempty" doc:"version of the workload's variant for the model; absent: the request went as it was"`
 	Cause         string              `json:"cause,omitempty" doc:"why there is this attempt: the fault it follows, hedge, continue"`
 	Start         time.Time           `json:"start"`
 	FirstByte     float64             `json:"first_byte_ms"`
@@ -209,7 +210,7 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 	}
 	for _, a := range r.Attempts {
 		out.Attempts = append(out.Attempts, Attempt{
-			N: a.N, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel, Cause: a.Cause, Start: a.Start,
+			N: a.N, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel, Variant: a.Variant, Cause: a.Cause, Start: a.Start,
 			FirstByte: millis(a.FirstByte), Total: millis(a.Total), Outcome: string(a.Outcome), Fault: a.Fault, Detail: a.Detail, Status: a.Status,
 			RequestID: a.RequestID, Sent: a.Sent, Region: a.Region, Jurisdiction: a.Jurisdiction, Inside: a.Inside, Tokens: a.Tokens, Cost: a.Cost,
 		})

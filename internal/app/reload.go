@@ -201,9 +201,10 @@ const (
 )
 
 // recordConfig puts an accepted configuration into the history, unless it is the
-// one accepted last.
+// one accepted last. Behind its text stand the versions of the system prompts in
+// files, so that one that was edited is a change on record.
 func (a *App) recordConfig(ctx context.Context, cfg *config.Config, who history.Who, why string) error {
-	hash := history.ConfigHash(cfg.Source())
+	hash := history.ConfigHash(cfg.Identity())
 	last, err := a.DB.Meta(ctx, metaHash)
 	if err != nil {
 		return err
@@ -221,14 +222,14 @@ func (a *App) recordConfig(ctx context.Context, cfg *config.Config, who history.
 	}
 	version, _ := strconv.ParseInt(n, 10, 64) // absent at the first start: 0
 	version++
-	now := string(cfg.Redacted())
+	now := string(cfg.Redacted()) + cfg.Prompts()
 	git, err := history.GitState(ctx, a.ConfigPath)
 	if err != nil {
 		a.Log.Warn("the Git state of the configuration is not known", "error", err)
 	}
 	_, err = a.History.Append(ctx, history.Change{
 		Kind: history.KindConfig, Subject: a.ConfigPath, Who: who, Why: why, Git: git,
-		ConfigVersion: version, ConfigHash: hash,
+		ConfigVersion: version, ConfigHash: history.ConfigHash(cfg.Source()),
 		Diff: history.Diff("before", "after", before, now, history.Redact),
 	})
 	if err != nil {

@@ -12,6 +12,54 @@ import (
 	"freehold/internal/history"
 )
 
+// A system prompt in a file is read again when it changes, and the change is in
+// the history by its version.
+func TestReloadSystemFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("v.txt", "You are V.")
+	write("config.yaml", `server: {listen: 127.0.0.1:0}
+providers: {p: {dialect: openai, base_url: "http://127.0.0.1:9/v1"}}
+models: {m: {provider: p}}
+workloads: {w: {model: m, variants: {m: {system_file: v.txt}}}}
+`)
+	s := apptest.Serve(t, filepath.Join(dir, "config.yaml"))
+	ctx := context.Background()
+	variant := func() string { return s.App.Config().Workloads["w"].Variants["m"].Made().Version }
+	first, version := variant(), s.App.Fleet().Version
+	if r, err := s.App.Reload(ctx, s.App.Who, "nothing changed"); err != nil || r.Changed {
+		t.Errorf("%+v, %v", r, err)
+	}
+	write("v.txt", "You are W.")
+	r, err := s.App.Reload(ctx, s.App.Who, "another prompt")
+	if err != nil || variant() == first || r.Version == version {
+		t.Errorf("%+v, %v; variant %s", r, err, variant())
+	}
+	records, err := s.App.History.List(ctx, history.Filter{Kinds: []history.Kind{history.KindConfig}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff := ""
+	for _, rec := range records {
+		diff += rec.Diff
+	}
+	for _, want := range []string{
+		"-# workloads.w.variants.m: version " + first + ", 10 bytes of v.txt\n", "+# workloads.w.variants.m: version " + variant() + ", 10 bytes of v.txt\n",
+	} {
+		if len(records) != 2 || !strings.Contains(diff, want) {
+			t.Errorf("%d records; %q is not in %q", len(records), want, diff)
+		}
+	}
+	write("v.txt", "")
+	if _, err := s.App.Reload(ctx, s.App.Who, ""); err == nil || !strings.Contains(err.Error(), "the file is empty") {
+		t.Errorf("an empty prompt: %v", err)
+	}
+}
+
 // A reload says what it cannot change, refuses what is broken, and has each
 // accepted configuration in the history.
 func TestReload(t *testing.T) {

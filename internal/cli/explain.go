@@ -111,6 +111,44 @@ func (p *program) prompt(arg string) (string, error) {
 	return arg, nil
 }
 
+// printVariants tells how the request is put to models, each once.
+func (p *program) printVariants(candidates []admin.Candidate) {
+	told := map[string]bool{}
+	for _, c := range candidates {
+		v := c.Variant
+		if v == nil || told[c.Model] {
+			continue
+		}
+		if len(told) == 0 {
+			fmt.Fprintln(p.out, "\nput in another way")
+		}
+		told[c.Model] = true
+		what := "version " + v.Version
+		if v.SystemBytes > 0 {
+			from := "config.yaml"
+			if v.SystemFile != "" {
+				from = v.SystemFile
+			}
+			what += fmt.Sprintf(", system prompt of %s (%s, %s bytes)", from, v.SystemMode, count(int64(v.SystemBytes)))
+		}
+		for i, name := range slices.Sorted(maps.Keys(v.Params)) {
+			what += listed(i, "sets ") + name + " " + string(v.Params[name])
+		}
+		for i, name := range v.Strip {
+			what += listed(i, "takes out ") + name
+		}
+		fmt.Fprintln(p.out, "  "+tame(c.Model+": "+what))
+	}
+}
+
+// listed is what stands before the i-th thing of a list that begins with what.
+func listed(i int, what string) string {
+	if i == 0 {
+		return "; " + what
+	}
+	return ", "
+}
+
 func (p *program) printExplain(e admin.ExplainOut) {
 	kind := e.Kind
 	if kind == "alias" {
@@ -132,6 +170,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 			t.row(strconv.Itoa(c.Order), c.Name, c.Reason, strconv.Itoa(c.Class), c.Health.State, price(c.Price))
 		}
 		p.print(&t)
+		p.printVariants(e.Candidates)
 	}
 	p.printCascade(e.Cascade)
 	if len(e.Excluded) > 0 {

@@ -144,6 +144,9 @@ func (p *program) printWhy(w admin.WhyOut) {
 		}
 		p.print(&t)
 		for _, a := range w.Attempts {
+			if a.Variant != "" {
+				fmt.Fprintf(p.out, "%d: variant %s\n", a.N, tame(a.Variant))
+			}
 			if a.Detail != "" {
 				fmt.Fprintf(p.out, "%d: %s\n", a.N, tame(a.Detail))
 			}

@@ -292,6 +292,7 @@ func (c *checker) workload(w *Workload) {
 			"%s keeps prompts and answers, and there is no capture.key to encrypt them with", label(at()))
 	}
 	c.params(w.Params, at("params"))
+	c.variants(w, at("variants"))
 }
 
 // candidate checks one model of a workload and whether its data may go there.

@@ -53,7 +53,7 @@ func testEnv() Env {
 	}
 	files := map[string]string{
 		"/run/secrets/anthropic": "anthropic-from-file\n", "/run/secrets/empty": "\n", "testdata/beside": "beside-value\n",
-		"/run/secrets/binary": "a\x00b",
+		"/run/secrets/binary": "a\x00b", "testdata/prompts/chat.llama.txt": "\ufeffYou are V.\n\n", "prompts/v.txt": "You are V.",
 	}
 	return Env{
 		LookupEnv: func(n string) (string, bool) { v, ok := vars[n]; return v, ok },

@@ -122,6 +122,8 @@ type Workload struct {
 	Timeouts Timeouts `yaml:"timeouts"`
 	// Changes to the parameters of each request, before the model's own.
 	Params Params `yaml:"params"`
+	// How requests are put to a model that needs it differently: its own system prompt and parameters, by model. They hold wherever that model answers, as first choice, fallback or in mid-answer.
+	Variants map[string]*Variant `yaml:"variants"`
 	// A provider's content filter refused: return that answer, or ask the fallbacks.
 	OnContentFilter Reaction `yaml:"on_content_filter" jsonschema:"default=return"`
 	// The prompt is too long for the model: ask a fallback with a larger context, or return the error.

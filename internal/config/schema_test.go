@@ -263,7 +263,7 @@ func TestExample(t *testing.T) {
 		reflect.TypeFor[Telemetry](), reflect.TypeFor[History](), reflect.TypeFor[Timeouts](), reflect.TypeFor[Retries](), reflect.TypeFor[Breaker](),
 		reflect.TypeFor[Retention](), reflect.TypeFor[Provider](), reflect.TypeFor[ClientTLS](), reflect.TypeFor[Probe](), reflect.TypeFor[Model](),
 		reflect.TypeFor[Deployment](), reflect.TypeFor[Price](), reflect.TypeFor[Params](), reflect.TypeFor[DataClass](), reflect.TypeFor[Workload](), reflect.TypeFor[Hedge](),
-		reflect.TypeFor[Rule](), reflect.TypeFor[SLO](), reflect.TypeFor[Budget](),
+		reflect.TypeFor[Rule](), reflect.TypeFor[Variant](), reflect.TypeFor[SLO](), reflect.TypeFor[Budget](),
 	} {
 		for _, key := range slices.Sorted(maps.Keys(fieldsOf(typ))) {
 			if !seen[key] && !strings.Contains(string(src), "# "+key+":") {

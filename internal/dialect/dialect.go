@@ -19,6 +19,7 @@ import (
 	"freehold/internal/fault"
 	"freehold/internal/llm"
 	"freehold/internal/sse"
+	"freehold/internal/variant"
 )
 
 // Codec is both sides of one dialect. Implementations hold no state and are
@@ -130,6 +131,9 @@ type Target struct {
 	Continue *Continuation
 	// Bound asks for Outgoing.Bound.
 	Bound bool
+	// Variant is how the workload puts its requests to this model; nil: as they
+	// are. Only for Forward: a canonical request has it applied already.
+	Variant *variant.Variant
 }
 
 // Params are a model's configured parameters: defaults for what the client

@@ -22,6 +22,7 @@ import (
 	"freehold/internal/meter"
 	"freehold/internal/policy"
 	"freehold/internal/upstream"
+	"freehold/internal/variant"
 )
 
 // Engines gives the way to a model that a local engine serves.
@@ -59,7 +60,7 @@ type builder struct {
 func Build(s Sources) (*Fleet, error) {
 	c := s.Config
 	b := &builder{Sources: s, fleet: &Fleet{
-		Version: Version(c.Source()), Providers: map[string]*Provider{}, Models: map[string]*Model{},
+		Version: Version(c.Identity()), Providers: map[string]*Provider{}, Models: map[string]*Model{},
 		Workloads: map[string]*Route{}, Aliases: map[string]*Route{}, Classes: Classes(c), Externals: map[string]*External{},
 		Settings: Settings{
 			ShowProviderModel: c.Server.ResponseModel == config.ResponseProvider,
@@ -113,7 +114,7 @@ func Build(s Sources) (*Fleet, error) {
 	return b.fleet, nil
 }
 
-// Version names a configuration by the hash of its text.
+// Version names a configuration by the hash of its identity.
 func Version(src []byte) string {
 	sum := sha256.Sum256(src)
 	return hex.EncodeToString(sum[:6])
@@ -375,6 +376,12 @@ func (b *builder) route(name string, w *config.Workload) (*Route, error) {
 		return nil, err
 	}
 	r.Balanced = r.balanced()
+	for name, v := range w.Variants {
+		if r.Variants == nil {
+			r.Variants = map[*Model]*variant.Variant{}
+		}
+		r.Variants[b.fleet.Models[name]] = v.Made()
+	}
 	if w.Cascade != nil {
 		r.Cascade = b.cascade(r, w.Cascade)
 	}

@@ -30,7 +30,7 @@ func (b *builder) cascade(r *Route, c *config.Cascade) *Cascade {
 	if out.By == cascade.Logprobs {
 		out.Attempts = 1
 	}
-	out.Way = &Route{Workload: r.Workload, Kind: r.Kind, Models: []*Model{out.Model}}
+	out.Way = &Route{Workload: r.Workload, Kind: r.Kind, Models: []*Model{out.Model}, Variants: r.Variants}
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 	"freehold/internal/llm"
 	"freehold/internal/policy"
 	"freehold/internal/upstream"
+	"freehold/internal/variant"
 )
 
 // Sender is a way to one deployment: an upstream.Client, or a local engine's
@@ -171,8 +172,10 @@ type Route struct {
 	Hold       Hold
 	Own        Timeouts // the workload's own limits: they win over a deployment's
 	Params     dialect.Params
-	Hedge      Hedge
-	Capture    Capture
+	// Variants are how requests are put to models, for those that have one.
+	Variants map[*Model]*variant.Variant
+	Hedge    Hedge
+	Capture  Capture
 	// Detectors look at its requests; nil: none does.
 	Detectors *Detectors
 	// Tenant: a request must be a tenant's.
@@ -181,6 +184,9 @@ type Route struct {
 	FallbackOnFilter  bool
 	FallbackOnContext bool
 }
+
+// Variant is how the route's requests are put to a model; nil: as they are.
+func (r *Route) Variant(m *Model) *variant.Variant { return r.Variants[m] }
 
 // Name is the name under which the route was asked for, as far as it is ours.
 func (r *Route) Name() string {

@@ -112,11 +112,11 @@ func (x *exchange) verdict(d *fleet.Deployment) *verdict {
 	}
 	n := budget.Need{Free: free(d)}
 	if strict, limit := x.budget.Strict(d.Model.Name); strict {
-		b := dialect.Bound{MaxTokens: x.body.Facts.MaxTokens, Answers: max(x.body.Facts.N, 1)}
+		b := dialect.Bound{MaxTokens: x.variant(d).Limit(x.body.Facts.MaxTokens), Answers: max(x.body.Facts.N, 1)}
 		if b.MaxTokens <= 0 {
 			b.MaxTokens = capOf(d, limit)
 		}
-		n = *x.atMost(d, len(x.call.Raw), b).need()
+		n = *x.atMost(d, x.sizeAt(d), b).need()
 	}
 	v := new(verdict)
 	if v.Verdict, v.err = x.budget.Check(context.Background(), d.Model.Name, &n); v.err != nil {

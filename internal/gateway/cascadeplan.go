@@ -111,6 +111,7 @@ func (x *exchange) placeFirst(f *cascading, in *routing.Input) {
 	}
 	way := *in
 	way.Route, way.Facts, way.Trace, way.Stays = f.conf.Way, &facts, false, ""
+	way.Varied = x.varied(&way)
 	p := routing.Make(&way)
 	f.excluded = p.Excluded
 	found := false

@@ -12,15 +12,17 @@ import (
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
+	"freehold/internal/variant"
 )
 
 // Explanation is what would become of a request, decided as for a real one and
 // not sent.
 type Explanation struct {
-	Route    *fleet.Route // nil where the request does not get that far
-	Plan     routing.Plan
-	Facts    llm.Facts
-	Language string // of the prompt, "" where it cannot be told
+	Operation llm.Operation
+	Route     *fleet.Route // nil where the request does not get that far
+	Plan      routing.Plan
+	Facts     llm.Facts
+	Language  string // of the prompt, "" where it cannot be told
 	// Classes are the data classes that govern the request.
 	Classes []string
 	// Detected is what detectors found, by kind and number.
@@ -35,6 +37,14 @@ type Explanation struct {
 	Cascade *ExplainedCascade
 	// Refused is why the request would be refused before any attempt, or nil.
 	Refused *fault.Error
+}
+
+// Variant is how the request would be put to a model; nil: as it is.
+func (e *Explanation) Variant(m *fleet.Model) *variant.Variant {
+	if e.Operation == llm.Embedding {
+		return nil
+	}
+	return e.Route.Variant(m)
 }
 
 // ExplainedCascade is what a cascade would do with a request.
@@ -62,7 +72,7 @@ func (f *cascading) explain(x *exchange) *ExplainedCascade {
 		if limit.MaxTokens <= 0 {
 			limit.MaxTokens = capOf(d, 0)
 		}
-		b := x.atMost(d, len(x.call.Raw)+cascade.LongestPhrasing(), limit)
+		b := x.atMost(d, x.sizeAt(d)+cascade.LongestPhrasing(), limit)
 		if e.Most = b.cost(); b.unsized != "" {
 			e.Most.Valid = false
 		}
@@ -78,7 +88,7 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	defer x.close()
 	x.dry = true
 	err := x.prepare(context.Background())
-	e := Explanation{Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
+	e := Explanation{Operation: c.Op, Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
 	if x.body != nil {
 		e.Facts = x.body.Facts
 	}

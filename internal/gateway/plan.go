@@ -27,6 +27,7 @@ func (x *exchange) makePlan() error {
 		Key:    c.Caller.KeyName, Tags: c.Tags, Classes: x.row.DataClasses, Location: c.Fleet.Settings.Location,
 		Language: x.language, Trace: x.dry, Stays: x.stays(now), Move: x.move(),
 	}
+	in.Varied = x.varied(&in)
 	if x.g.Classify != nil && (c.Op == llm.Chat || c.Op == llm.Completion) {
 		in.Classify = func() routing.Class { return x.g.Classify(x.prompt()) }
 	}

@@ -133,6 +133,9 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *boun
 		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,
 		Start: x.g.Clock(), Estimate: x.estimate(d), Sent: int64(size), Place: placeOf(d.Provider),
 	}
+	if v := x.variant(d); v != nil {
+		a.Variant = v.Version
+	}
 	if most != nil {
 		a.Estimate = most.estimate(d.Price())
 	}
@@ -152,7 +155,7 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *boun
 // prompt, and the answer's limit or 256 tokens.
 func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
 	price := d.Price()
-	e := ledger.Estimate{TokensIn: x.promptIn, TokensOut: 256, PriceIn: price.In, PriceOut: price.Out,
+	e := ledger.Estimate{TokensIn: x.promptAt(d), TokensOut: 256, PriceIn: price.In, PriceOut: price.Out,
 		Source: price.Source, Date: price.AsOf}
 	if m := x.body.Facts.MaxTokens; m > 0 {
 		e.TokensOut = min(m, 256)
@@ -165,13 +168,16 @@ func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
 // the answer; a limit above 0 takes the place of the client's.
 func (x *exchange) encode(d *fleet.Deployment, a *asking, bound bool, limit int64) (*dialect.Outgoing, error) {
 	stream := x.streams(d, a)
+	if limit > 0 {
+		limit = x.variant(d).Limit(limit)
+	}
 	t := &dialect.Target{
 		Model: d.ID, Stream: stream, Usage: stream && !d.Quirks.NoStreamUsage,
 		Drop: x.call.Fleet.Settings.DropUnsupported, Params: x.params(d), Quirks: d.Quirks,
-		MaxTokens: limit, Bound: bound,
+		MaxTokens: limit, Bound: bound, Variant: x.variant(d),
 	}
 	if a != nil {
-		return d.Provider.Codec.Encode(a.request, t)
+		return x.encodeFor(d, a.request, t)
 	}
 	if x.resume != nil {
 		r, err := x.resume.request(x)
@@ -179,10 +185,12 @@ func (x *exchange) encode(d *fleet.Deployment, a *asking, bound bool, limit int6
 			return nil, err
 		}
 		if limit == 0 {
-			t.MaxTokens = x.resume.maxTokens(x)
+			if t.MaxTokens = x.resume.maxTokens(x); t.MaxTokens > 0 {
+				t.MaxTokens = t.Variant.Limit(t.MaxTokens)
+			}
 		}
 		t.Continue = x.resume.continuation(d)
-		return d.Provider.Codec.Encode(r, t)
+		return x.encodeFor(d, r, t)
 	}
 	if d.Provider.Codec.Name() == x.call.Codec.Name() {
 		return d.Provider.Codec.Forward(x.body, t)
@@ -191,7 +199,7 @@ func (x *exchange) encode(d *fleet.Deployment, a *asking, bound bool, limit int6
 	if err != nil {
 		return nil, err
 	}
-	return d.Provider.Codec.Encode(r, t)
+	return x.encodeFor(d, r, t)
 }
 
 // streams reports whether d is asked for a stream: because the client wants
@@ -339,7 +347,7 @@ func (l *leg) whole() error {
 	if l.d.Quirks.UsagePerChoice && s.Choices > 1 {
 		// What the other choices took is not known: the client is told no usage
 		// rather than a wrong one, and the ledger has an estimate.
-		l.usage = llm.Usage{Input: max(l.usage.Input, l.x.promptIn), Output: l.usage.Output * int64(s.Choices)}
+		l.usage = llm.Usage{Input: max(l.usage.Input, l.x.promptAt(l.d)), Output: l.usage.Output * int64(s.Choices)}
 		l.same = false
 	}
 	return l.judge(s.Finish, s.Complete, s.Content)
@@ -402,7 +410,7 @@ func (l *leg) estimated() llm.Usage {
 	}
 	u := l.usage
 	if u.Input == 0 {
-		u.Input = l.x.promptIn
+		u.Input = l.x.promptAt(l.d)
 	}
 	u.Output = max(u.Output, meter.Bytes(l.text))
 	return u

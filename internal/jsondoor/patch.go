@@ -19,7 +19,7 @@ type op struct {
 	object int32  // insert
 	node   int32  // the others
 	name   string // insert, rename
-	raw    []byte // insert, replace
+	raw    []byte // insert, replace, ahead, behind
 }
 
 type action uint8
@@ -29,6 +29,8 @@ const (
 	rename
 	remove
 	insert
+	ahead
+	behind
 )
 
 // edit puts lead, the name as a member's, and raw in the place of [start, end).
@@ -38,6 +40,7 @@ type edit struct {
 	name       string
 	colon      bool
 	raw        []byte
+	comma      bool // behind raw
 }
 
 // Patch returns a patch of the body without changes.
@@ -68,6 +71,16 @@ func (p *Patch) Delete(v Value) {
 // Insert adds a member at the end of object, which must not have it.
 func (p *Patch) Insert(object Value, name string, raw []byte) {
 	p.ops = append(p.ops, op{do: insert, object: object.i, name: name, raw: raw})
+}
+
+// InsertBefore adds an element to an array before the element v, which must stay.
+func (p *Patch) InsertBefore(v Value, raw []byte) {
+	p.ops = append(p.ops, op{do: ahead, node: v.i, raw: raw})
+}
+
+// InsertBehind adds an element to an array behind the element v, which must stay.
+func (p *Patch) InsertBehind(v Value, raw []byte) {
+	p.ops = append(p.ops, op{do: behind, node: v.i, raw: raw})
 }
 
 // Set replaces the value of an object's member, or inserts it. Setting one
@@ -107,6 +120,9 @@ func (p *Patch) Append(dst []byte) []byte {
 			dst = append(dst, ':')
 		}
 		dst = append(dst, e.raw...)
+		if e.comma {
+			dst = append(dst, ',')
+		}
 		at = e.end
 	}
 	return append(dst, raw[at:]...)
@@ -123,6 +139,10 @@ func (p *Patch) plan() {
 			p.cuts = append(p.cuts, edit{start: int(n.start), end: int(n.end), raw: o.raw})
 		case rename:
 			p.cuts = append(p.cuts, edit{start: int(n.keyStart), end: int(n.keyEnd), name: o.name})
+		case ahead:
+			p.cuts = append(p.cuts, edit{start: int(n.start), end: int(n.start), raw: o.raw, comma: true})
+		case behind:
+			p.cuts = append(p.cuts, edit{start: int(n.end), end: int(n.end), lead: ",", raw: o.raw})
 		case remove:
 			p.cuts = append(p.cuts, p.removal(o.node))
 		case insert:

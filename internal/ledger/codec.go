@@ -79,6 +79,7 @@ const (
 	faJurisdiction
 	faInside
 	faDetail
+	faVariant
 )
 
 // Fields of a detection.
@@ -294,6 +295,7 @@ func (e *encoder) attempt(a *Attempt) {
 	e.text(fDeployment, a.Deployment)
 	e.text(fProvider, a.Provider)
 	e.text(fProviderModel, a.ProviderModel)
+	e.text(faVariant, a.Variant)
 	e.text(faCause, a.Cause)
 	e.time(fTime, a.Start)
 	e.duration(fFirstToken, a.FirstByte)
@@ -332,6 +334,8 @@ func (d *decoder) attempt() (a Attempt) {
 			a.Provider = in.text()
 		case fProviderModel | fBytes:
 			a.ProviderModel = in.text()
+		case faVariant | fBytes:
+			a.Variant = in.text()
 		case faCause | fBytes:
 			a.Cause = in.text()
 		case fTime:

@@ -64,7 +64,7 @@ func drawRow(t *rapid.T) *Row {
 	for range rapid.IntRange(0, 3).Draw(t, "attempts") {
 		r.Attempts = append(r.Attempts, Attempt{
 			N: rapid.Int().Draw(t, "n"), Deployment: text("deployment"), Provider: text("provider"),
-			ProviderModel: text("model"), Cause: text("cause"), Start: drawTime(t), FirstByte: drawDuration(t),
+			ProviderModel: text("model"), Variant: text("variant"), Cause: text("cause"), Start: drawTime(t), FirstByte: drawDuration(t),
 			Total: drawDuration(t), Outcome: Outcome(text("outcome")), Fault: text("fault"), Detail: text("detail"),
 			Status: rapid.IntRange(0, 599).Draw(t, "status"), RequestID: text("id"), Sent: rapid.Int64().Draw(t, "sent"),
 			Place: Place{text("region"), text("jurisdiction"), rapid.Bool().Draw(t, "inside")}, Tokens: drawTokens(t), Cost: drawMoney(t),

@@ -61,6 +61,7 @@ type jsonAttempt struct {
 	Deployment    string              `json:"deployment"`
 	Provider      string              `json:"provider"`
 	ProviderModel string              `json:"provider_model"`
+	Variant       string              `json:"variant,omitempty"`
 	Cause         string              `json:"cause,omitempty"`
 	Start         time.Time           `json:"start"`
 	FirstByte     float64             `json:"first_byte_ms"`
@@ -126,7 +127,7 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 // mattered it is the attempt's tokens and cost.
 func (a Attempt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonAttempt{
-		a.N, a.Deployment, a.Provider, a.ProviderModel, a.Cause, a.Start,
+		a.N, a.Deployment, a.Provider, a.ProviderModel, a.Variant, a.Cause, a.Start,
 		millis(a.FirstByte), millis(a.Total), a.Outcome, a.Fault, a.Detail, a.Status, a.RequestID,
 		a.Sent, a.Region, a.Jurisdiction, a.Inside,
 		a.Tokens, a.Cost,
@@ -140,7 +141,7 @@ func (a *Attempt) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*a = Attempt{
-		j.N, j.Deployment, j.Provider, j.ProviderModel, j.Cause, j.Start,
+		j.N, j.Deployment, j.Provider, j.ProviderModel, j.Variant, j.Cause, j.Start,
 		fromMillis(j.FirstByte), fromMillis(j.Total), j.Outcome, j.Fault, j.Detail, j.Status, j.RequestID,
 		j.Sent, Place{j.Region, j.Jurisdiction, j.Inside},
 		j.Tokens, j.Cost, Estimate{},

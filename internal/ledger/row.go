@@ -207,6 +207,7 @@ type Attempt struct {
 	Deployment    string
 	Provider      string
 	ProviderModel string
+	Variant       string // version of the workload's variant for the model; empty: the request went as it was
 	Cause         string // why there is this attempt: the fault kind it follows, hedge, continue; empty for the first
 
 	Start     time.Time

@@ -84,6 +84,9 @@ type Facts struct {
 	// TextBytes is the size of the prompt's text in bytes (images and other
 	// media excluded), for token estimates.
 	TextBytes int
+	// SystemBytes is the part of TextBytes that is the system prompt: what system
+	// and developer say before the first turn.
+	SystemBytes int
 	// LongestBytes is the part of TextBytes that must fit into a context
 	// together: of several prompts or inputs the largest. 0: all of it.
 	LongestBytes int

@@ -142,6 +142,9 @@ type Reasoning struct {
 	BudgetTokens int64  // Anthropic thinking.budget_tokens; 0: not said
 	Mode         string // enabled, disabled, adaptive (Anthropic thinking.type); empty: not said
 	Display      string // Anthropic thinking.display, kept as received
+	// Plain: Effort is one of the words above and a configuration's, whatever
+	// dialect the request was read from.
+	Plain bool
 }
 
 // Field is one JSON member kept as it was received.

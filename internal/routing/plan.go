@@ -48,6 +48,9 @@ type Input struct {
 	// PromptTokens is an estimate of the prompt; 0 if there is none. Longest is
 	// the part of it that must fit into a context: of several prompts the longest.
 	PromptTokens, Longest int64
+	// Varied is what a model is sent where its requests are put in another way:
+	// the features that are asked for, and Longest. Not needed without variants.
+	Varied func(*fleet.Model) (llm.Features, int64)
 	// Permit returns why the perimeter forbids a deployment, or "".
 	Permit func(*fleet.Deployment) string
 	// Budget returns why the money for a deployment is not there, or "". Not
@@ -133,16 +136,20 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 	if why := unfit(d, in); why != "" {
 		return Exclusion{Deployment: d.Name, Reason: why}, true
 	}
+	features, longest := in.Facts.Features, in.Longest
+	if in.Varied != nil {
+		features, longest = in.Varied(d.Model)
+	}
 	lacks := d.Lacks
-	if l, ok := d.Sender.(fleet.Limited); ok && in.Facts.Features != 0 {
+	if l, ok := d.Sender.(fleet.Limited); ok && features != 0 {
 		lacks |= l.Lacks() &^ d.Has
 	}
-	if lacks &= in.Facts.Features; lacks != 0 {
+	if lacks &= features; lacks != 0 {
 		return Exclusion{Deployment: d.Name, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
 	}
-	if d.Context > 0 && in.Longest > d.Context {
+	if d.Context > 0 && longest > d.Context {
 		return Exclusion{Deployment: d.Name, Context: true,
-			Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", in.Longest, d.Context)}, true
+			Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", longest, d.Context)}, true
 	}
 	if in.Budget != nil {
 		if why := in.Budget(d); why != "" {

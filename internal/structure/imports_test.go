@@ -21,9 +21,10 @@ var may = table(`
 	sse                 : std
 	jsondoor            : std
 	suggest             : std
-	dialect             : llm fault sse std
-	dialect/openaichat  : llm fault sse jsondoor dialect std
-	dialect/anthropic   : llm fault sse jsondoor dialect std
+	variant             : llm std
+	dialect             : llm fault sse variant std
+	dialect/openaichat  : llm fault sse jsondoor dialect variant std
+	dialect/anthropic   : llm fault sse jsondoor dialect variant std
 	dialect/dialecttest : llm fault sse jsondoor dialect
 
 	redact              : detect
@@ -35,7 +36,7 @@ var may = table(`
 	detect              : std
 	detect/remote       : detect upstream
 	rule                : language suggest
-	config              : detect policy regular rule suggest
+	config              : detect policy regular rule suggest variant
 	auth                : std
 	auth/authtest       : auth
 	history             :
@@ -55,7 +56,7 @@ var may = table(`
 	store/storetest     : feedback ledger
 	store/sqlite        : auth capture feedback history ledger ledger/filelock
 
-	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream
+	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	routing             : fleet health llm rule
 	language            : std
 	cascade             : std
@@ -66,7 +67,7 @@ var may = table(`
 	classify/learn      : classify classify/score jsondoor regular suggest
 	classify/shelf      : classify regular
 	rollout             : history ledger sequential
-	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream
+	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger
 

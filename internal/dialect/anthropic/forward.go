@@ -20,6 +20,9 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 		return nil, err
 	}
 	root, p := d.Root(), d.Patch()
+	if v := t.Variant; v != nil && !spliceable(v, root, b.Op) {
+		return forwardAnew(b, t)
+	}
 	out := &dialect.Outgoing{}
 	set := func(name string, raw []byte) {
 		if string(root.Get(name).Raw()) != string(raw) {
@@ -29,10 +32,14 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	set("model", jsondoor.Quote(t.Model))
 	if b.Op == llm.Chat {
 		out.Bound = dialect.Bound{MaxTokens: b.Facts.MaxTokens, Answers: 1}
+		lower := t.Variant.Limit(b.Facts.MaxTokens)
 		switch {
 		case t.MaxTokens > 0:
 			out.Bound.MaxTokens = t.MaxTokens
 			set("max_tokens", strconv.AppendInt(nil, t.MaxTokens, 10))
+		case lower != b.Facts.MaxTokens:
+			out.Bound.MaxTokens = lower
+			set("max_tokens", strconv.AppendInt(nil, lower, 10))
 		case !root.Get("max_tokens").Exists(): // Read demands it; bodies made by hand may not have it
 			limit := t.Quirks.DefaultMaxTokens
 			if limit <= 0 {
@@ -45,7 +52,8 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 			set("stream", strconv.AppendBool(nil, t.Stream))
 		}
 	}
-	if err := forwardParams(p, root, t, out); err != nil {
+	settled := splice(p, root, b, t.Variant, out)
+	if err := forwardParams(p, root, t, out, settled...); err != nil {
 		return nil, err
 	}
 	if b.Facts.Features.Has(llm.FeatureThinking) && bytes.Contains(b.Raw, []byte(unsigned)) && withoutUnsigned(p, root) {
@@ -82,8 +90,8 @@ func withoutUnsigned(p *jsondoor.Patch, root jsondoor.Value) bool {
 }
 
 // forwardParams applies configured removals, renames and defaults.
-func forwardParams(p *jsondoor.Patch, root jsondoor.Value, t *dialect.Target, out *dialect.Outgoing) error {
-	settled := []string{"model", "messages", "max_tokens", "stream"} // not for configuration
+func forwardParams(p *jsondoor.Patch, root jsondoor.Value, t *dialect.Target, out *dialect.Outgoing, varied ...string) error {
+	settled := append([]string{"model", "messages", "max_tokens", "stream"}, varied...) // not for configuration
 	free := func(name string) (jsondoor.Value, string, bool) {
 		name = wireName(name)
 		v := root.Get(name)

@@ -81,7 +81,9 @@ func (c *checker) request(op llm.Operation, root jsondoor.Value) *problem {
 		case "max_tokens":
 			limit = v
 		case "system":
+			before := c.facts.TextBytes
 			err = c.system(v)
+			c.facts.SystemBytes += c.facts.TextBytes - before
 		case "tools":
 			err = c.tools(v)
 		case "tool_choice":
@@ -171,7 +173,7 @@ func (c *checker) messages(v jsondoor.Value) *problem {
 	if v.Kind() != jsondoor.Array {
 		return wrong("messages", "Input should be a valid array")
 	}
-	i, first := 0, true
+	i, first, leading := 0, true, true
 	for m := v.First(); m.Exists(); m = m.Next() {
 		if m.Kind() != jsondoor.Object {
 			return wrong("", "Input should be a valid object").in("messages", i)
@@ -186,6 +188,7 @@ func (c *checker) messages(v jsondoor.Value) *problem {
 			return wrong("role", "Input should be 'user', 'assistant' or 'system'").in("messages", i)
 		}
 		opening := first && role.Is("user")
+		before := c.facts.TextBytes
 		switch content.Kind() {
 		case jsondoor.String:
 			c.text(content, opening)
@@ -197,6 +200,9 @@ func (c *checker) messages(v jsondoor.Value) *problem {
 			return wrong("content", "Input should be a valid string or array").in("messages", i)
 		}
 		first = first && !opening
+		if leading = leading && role.Is("system"); leading {
+			c.facts.SystemBytes += c.facts.TextBytes - before
+		}
 		if role.Is("user") && !resultsOnly(content) {
 			c.facts.Turns++
 		}

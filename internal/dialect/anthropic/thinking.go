@@ -48,12 +48,15 @@ func (e *encoder) thinkingWished() bool {
 	case r.BudgetTokens > 0:
 		return true
 	}
-	return !e.own && r.Effort != "" && r.Effort != "none"
+	return !e.ownWords() && r.Effort != "" && r.Effort != "none"
 }
+
+// ownWords reports that what the request says of thinking is in this dialect's words.
+func (e *encoder) ownWords() bool { return e.own && !e.r.Reasoning.Plain }
 
 // reasoningParam names the client's parameter for errors.
 func (e *encoder) reasoningParam() string {
-	if e.own || e.r.Reasoning.Mode != "" || e.r.Reasoning.BudgetTokens > 0 {
+	if e.ownWords() || e.r.Reasoning.Mode != "" || e.r.Reasoning.BudgetTokens > 0 {
 		return "thinking"
 	}
 	return "reasoning_effort"
@@ -82,7 +85,7 @@ func (e *encoder) planThinking() error {
 	if r == nil {
 		return nil
 	}
-	if e.own {
+	if e.ownWords() {
 		th.effort = r.Effort
 	}
 	if !e.thinkingWished() {

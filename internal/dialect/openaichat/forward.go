@@ -15,7 +15,7 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 	}
 	p, out := d.Patch(), &dialect.Outgoing{}
 	root := d.Root()
-	if simple(b, t, root) {
+	if simple(b, t, root) && !variesMembers(b.Op, t.Variant) {
 		if v := root.Get("model"); !v.Is(t.Model) {
 			p.Replace(v, jsondoor.Quote(t.Model))
 		}
@@ -24,6 +24,9 @@ func (Codec) Forward(b *dialect.Body, t *dialect.Target) (*dialect.Outgoing, err
 		}
 	} else if f := forwardAdjusted(p, root, b, t, out); f != nil {
 		return nil, f
+	}
+	if b.Op == llm.Chat {
+		varySystem(p, root.Get("messages"), b.Facts.SystemBytes > 0, t, out)
 	}
 	if t.Quirks.NoDeveloper || t.Quirks.NameOnlyOnTool {
 		forwardMessages(p, root.Get("messages"), &t.Quirks, out)
@@ -72,7 +75,7 @@ func forwardAdjusted(p *jsondoor.Patch, root jsondoor.Value, b *dialect.Body, t 
 		list.set("model", jsondoor.Quote(t.Model))
 	}
 	var f *fault.Error
-	if out.Dropped, f = list.adjust(t, b.Op, nil, nil); f != nil {
+	if out.Dropped, f = list.adjust(t, b.Op, list.vary(t.Variant, b.Op, t.Model), nil); f != nil {
 		return f
 	}
 	if t.Bound {

@@ -17,7 +17,8 @@ func inspectMessages(messages jsondoor.Value, f *llm.Facts) *fault.Error {
 		return empty("messages")
 	}
 	var conversation dialect.Conversation
-	first := true // up to the first user message
+	first := true   // up to the first user message
+	leading := true // up to the first that is no system prompt
 	i := 0
 	for m := messages.First(); m.Exists(); m, i = m.Next(), i+1 {
 		if m.Kind() != jsondoor.Object {
@@ -33,8 +34,12 @@ func inspectMessages(messages jsondoor.Value, f *llm.Facts) *fault.Error {
 		if !knownRole(role) {
 			return unknownRole(role, i)
 		}
+		before := f.TextBytes
 		if bad := inspectContent(content, f, i); bad != nil {
 			return bad
+		}
+		if leading = leading && (role.Is("system") || role.Is("developer")); leading {
+			f.SystemBytes += f.TextBytes - before
 		}
 		assistant := role.Is("assistant")
 		if assistant && m.Get("audio").Present() { // an earlier answer, by its id

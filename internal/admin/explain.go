@@ -136,7 +136,7 @@ func cascadeOf(e *gateway.ExplainedCascade) *Cascade {
 func exclusions(list []routing.Exclusion) []Exclusion {
 	out := []Exclusion{}
 	for _, x := range list {
-		out = append(out, Exclusion{Deployment: x.Deployment, Reason: x.Reason, Policy: x.Policy})
+		out = append(out, Exclusion{Deployment: x.Deployment.Name, Reason: x.Reason, Policy: x.Policy})
 	}
 	return out
 }

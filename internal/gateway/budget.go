@@ -70,7 +70,7 @@ func (x *exchange) overBlock() {
 			kept = append(kept, c)
 			continue
 		}
-		x.plan.Excluded = append(x.plan.Excluded, routing.Exclusion{Deployment: c.Name, Reason: v.Over.Error(), Budget: true})
+		x.plan.Excluded = append(x.plan.Excluded, routing.Exclusion{Deployment: c.Deployment, Reason: v.Over.Error(), Budget: true})
 		if len(kept) == 0 && x.blocked == nil {
 			x.blocked = quota(v.Over)
 		}
@@ -87,14 +87,10 @@ func (x *exchange) overBlock() {
 		if !e.Budget || x.blocked != nil {
 			continue
 		}
-		for d, v := range x.verdicts {
-			switch {
-			case d.Name != e.Deployment:
-			case v.err != nil:
-				x.blocked = unreachable(v.err)
-			case v.Over != nil:
-				x.blocked = quota(v.Over)
-			}
+		if v := x.verdicts[e.Deployment]; v.err != nil {
+			x.blocked = unreachable(v.err)
+		} else {
+			x.blocked = quota(v.Over)
 		}
 	}
 }
@@ -177,11 +173,8 @@ func (x *exchange) noteBudgets() {
 		}
 	}
 	for i := range x.plan.Excluded {
-		e := &x.plan.Excluded[i]
-		for d, v := range x.verdicts {
-			if e.Budget && v.Over != nil && d.Name == e.Deployment {
-				note(v.Over)
-			}
+		if e := &x.plan.Excluded[i]; e.Budget && x.verdicts[e.Deployment].Over != nil {
+			note(x.verdicts[e.Deployment].Over)
 		}
 	}
 	if x.warned != nil {

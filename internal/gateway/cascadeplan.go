@@ -118,7 +118,7 @@ func (x *exchange) placeFirst(f *cascading, in *routing.Input) {
 	for _, c := range p.Candidates {
 		switch why := x.barred(f, &c, in.Now); {
 		case why != "":
-			f.excluded = append(f.excluded, routing.Exclusion{Deployment: c.Name, Reason: why})
+			f.excluded = append(f.excluded, routing.Exclusion{Deployment: c.Deployment, Reason: why})
 		case !found:
 			f.candidate, found = c, true
 		}
@@ -126,7 +126,7 @@ func (x *exchange) placeFirst(f *cascading, in *routing.Input) {
 	if !found && f.skip == "" {
 		f.skip = "it has no deployment"
 		if len(f.excluded) > 0 {
-			f.skip = f.excluded[0].Deployment + ": " + f.excluded[0].Reason
+			f.skip = f.excluded[0].Deployment.Name + ": " + f.excluded[0].Reason
 		}
 	}
 }

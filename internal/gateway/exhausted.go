@@ -83,8 +83,8 @@ func (x *exchange) soonest() time.Duration {
 		}
 	}
 	for i := range x.plan.Excluded {
-		if d := x.plan.Excluded[i].Down; d != nil {
-			if v := d.Health.Check(now); v.OK || v.Until.After(now) {
+		if e := &x.plan.Excluded[i]; e.Down {
+			if v := e.Deployment.Health.Check(now); v.OK || v.Until.After(now) {
 				note(max(0, v.Until.Sub(now)))
 			}
 		}

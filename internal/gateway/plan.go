@@ -123,7 +123,7 @@ func (x *exchange) nobody() error {
 	switch {
 	case policy != nil:
 		return &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", NoRetry: true, Hint: hint,
-			Message: "no deployment may answer: " + policy.Deployment + ": " + policy.Reason + x.found()}
+			Message: "no deployment may answer: " + policy.Deployment.Name + ": " + policy.Reason + x.found()}
 	case context != nil:
 		param := "messages"
 		switch x.call.Op {
@@ -133,14 +133,14 @@ func (x *exchange) nobody() error {
 			param = "input"
 		}
 		return &fault.Error{Kind: fault.ContextLength, Code: "context_length_exceeded", Param: param, NoRetry: true,
-			Message: context.Deployment + ": " + context.Reason}
+			Message: context.Deployment.Name + ": " + context.Reason}
 	case other != nil:
 		param := "model"
 		if other.Param != "" {
 			param = other.Param
 		}
 		return &fault.Error{Kind: fault.Unsupported, Param: param, NoRetry: true, Hint: hint,
-			Message: "no deployment can answer: " + other.Deployment + ": " + other.Reason}
+			Message: "no deployment can answer: " + other.Deployment.Name + ": " + other.Reason}
 	}
 	return &fault.Error{Kind: fault.ModelNotFound, Param: "model", NoRetry: true, Message: "the model has no deployment"}
 }

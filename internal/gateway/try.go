@@ -47,30 +47,29 @@ func (x *exchange) tryAs(ctx context.Context, c routing.Candidate, cause string,
 	if err != nil {
 		return nil, err
 	}
-	key, soonest, ok := d.Provider.Keys.Pick(x.g.Clock())
-	if !ok {
+	unused := func(err error) (*leg, error) { // nothing was sent
 		visit.End(x.g.Clock(), health.Outcome{})
 		leave()
-		return nil, &fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
-			Message: noKey(d.Provider.Keys, x.g.Clock()), RetryAfter: max(0, soonest.Sub(x.g.Clock()))}
+		return nil, err
+	}
+	key, soonest, ok := d.Provider.Keys.Pick(x.g.Clock())
+	if !ok {
+		return unused(&fault.Error{Kind: fault.ProviderLimit, Provider: d.Provider.Name,
+			Message: noKey(d.Provider.Keys, x.g.Clock()), RetryAfter: max(0, soonest.Sub(x.g.Clock()))})
 	}
 	var most *bound
 	var hold *budget.Hold
 	if strict {
 		if most, hold, err = x.reserve(ctx, d, out); err != nil {
-			visit.End(x.g.Clock(), health.Outcome{})
-			leave()
-			return nil, err
+			return unused(err)
 		}
 	}
 	l := &leg{x: x, d: d, asking: a, out: out, most: most, hold: hold, capped: capped, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
 	l.same = a == nil && d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil && !x.shows() &&
 		x.streams(d, nil) == x.body.Facts.Stream
 	if l.n, err = x.begin(d, cause, len(out.Body), most); err != nil {
-		visit.End(x.g.Clock(), health.Outcome{})
-		leave()
-		return nil, &fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent",
-			Hint: "see the log; freehold needs room on its disk", RetryAfter: 5 * time.Second, Cause: err}
+		return unused(&fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent",
+			Hint: "see the log; freehold needs room on its disk", RetryAfter: 5 * time.Second, Cause: err})
 	}
 	t := x.timeouts(d)
 	if t.Total > 0 && x.g.Clock().Add(t.Total).Before(x.deadline) {

@@ -31,18 +31,46 @@ func (e *ShedError) Error() string {
 	return fmt.Sprintf("all places taken, %d requests waiting: try again in %s", e.Queued, e.Wait.Round(time.Millisecond))
 }
 
-// waiter is a request in the queue; it runs in its own goroutine.
-type waiter struct {
-	ready      chan struct{} // closed when a place is its own
-	prev, next *waiter
+// turn is a request that waits for a place or has one. A waiting one runs in its
+// own goroutine.
+type turn struct {
+	l          *Limiter
+	ready      chan struct{} // closed when a place is its own; nil: it did not wait
+	start      time.Time     // of having the place
+	over       bool          // the place was given back
+	prev, next *turn
 }
 
-// place is one of those that run, in a list by the time when they began.
-type place struct {
-	l          *Limiter
-	start      time.Time
-	prev, next *place
-	free       bool // given back
+// line is requests one behind the other.
+type line struct {
+	first, last *turn
+	n           int
+}
+
+func (q *line) push(t *turn) {
+	t.prev = q.last
+	if q.last != nil {
+		q.last.next = t
+	} else {
+		q.first = t
+	}
+	q.last = t
+	q.n++
+}
+
+func (q *line) remove(t *turn) {
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		q.first = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	} else {
+		q.last = t.prev
+	}
+	t.prev, t.next = nil, nil
+	q.n--
 }
 
 // Limiter is a bounded number of places with a bounded queue, first come, first
@@ -50,15 +78,13 @@ type place struct {
 type Limiter struct {
 	now func() time.Time
 
-	mu            sync.Mutex
-	cfg           LimiterConfig
-	running       int // places taken, those of waiters that do not know it yet among them
-	queued        int
-	first         *waiter
-	last          *waiter
-	oldest, young *place
-	service       float64   // moving average of the time a place is held, ns
-	held          histogram // of that time
+	mu      sync.Mutex
+	cfg     LimiterConfig
+	running int       // places taken, those of waiters that do not know it yet among them
+	waiting line      // by the time when they came
+	placed  line      // by the time when they began
+	service float64   // moving average of the time a place is held, ns
+	held    histogram // of that time
 }
 
 // NewLimiter returns a limiter that reads the time from now.
@@ -76,20 +102,20 @@ func (l *Limiter) Resize(cfg LimiterConfig) {
 }
 
 // Acquire waits for a place, for a short time only if the request has no time to
-// lose. release gives the place back and may be called more than once. The error is a *ShedError, at once where the
-// wait is likely to be too long for the limits or for the context's deadline; or
-// the context's.
+// lose. release gives the place back and may be called more than once. The error
+// is a *ShedError, at once where the wait is likely to be too long for the limits
+// or for the context's deadline; or the context's.
 func (l *Limiter) Acquire(ctx context.Context, short bool) (release func(), err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	now := l.now()
+	t, now := &turn{l: l}, l.now()
 	l.mu.Lock()
-	if l.queued == 0 && l.free() {
+	if l.waiting.n == 0 && l.free() {
 		l.running++
-		taken := l.take(now)
+		l.take(t, now)
 		l.mu.Unlock()
-		return taken.release, nil
+		return t.release, nil
 	}
 	wait, limit := l.estimate(now), l.patience(now, short)
 	if by, ok := ctx.Deadline(); ok {
@@ -97,13 +123,13 @@ func (l *Limiter) Acquire(ctx context.Context, short bool) (release func(), err 
 			limit = left
 		}
 	}
-	if l.queued >= l.cfg.Queue || limit > 0 && wait > limit {
-		err := &ShedError{wait, l.queued}
+	if l.waiting.n >= l.cfg.Queue || limit > 0 && wait > limit {
+		err := &ShedError{wait, l.waiting.n}
 		l.mu.Unlock()
 		return nil, err
 	}
-	w := &waiter{ready: make(chan struct{})}
-	l.push(w)
+	t.ready = make(chan struct{})
+	l.waiting.push(t)
 	l.mu.Unlock()
 
 	var late <-chan time.Time
@@ -113,27 +139,32 @@ func (l *Limiter) Acquire(ctx context.Context, short bool) (release func(), err 
 		late = timer.C
 	}
 	select {
-	case <-w.ready:
-		return l.granted(), nil
+	case <-t.ready:
+		now := l.now()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.take(t, now)
+		return t.release, nil
 	case <-ctx.Done():
 	case <-late:
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-w.ready: // the place came in the same moment
+	case <-t.ready: // the place came in the same moment
 		if ctx.Err() == nil {
-			return l.take(l.now()).release, nil
+			l.take(t, l.now())
+			return t.release, nil
 		}
 		l.running--
 		l.grant()
 	default:
-		l.remove(w)
+		l.waiting.remove(t)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return nil, &ShedError{l.estimate(l.now()), l.queued}
+	return nil, &ShedError{l.estimate(l.now()), l.waiting.n}
 }
 
 func (l *Limiter) free() bool { return l.cfg.Concurrent <= 0 || l.running < l.cfg.Concurrent }
@@ -174,58 +205,34 @@ func (l *Limiter) estimate(now time.Time) time.Duration {
 		s = unknown
 	}
 	places := max(l.cfg.Concurrent, 1)
-	wait := s * time.Duration(l.queued/places)
-	p := l.oldest
-	for n := l.queued % places; n > 0 && p != nil; n-- {
-		p = p.next
+	wait := s * time.Duration(l.waiting.n/places)
+	t := l.placed.first
+	for n := l.waiting.n % places; n > 0 && t != nil; n-- {
+		t = t.next
 	}
-	if p != nil {
-		s -= now.Sub(p.start)
+	if t != nil {
+		s -= now.Sub(t.start)
 	}
 	return wait + max(s, 0)
 }
 
-// granted takes over the place that a waiter was given.
-func (l *Limiter) granted() (release func()) {
+// take begins a turn whose place is counted already.
+func (l *Limiter) take(t *turn, now time.Time) {
+	t.start = now
+	l.placed.push(t)
+}
+
+func (t *turn) release() {
+	l := t.l
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.take(now).release
-}
-
-// take puts a place that is counted already into the list.
-func (l *Limiter) take(now time.Time) *place {
-	p := &place{l: l, start: now, prev: l.young}
-	if l.young != nil {
-		l.young.next = p
-	} else {
-		l.oldest = p
-	}
-	l.young = p
-	return p
-}
-
-func (p *place) release() {
-	l := p.l
-	now := l.now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p.free {
+	if t.over {
 		return
 	}
-	p.free = true
-	if p.prev != nil {
-		p.prev.next = p.next
-	} else {
-		l.oldest = p.next
-	}
-	if p.next != nil {
-		p.next.prev = p.prev
-	} else {
-		l.young = p.prev
-	}
-	p.prev, p.next = nil, nil
-	held := now.Sub(p.start)
+	t.over = true
+	l.placed.remove(t)
+	held := now.Sub(t.start)
 	if l.service == 0 {
 		l.service = float64(held)
 	}
@@ -239,43 +246,17 @@ func (p *place) release() {
 
 // grant gives free places to those who wait longest.
 func (l *Limiter) grant() {
-	for l.first != nil && l.free() {
-		w := l.first
-		l.remove(w)
+	for l.waiting.n > 0 && l.free() {
+		t := l.waiting.first
+		l.waiting.remove(t)
 		l.running++
-		close(w.ready)
+		close(t.ready)
 	}
-}
-
-func (l *Limiter) push(w *waiter) {
-	w.prev = l.last
-	if l.last != nil {
-		l.last.next = w
-	} else {
-		l.first = w
-	}
-	l.last = w
-	l.queued++
-}
-
-func (l *Limiter) remove(w *waiter) {
-	if w.prev != nil {
-		w.prev.next = w.next
-	} else {
-		l.first = w.next
-	}
-	if w.next != nil {
-		w.next.prev = w.prev
-	} else {
-		l.last = w.prev
-	}
-	w.prev, w.next = nil, nil
-	l.queued--
 }
 
 // Load is what runs and what waits.
 func (l *Limiter) Load() (running, queued, limit int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.running, l.queued, l.cfg.Concurrent
+	return l.running, l.waiting.n, l.cfg.Concurrent
 }

@@ -19,15 +19,15 @@ import (
 
 // Exclusion is a deployment that may not be asked, and why.
 type Exclusion struct {
-	Deployment string
+	Deployment *fleet.Deployment
 	Reason     string
 	// Policy is true when the perimeter forbids it, Context when the prompt is
 	// too long for it, Budget when the money is not there.
 	Policy, Context, Budget bool
 	// Param is the request's member that asks for what it lacks, if one does.
 	Param string
-	// Down is the deployment where only its health excludes it: later it may answer.
-	Down *fleet.Deployment
+	// Down is true where only its health excludes it: later it may answer.
+	Down bool
 }
 
 // Plan is the ordered answer to "who may answer this?".
@@ -123,7 +123,7 @@ func Make(in *Input) Plan {
 		return p
 	}
 	for _, c := range down {
-		p.Excluded = append(p.Excluded, Exclusion{Deployment: c.Name, Reason: c.down, Down: c.Deployment})
+		p.Excluded = append(p.Excluded, Exclusion{Deployment: c.Deployment, Reason: c.down, Down: true})
 	}
 	return p
 }
@@ -131,10 +131,10 @@ func Make(in *Input) Plan {
 // exclude says why a deployment may not or cannot answer.
 func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 	if why := in.Permit(d); why != "" {
-		return Exclusion{Deployment: d.Name, Reason: why, Policy: true}, true
+		return Exclusion{Deployment: d, Reason: why, Policy: true}, true
 	}
 	if why := unfit(d, in); why != "" {
-		return Exclusion{Deployment: d.Name, Reason: why}, true
+		return Exclusion{Deployment: d, Reason: why}, true
 	}
 	features, longest := in.Facts.Features, in.Longest
 	if in.Varied != nil {
@@ -145,15 +145,15 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 		lacks |= l.Lacks() &^ d.Has
 	}
 	if lacks &= features; lacks != 0 {
-		return Exclusion{Deployment: d.Name, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
+		return Exclusion{Deployment: d, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
 	}
 	if d.Context > 0 && longest > d.Context {
-		return Exclusion{Deployment: d.Name, Context: true,
+		return Exclusion{Deployment: d, Context: true,
 			Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", longest, d.Context)}, true
 	}
 	if in.Budget != nil {
 		if why := in.Budget(d); why != "" {
-			return Exclusion{Deployment: d.Name, Reason: why, Budget: true}, true
+			return Exclusion{Deployment: d, Reason: why, Budget: true}, true
 		}
 	}
 	return Exclusion{}, false
@@ -207,7 +207,7 @@ func (p *Plan) String() string {
 		}
 	}
 	for i := range p.Excluded {
-		b = append(append(b, " | not "...), p.Excluded[i].Deployment...)
+		b = append(append(b, " | not "...), p.Excluded[i].Deployment.Name...)
 		b = append(append(b, ": "...), p.Excluded[i].Reason...)
 	}
 	return string(p.Decision.append(b))

@@ -98,13 +98,13 @@ func TestMake(t *testing.T) {
 		}
 		for _, e := range p.Excluded {
 			if e.Budget != (name == "budget") {
-				t.Errorf("%s: %s excluded by its budget: %v", name, e.Deployment, e.Budget)
+				t.Errorf("%s: %s excluded by its budget: %v", name, e.Deployment.Name, e.Budget)
 			}
 			if lacking := name == "a feature lacks"; e.Param != map[bool]string{true: "tools"}[lacking] {
-				t.Errorf("%s: %s is excluded for the parameter %q", name, e.Deployment, e.Param)
+				t.Errorf("%s: %s is excluded for the parameter %q", name, e.Deployment.Name, e.Param)
 			}
-			if e.Policy != (c.permit != nil && c.down == nil && e.Reason == in.Permit(&fleet.Deployment{Name: e.Deployment})) {
-				t.Errorf("%s: %s excluded by policy: %v", name, e.Deployment, e.Policy)
+			if e.Policy != (c.permit != nil && c.down == nil && e.Reason == in.Permit(e.Deployment)) {
+				t.Errorf("%s: %s excluded by policy: %v", name, e.Deployment.Name, e.Policy)
 			}
 		}
 		for _, cand := range p.Candidates {

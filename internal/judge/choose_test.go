@@ -25,6 +25,9 @@ func TestChoose(t *testing.T) {
 	if m, err := judge.Choose(models[5:], baseline, candidate); err != nil || m.Name != "unknown" {
 		t.Errorf("%+v, %v", m, err)
 	}
+	if m, err := judge.Choose(models[5:], judge.Model{Name: "unknown, too"}); err != nil || m.Name != "unknown" {
+		t.Errorf("%+v, %v", m, err)
+	}
 	_, err := judge.Choose(models[:4], baseline, candidate)
 	var none *judge.NoJudgeError
 	want := []judge.Refusal{

@@ -87,21 +87,23 @@ func (m jsonValues) value(text string) (any, error) {
 		return v, nil
 	}
 	if err := m.schema.Validate(v); err != nil {
-		return nil, fmt.Errorf("breaks the schema%w", brief(err))
+		return nil, errors.New("breaks the schema at " + rule(err))
 	}
 	return v, nil
 }
 
-// brief tells the first place where a value breaks its schema.
-func brief(err error) error {
+// rule is the first one of a schema that a value breaks. It names no place of
+// the value, whose members may have names that tell something.
+func rule(err error) string {
 	var e *jsonschema.ValidationError
 	if !errors.As(err, &e) {
-		return err
+		return "an unknown place"
 	}
 	for len(e.Causes) > 0 {
 		e = e.Causes[0]
 	}
-	return fmt.Errorf(" at /%s (%s)", strings.Join(e.InstanceLocation, "/"), strings.Join(e.ErrorKind.KeywordPath(), "/"))
+	_, at, _ := strings.Cut(e.SchemaURL, "#")
+	return strings.Join(append([]string{at}, e.ErrorKind.KeywordPath()...), "/")
 }
 
 // unfenced takes a text out of the markdown fence that is all of it.
@@ -150,26 +152,26 @@ func (m jsonValues) unusable(a *Answer) string {
 	return ""
 }
 
-func (m jsonValues) against(a *Answer, w *Expected) (float64, string) {
+func (m jsonValues) against(a *Answer, w *Expected) finding {
 	got, err := m.value(a.Text)
 	if err != nil {
-		return 0, err.Error()
+		return finding{detail: err.Error()}
 	}
 	want, err := m.right(w)
 	if err != nil {
-		return 0, err.Error()
+		return finding{detail: err.Error()}
 	}
 	return m.fields.share(got, want)
 }
 
-func (m jsonValues) agree(a, b *Answer) (float64, string) {
+func (m jsonValues) agree(a, b *Answer) finding {
 	x, err := m.value(a.Text)
 	if err != nil {
-		return 0, err.Error()
+		return finding{detail: err.Error()}
 	}
 	y, err := m.value(b.Text)
 	if err != nil {
-		return 0, err.Error()
+		return finding{detail: err.Error()}
 	}
 	return m.fields.share(x, y)
 }
@@ -202,7 +204,7 @@ func newFields(spec Spec) (fields, error) {
 // share is how many of the fields that either value has are in both and equal.
 // Fields are what has no members: also an empty object or list. Elements of
 // lists are compared by their places.
-func (f fields) share(a, b any) (float64, string) {
+func (f fields) share(a, b any) finding {
 	x, y := map[string]any{}, map[string]any{}
 	f.leaves(x, nil, a)
 	f.leaves(y, nil, b)
@@ -226,14 +228,14 @@ func (f fields) share(a, b any) (float64, string) {
 		}
 	}
 	if len(odd) == 0 {
-		return 1, "" // also where everything is ignored
+		return finding{score: 1} // also where everything is ignored
 	}
 	slices.Sort(odd)
 	first := odd[0]
 	if first == "" {
 		first = "the value itself"
 	}
-	return float64(equal) / float64(all), fmt.Sprintf("%d of %d fields differ, first %.60s", len(odd), all, first)
+	return finding{float64(equal) / float64(all), fmt.Sprintf("%d of %d fields differ", len(odd), all), "first " + clip(first, maxDetail)}
 }
 
 // leaves collects the fields under v by their JSON pointers.

@@ -60,11 +60,11 @@ type Expected struct {
 	// Texts are right each: exact and normalised, regex with a group; pairwise
 	// shows them to the model.
 	Texts []string `json:"texts,omitempty"`
-	// JSON is the right value; one of Texts is read where it is absent.
+	// JSON is the right value; the first of Texts is read where it is absent.
 	JSON json.RawMessage `json:"json,omitempty"`
 	// Tools are the right calls. An empty list that is not nil: none is right.
 	Tools []Call `json:"tools,omitempty"`
-	// Number is the right one; one of Texts is read where it is nil.
+	// Number is the right one; the first in Texts is read where it is nil.
 	Number *float64 `json:"number,omitempty"`
 	// Pattern is an RE2 expression that a right answer matches, for regex.
 	Pattern string `json:"pattern,omitempty"`
@@ -126,8 +126,11 @@ type Verdict struct {
 	Difference float64 `json:"difference"`
 	Raw        float64 `json:"raw"`
 	Basis      Basis   `json:"basis"`
-	// Detail is for people: one short line without text of the answers' length.
+	// Detail is for people: one short line in which nothing of the answers stands.
 	Detail string `json:"detail,omitempty"`
+	// Quote is what pieces of the answers show it, for who may read them. It is
+	// not kept with the rest.
+	Quote string `json:"-"`
 	// Orders are who won as the first and as the second answer shown, of a
 	// sample for which a model was asked.
 	Orders *[2]Winner `json:"orders,omitempty"`

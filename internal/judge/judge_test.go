@@ -76,10 +76,11 @@ var table = []struct {
 	{"a square is no two", same, texts("x²"), text("x2"), text("X²"), [2]float64{0, 1}, judge.Reference},
 	{"a letter is expected", same, texts("B"), text("B) Paris"), text("The correct answer is (C) London."), [2]float64{1, 0}, judge.Reference},
 	{"no letter", same, texts("A"), text("A cat"), text("A."), [2]float64{0, 1}, judge.Reference},
+	{"other choices of one letter", same, nil, text("A) Paris"), text("A) London"), [2]float64{1, 0}, judge.Agreement},
 	{"only marks", same, nil, text("?!"), text("?!"), [2]float64{1, 1}, judge.Agreement},
 	{"letters", letters, nil, text("B) Paris"), text("The answer is B because it is so."), [2]float64{1, 1}, judge.Agreement},
 	{"letters with and without text", letters, texts("c"), text(`So \boxed{C}`), text("D. Rome"), [2]float64{1, 0}, judge.Reference},
-	{"the last conclusion counts", letters, texts("D"), text("Option A seems right. No: the answer is D."), text("Answer: A"), [2]float64{1, 0}, judge.Reference},
+	{"the last conclusion counts", letters, texts("D"), text("Option A seems right. No, option D is."), text("Answer: A"), [2]float64{1, 0}, judge.Reference},
 
 	{"fields", judge.Spec{Kind: judge.JSON}, &judge.Expected{JSON: json.RawMessage(`{"a":1,"b":{"c":[1,2]},"d":"x"}`)},
 		text(`{"d":"x","b":{"c":[1.0,2]},"a":1e0}`), text(`{"a":2,"b":{"c":[1]},"d":"x"}`), [2]float64{1, 0.5}, judge.Reference},
@@ -95,6 +96,7 @@ var table = []struct {
 
 	{"calls", ordered, &judge.Expected{Tools: calls("f", `{"a":1}`, "g", `{}`).Tools}, calls("f", `{"a":1.0}`, "g", ""), calls("g", `{}`, "f", `{"a":1}`), [2]float64{1, 0.5}, judge.Reference},
 	{"calls in any order", anyway, nil, calls("f", `{"a":1}`, "f", `{"a":2}`), calls("f", `{"a":3}`, "f", `{"a":1}`), [2]float64{1, 1}, judge.Agreement},
+	{"calls that are like several", anyway, nil, calls("f", `{"a":2}`, "f", `{"a":0}`), calls("f", `{"a":1}`, "f", `{"a":3}`), [2]float64{1, 1}, judge.Agreement},
 	{"none expected", ordered, &judge.Expected{Tools: []judge.Call{}}, text("Hello."), calls("f", `{}`), [2]float64{1, 0}, judge.Reference},
 	{"one too many", ordered, nil, calls("f", `{}`), calls("f", `{}`, "f", `{}`), [2]float64{1, 0.5}, judge.Agreement},
 	{"arguments that are no JSON", ordered, nil, calls("f", `{"a":`), calls("f", `{"a":`), [2]float64{1, 1}, judge.Agreement},
@@ -213,6 +215,10 @@ func TestFeedback(t *testing.T) {
 	// What is missing needs no score and has 0.
 	s.Candidate, s.Feedback.Candidate = judge.Answer{Failure: "late"}, nil
 	if v, err := j.Judge(t.Context(), s); err != nil || v.Candidate != 0 || v.Baseline != 0.25 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	both := judge.Sample{Baseline: judge.Answer{Failure: "late"}}
+	if v, err := j.Judge(t.Context(), both); err != nil || v.Basis != judge.Unanswered {
 		t.Errorf("%+v, %v", v, err)
 	}
 	s.Feedback.Baseline = given(1.5)

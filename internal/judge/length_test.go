@@ -14,18 +14,19 @@ import (
 // controlled makes samples with answers of random lengths, the candidate's times
 // as long, and lets judge say who wins by the length term. It returns the mean
 // differences before and after.
-func controlled(r *rand.Rand, c *judge.LengthControl, n int, times float64, spread float64, candidateWins func(x float64) float64, each func(v judge.Verdict)) (raw, left float64) {
+func controlled(r *rand.Rand, c *judge.LengthControl, n int, times float64, spread float64, candidateWins func(x float64) float64, each func(length float64, v judge.Verdict)) (raw, left float64) {
 	for range n {
 		b := 50 + r.IntN(200)
 		l := int(float64(b) * times * math.Exp(spread*r.NormFloat64()))
 		s := judge.Sample{Baseline: text(strings.Repeat("x", b)), Candidate: text(strings.Repeat("y", l))}
 		v := judge.Verdict{Basis: judge.Preference, Raw: -1}
-		if r.Float64() < candidateWins(math.Tanh(math.Log2(float64(l+1)/float64(b+1)))) {
+		length := math.Tanh(math.Log2(float64(l+1) / float64(b+1)))
+		if r.Float64() < candidateWins(length) {
 			v.Raw = 1
 		}
 		c.Apply(&s, &v)
 		if each != nil {
-			each(v)
+			each(length, v)
 		}
 		raw += v.Raw / float64(n)
 		left += v.Difference / float64(n)
@@ -57,12 +58,20 @@ func TestLengthControl(t *testing.T) {
 func TestLengthControlIsPredictable(t *testing.T) {
 	var c judge.LengthControl
 	before := c
-	controlled(rand.New(rand.NewPCG(3, 4)), &c, 500, 1.3, 0.5, func(x float64) float64 { return 0.5 + 0.4*x }, func(v judge.Verdict) {
+	var x, y []float64
+	controlled(rand.New(rand.NewPCG(3, 4)), &c, 500, 1.3, 0.5, func(x float64) float64 { return 0.5 + 0.4*x }, func(length float64, v judge.Verdict) {
 		if before.Coefficient() == 0 && v.Difference != v.Raw || math.Abs(v.Difference) > 1 {
 			t.Fatalf("%+v, with a coefficient of %v before", v, before.Coefficient())
 		}
+		if x = append(x, length); len(x) <= 20 && v.Difference != v.Raw {
+			t.Fatalf("something is taken off sample %d", len(x))
+		}
+		y = append(y, v.Raw)
 		before = c
 	})
+	if got, want := c.Coefficient(), regression(x, y); math.Abs(got-want) > 1e-9 {
+		t.Errorf("the coefficient is %v, of all samples at once %v", got, want)
+	}
 	if b := c.Coefficient(); b < 0.5 || b > 1 {
 		t.Errorf("the coefficient is %.2f; the judge adds .8 for the length", b)
 	}
@@ -71,7 +80,7 @@ func TestLengthControlIsPredictable(t *testing.T) {
 	for i := range runs {
 		r := rand.New(rand.NewPCG(uint64(i), 7))
 		above, below := sequential.NewBet(-1, 1, 0, sequential.Above), sequential.NewBet(-1, 1, 0, sequential.Below)
-		controlled(r, &judge.LengthControl{}, 300, 1, 0.7, func(x float64) float64 { return 0.5 + 0.45*x }, func(v judge.Verdict) {
+		controlled(r, &judge.LengthControl{}, 300, 1, 0.7, func(x float64) float64 { return 0.5 + 0.45*x }, func(_ float64, v judge.Verdict) {
 			above.Add(v.Difference)
 			below.Add(v.Difference)
 		})
@@ -83,6 +92,18 @@ func TestLengthControlIsPredictable(t *testing.T) {
 	if float64(false_) > 0.05*float64(runs) {
 		t.Errorf("%d false alarms in %d runs", false_, runs)
 	}
+}
+
+// regression is the shrunken slope of y over x, of all at once.
+func regression(x, y []float64) float64 {
+	var mx, my, xx, xy float64
+	for i := range x {
+		mx, my = mx+x[i]/float64(len(x)), my+y[i]/float64(len(x))
+	}
+	for i := range x {
+		xx, xy = xx+(x[i]-mx)*(x[i]-mx), xy+(x[i]-mx)*(y[i]-my)
+	}
+	return xy / (xx + 5)
 }
 
 // A control that was kept goes on as if nothing had been.

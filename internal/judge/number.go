@@ -43,16 +43,16 @@ func (m numeric) unusable(a *Answer) string {
 	return ""
 }
 
-func (m numeric) against(a *Answer, w *Expected) (float64, string) {
+func (m numeric) against(a *Answer, w *Expected) finding {
 	got, _ := LastNumber(a.Text, m.comma)
 	want, _ := m.right(w)
-	return yes(m.tolerance.number(got, want), "is %s, expected %s", got, want)
+	return yes(m.tolerance.number(got, want), "is another number than expected", "%s for %s", got, want)
 }
 
-func (m numeric) agree(a, b *Answer) (float64, string) {
+func (m numeric) agree(a, b *Answer) finding {
 	x, _ := LastNumber(a.Text, m.comma)
 	y, _ := LastNumber(b.Text, m.comma)
-	return yes(m.tolerance.number(x, y), "baseline %s, candidate %s", x, y)
+	return yes(m.tolerance.number(x, y), "the numbers differ", "%s and %s", x, y)
 }
 
 // Number is one read from a text.
@@ -104,8 +104,8 @@ var (
 // maxRead is how much of a text's end is read for its last number, in bytes.
 const maxRead = 64 << 10
 
-// LastNumber is the number that a text comes to: the one behind the last ####,
-// else in the last \boxed{}, else the last one of all. Two whole numbers with a
+// LastNumber is the number that a text comes to: the one behind the last ####
+// in its line, else in the last \boxed{}, else the last one of all. Two whole numbers with a
 // slash between them are a fraction. comma: it separates the decimals, and a
 // point thousands; else it is the other way round, but for what cannot separate
 // thousands: 3,5.
@@ -114,7 +114,8 @@ func LastNumber(text string, comma bool) (Number, bool) {
 		text = text[len(text)-maxRead:]
 	}
 	if at := strings.LastIndex(text, "####"); at >= 0 {
-		if n, ok := lastNumber(text[at:], comma); ok {
+		line, _, _ := strings.Cut(text[at:], "\n")
+		if n, ok := lastNumber(line, comma); ok {
 			return n, true
 		}
 	}

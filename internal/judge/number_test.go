@@ -52,7 +52,7 @@ func TestLastNumber(t *testing.T) {
 		{"12/11/2026", false, 2026, false},
 		{"1.5e3", false, 1500, false},
 		{"1e-2", false, 0.01, false},
-		{"so 9. #### 18\nI used 3 steps.", false, 3, false},
+		{"so 9. #### 18\nI used 3 steps.", false, 18, false},
 		{"12 #### 18", false, 18, false},
 		{"#### none, but 4 before", false, 4, false},
 		{`\boxed{18} in 3 steps`, false, 18, false},

@@ -29,11 +29,12 @@ type Counts struct {
 }
 
 // UnreadableError says that the judging model twice gave no verdict in the form
-// that was asked for.
+// that was asked for. Answer is its last one, which may quote what it judged; the
+// message does not.
 type UnreadableError struct{ Answer string }
 
 func (e *UnreadableError) Error() string {
-	return fmt.Sprintf("the judging model was asked twice and did not name a winner in the form asked for; it said %.200q", e.Answer)
+	return fmt.Sprintf("the judging model was asked twice and did not name a winner in the form asked for, last in %d bytes", len(e.Answer))
 }
 
 // pairwise asks a model which of two answers is better, once in either order.

@@ -75,15 +75,13 @@ func (p program) Judge(ctx context.Context, s Sample) (Verdict, error) {
 	if c != "" {
 		out.candidate = 0
 	}
-	detail := both(b, c)
-	if detail == "" {
-		detail = out.detail
-	}
 	basis := Check
 	if s.Want != nil {
 		basis = Reference
 	}
-	return verdict(out.baseline, out.candidate, basis, detail), nil
+	v := verdict(out.baseline, out.candidate, basis, both(b, c))
+	v.Quote = out.detail // in the program's words, and perhaps the answers'
+	return v, nil
 }
 
 // given is what a program printed.
@@ -108,6 +106,10 @@ func (p program) run(ctx context.Context, s Sample) (given, error) {
 	cmd.WaitDelay = maxGrace // children that keep its output open are not waited for
 	ownGroup(cmd)
 	err = cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		endGroup(cmd)
+		err = errors.New("it is done and left a process behind that keeps its output open")
+	}
 	switch {
 	case ctx.Err() != nil:
 		return given{}, ctx.Err()

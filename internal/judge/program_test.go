@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"testing"
@@ -49,27 +51,46 @@ func act(does string) int {
 		interrupted := make(chan os.Signal, 1)
 		signal.Notify(interrupted, os.Interrupt)
 		<-interrupted
+	case "leave": // a child that has its output, and a connection to the test
+		if err := leave(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
 	default:
 		fmt.Print(does)
 	}
 	return 0
 }
 
+func leave() error {
+	conn, err := net.Dial("tcp", os.Getenv("JUDGE_TEST_ADDRESS"))
+	if err != nil {
+		return err
+	}
+	f, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		return err
+	}
+	child := exec.Command(os.Args[0])
+	child.Env, child.Stdout, child.ExtraFiles = append(os.Environ(), "JUDGE_TEST_PROGRAM=hang"), os.Stdout, []*os.File{f}
+	return child.Start()
+}
+
 // acting is a judge by a program that does what is said.
-func acting(t *testing.T, does string, timeout time.Duration) judge.Judge {
+func acting(t *testing.T, does string, timeout time.Duration, env ...string) judge.Judge {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made(t, judge.Spec{Kind: judge.Program, Command: []string{self}, Timeout: timeout, Environment: []string{"JUDGE_TEST_PROGRAM=" + does, "GORACE=atexit_sleep_ms=0"}})
+	return made(t, judge.Spec{Kind: judge.Program, Command: []string{self}, Timeout: timeout, Environment: append(env, "JUDGE_TEST_PROGRAM="+does, "GORACE=atexit_sleep_ms=0")})
 }
 
 func TestProgram(t *testing.T) {
 	j := acting(t, "score", 0)
 	s := judge.Sample{ID: "7", Conversation: strings.Repeat("long ", 100_000), Baseline: text("12345"), Candidate: text("1234567890")}
 	v, err := j.Judge(t.Context(), s)
-	if err != nil || v.Baseline != 0.5 || v.Candidate != 1 || v.Difference != 0.5 || v.Basis != judge.Check || v.Detail != "by length of 7" {
+	if err != nil || v.Baseline != 0.5 || v.Candidate != 1 || v.Difference != 0.5 || v.Basis != judge.Check || v.Quote != "by length of 7" {
 		t.Errorf("%+v, %v", v, err)
 	}
 	if w, err := j.Judge(t.Context(), s.Swapped()); err != nil || w.Difference != -0.5 {
@@ -78,6 +99,9 @@ func TestProgram(t *testing.T) {
 	// What failed has 0, whatever the program thinks of it.
 	s.Candidate.Failure = "status 500"
 	if v, err := j.Judge(t.Context(), s); err != nil || v.Candidate != 0 || v.Baseline != 0.5 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if v, err := j.Judge(t.Context(), s.Swapped()); err != nil || v.Baseline != 0 || v.Candidate != 0.5 {
 		t.Errorf("%+v, %v", v, err)
 	}
 	s.Baseline.Failure = "status 500"

@@ -49,15 +49,14 @@ func (m pattern) Judge(_ context.Context, s Sample) (Verdict, error) {
 	if re == nil {
 		return Verdict{}, errors.New("neither the judge nor the sample has a pattern")
 	}
-	one := func(a *Answer) (float64, string) {
+	one := func(a *Answer) finding {
 		if why := a.Missing(); why != "" {
-			return 0, why
+			return finding{detail: why}
 		}
-		return yes(re.MatchString(a.Text), "does not match")
+		return yes(re.MatchString(a.Text), "does not match", "")
 	}
-	b, why := one(&s.Baseline)
-	c, not := one(&s.Candidate)
-	return verdict(b, c, basis, both(why, not)), nil
+	b, c := one(&s.Baseline), one(&s.Candidate)
+	return verdict(b.score, c.score, basis, both(b.detail, c.detail)), nil
 }
 
 // captured compares what a group of the pattern found first.
@@ -83,18 +82,18 @@ func (m captured) unusable(a *Answer) string {
 	return ""
 }
 
-func (m captured) against(a *Answer, w *Expected) (float64, string) {
+func (m captured) against(a *Answer, w *Expected) finding {
 	got, _ := m.find(a.Text)
 	for _, t := range w.Texts {
 		if got == strings.TrimSpace(t) {
-			return 1, ""
+			return finding{score: 1}
 		}
 	}
-	return yes(false, "has %.60q, expected %.60q", got, w.Texts[0])
+	return yes(false, "has something else than expected", "%.60q for %.60q", got, w.Texts[0])
 }
 
-func (m captured) agree(a, b *Answer) (float64, string) {
+func (m captured) agree(a, b *Answer) finding {
 	x, _ := m.find(a.Text)
 	y, _ := m.find(b.Text)
-	return yes(x == y, "baseline %.40q, candidate %.40q", x, y)
+	return yes(x == y, "the groups differ", "%.60q and %.60q", x, y)
 }

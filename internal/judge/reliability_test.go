@@ -142,6 +142,7 @@ func TestRely(t *testing.T) {
 		"nothing":                    {nil, judge.NotYetKnown, "nobody"},
 		"no label":                   {many(100, judge.Reading{Orders: both(c, c), Judge: c, Longer: c}), judge.NotYetKnown, "nobody"},
 		"ties only":                  {many(100, judge.Reading{Judge: c, Longer: c, Person: judge.Tie}), judge.NotYetKnown, "nobody"},
+		"right about ties only":      {append(many(200, judge.Reading{Judge: judge.Tie, Longer: c, Person: judge.Tie}), many(1, judge.Reading{Judge: c, Longer: c, Person: c}, judge.Reading{Judge: b, Longer: b, Person: b})...), judge.NotYetKnown, "not yet known to beat"},
 		"the first shown always":     {many(100, judge.Reading{Orders: both(b, c), Judge: judge.Tie, Longer: c}), judge.Unreliable, "order"},
 		"worse than the longer":      {many(50, judge.Reading{Judge: b, Longer: c, Person: c}, judge.Reading{Judge: c, Longer: b, Person: b}), judge.Unreliable, "longer"},
 		"the same as the longer":     {many(200, judge.Reading{Judge: c, Longer: c, Person: c}, judge.Reading{Judge: b, Longer: b, Person: b}), judge.NotYetKnown, "not yet known to beat"},

@@ -10,12 +10,27 @@ import (
 type measure interface {
 	// fits says what an expected answer lacks that the kind needs.
 	fits(w *Expected) error
-	// unusable says why an answer scores 0 whatever is right; empty: it may be.
+	// unusable says why an answer scores 0 whatever is right, without its words;
+	// empty: it may be.
 	unusable(a *Answer) string
 	// against scores an answer against what is right.
-	against(a *Answer, w *Expected) (float64, string)
+	against(a *Answer, w *Expected) finding
 	// agree says how far two answers are the same.
-	agree(a, b *Answer) (float64, string)
+	agree(a, b *Answer) finding
+}
+
+// finding is a score with what is said of it, and with what of the answers.
+type finding struct {
+	score         float64
+	detail, quote string
+}
+
+// yes is the finding of what is right or not.
+func yes(right bool, detail, quote string, args ...any) finding {
+	if right {
+		return finding{score: 1}
+	}
+	return finding{0, detail, fmt.Sprintf(quote, args...)}
 }
 
 // scored judges by a measure: against what is expected where that is known, else
@@ -37,8 +52,10 @@ func (j scored) Judge(_ context.Context, s Sample) (Verdict, error) {
 	case s.Candidate.Refused:
 		return verdict(1, 0, Agreement, "the candidate declines"), nil
 	}
-	score, detail := j.agree(&s.Baseline, &s.Candidate)
-	return verdict(1, score, Agreement, detail), nil
+	f := j.agree(&s.Baseline, &s.Candidate)
+	v := verdict(1, f.score, Agreement, f.detail)
+	v.Quote = f.quote
+	return v, nil
 }
 
 func (j scored) reference(s *Sample) (Verdict, error) {
@@ -47,24 +64,22 @@ func (j scored) reference(s *Sample) (Verdict, error) {
 			return Verdict{}, err
 		}
 	}
-	b, why := j.one(&s.Baseline, s.Want)
-	c, not := j.one(&s.Candidate, s.Want)
-	return verdict(b, c, Reference, both(why, not)), nil
+	b, c := j.one(&s.Baseline, s.Want), j.one(&s.Candidate, s.Want)
+	v := verdict(b.score, c.score, Reference, both(b.detail, c.detail))
+	v.Quote = both(b.quote, c.quote)
+	return v, nil
 }
 
 // one scores one answer against what is right.
-func (j scored) one(a *Answer, w *Expected) (float64, string) {
+func (j scored) one(a *Answer, w *Expected) finding {
 	if w.Refusal {
-		if a.Refused && a.Failure == "" {
-			return 1, "declines"
-		}
-		return 0, "does not decline"
+		return yes(a.Refused && a.Failure == "", "does not decline", "")
 	}
 	if why := j.wrong(a); why != "" {
-		return 0, why
+		return finding{detail: why}
 	}
 	if a.Refused {
-		return 0, "declines"
+		return finding{detail: "declines"}
 	}
 	return j.against(a, w)
 }
@@ -125,12 +140,4 @@ func clip(s string, n int) string {
 		count++
 	}
 	return s
-}
-
-// yes is the score of what is right or not.
-func yes(right bool, format string, args ...any) (float64, string) {
-	if right {
-		return 1, ""
-	}
-	return 0, fmt.Sprintf(format, args...)
 }

@@ -23,6 +23,7 @@ func TestSimilar(t *testing.T) {
 		{"a a a a", "a", 1, 0.4},
 		{"東京は首都", "東京が首都", 0.8, 0.8},
 		{"go1.26東京x", "go1 26 東 京 x", 1, 1},
+		{strings.Repeat("a ", 2000) + "b", strings.Repeat("a ", 2000) + "c", 1, 1},
 		{strings.Repeat("a b ", 5000), strings.Repeat("a b ", 5000), 1, 1},
 	} {
 		got := judge.Similar(c.a, c.b)

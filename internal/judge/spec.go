@@ -83,7 +83,7 @@ type Means struct {
 	// Asker (pairwise) asks the judging model.
 	Asker Asker
 	// Random (pairwise) is where markers are drawn from, which answers must not
-	// be able to guess: crypto/rand.Reader.
+	// be able to guess: crypto/rand.Reader. Many read it at once.
 	Random io.Reader
 	// Counts (pairwise) is counted in; nil: nobody wants to know.
 	Counts *Counts

@@ -24,17 +24,17 @@ func (exact) fits(w *Expected) error {
 
 func (exact) unusable(a *Answer) string { return noText(a) }
 
-func (m exact) against(a *Answer, w *Expected) (float64, string) {
+func (m exact) against(a *Answer, w *Expected) finding {
 	for _, t := range w.Texts {
 		if a.Text == t {
-			return 1, ""
+			return finding{score: 1}
 		}
 	}
-	return yes(false, "is %.60q, expected %.60q", a.Text, w.Texts[0])
+	return yes(false, "is not what is expected", "%.60q for %.60q", a.Text, w.Texts[0])
 }
 
-func (exact) agree(a, b *Answer) (float64, string) {
-	return yes(a.Text == b.Text, "the texts differ")
+func (exact) agree(a, b *Answer) finding {
+	return yes(a.Text == b.Text, "the texts differ", "%.60q and %.60q", a.Text, b.Text)
 }
 
 // noText is for kinds that read the text: calls of tools alone are nothing to
@@ -53,17 +53,17 @@ func (normalised) fits(w *Expected) error { return exact{}.fits(w) }
 
 func (normalised) unusable(a *Answer) string { return noText(a) }
 
-func (m normalised) against(a *Answer, w *Expected) (float64, string) {
+func (m normalised) against(a *Answer, w *Expected) finding {
 	for _, t := range w.Texts {
 		if m.same(a.Text, t) {
-			return 1, ""
+			return finding{score: 1}
 		}
 	}
-	return yes(false, "says %.60q, expected %.60q", a.Text, w.Texts[0])
+	return yes(false, "does not say what is expected", "%.60q for %.60q", a.Text, w.Texts[0])
 }
 
-func (m normalised) agree(a, b *Answer) (float64, string) {
-	return yes(m.same(a.Text, b.Text), "they say something else")
+func (m normalised) agree(a, b *Answer) finding {
+	return yes(m.same(a.Text, b.Text), "they do not say the same", "%.60q and %.60q", a.Text, b.Text)
 }
 
 func (m normalised) same(a, b string) bool {

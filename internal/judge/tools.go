@@ -28,19 +28,19 @@ func (tools) fits(w *Expected) error {
 
 func (tools) unusable(*Answer) string { return "" }
 
-func (m tools) against(a *Answer, w *Expected) (float64, string) { return m.share(a.Tools, w.Tools) }
+func (m tools) against(a *Answer, w *Expected) finding { return m.share(a.Tools, w.Tools) }
 
-func (m tools) agree(a, b *Answer) (float64, string) { return m.share(a.Tools, b.Tools) }
+func (m tools) agree(a, b *Answer) finding { return m.share(a.Tools, b.Tools) }
 
 // maxCalls is how many calls of an answer are compared; those behind count as
 // different.
 const maxCalls = 100
 
 // share is how many calls are in both lists, of as many as the longer one has.
-func (m tools) share(a, b []Call) (float64, string) {
+func (m tools) share(a, b []Call) finding {
 	most := max(len(a), len(b))
 	if most == 0 {
-		return 1, ""
+		return finding{score: 1}
 	}
 	same := m.matrix(a[:min(len(a), maxCalls)], b[:min(len(b), maxCalls)])
 	n := inOrder(same)
@@ -48,22 +48,22 @@ func (m tools) share(a, b []Call) (float64, string) {
 		n = paired(same)
 	}
 	if n == most {
-		return 1, ""
+		return finding{score: 1}
 	}
-	return float64(n) / float64(most), fmt.Sprintf("%d of %d calls are the same%s", n, most, m.first(a, b))
+	return finding{float64(n) / float64(most), fmt.Sprintf("%d of %d calls are the same", n, most), m.first(a, b)}
 }
 
 // first tells a difference that is easily seen.
 func (m tools) first(a, b []Call) string {
 	if len(a) != len(b) {
-		return fmt.Sprintf(" (%d against %d)", len(a), len(b))
+		return fmt.Sprintf("%d calls and %d", len(a), len(b))
 	}
 	for i := range a {
 		if a[i].Name != b[i].Name {
-			return fmt.Sprintf(" (%.40s against %.40s)", a[i].Name, b[i].Name)
+			return fmt.Sprintf("%.40q and %.40q", a[i].Name, b[i].Name)
 		}
 	}
-	return " (arguments differ)"
+	return "the arguments differ"
 }
 
 // matrix tells which call of a is which of b.
@@ -102,8 +102,7 @@ func (m tools) arguments(a, b any, text bool) bool {
 	if bad || too {
 		return text
 	}
-	score, _ := m.fields.share(a, b)
-	return score == 1
+	return m.fields.share(a, b).score == 1
 }
 
 // inOrder is the length of the longest list of pairs in the order of both.

@@ -100,6 +100,7 @@ var table = []struct {
 	{"none expected", ordered, &judge.Expected{Tools: []judge.Call{}}, text("Hello."), calls("f", `{}`), [2]float64{1, 0}, judge.Reference},
 	{"one too many", ordered, nil, calls("f", `{}`), calls("f", `{}`, "f", `{}`), [2]float64{1, 0.5}, judge.Agreement},
 	{"arguments that are no JSON", ordered, nil, calls("f", `{"a":`), calls("f", `{"a":`), [2]float64{1, 1}, judge.Agreement},
+	{"other arguments that are no JSON", ordered, nil, calls("f", `{"a":`), calls("f", `{"b":`), [2]float64{1, 0}, judge.Agreement},
 	{"neither calls", ordered, nil, text("a"), text("b"), [2]float64{1, 1}, judge.Agreement},
 
 	{"numbers", number, texts("1,234.50"), text("It costs $1234.5."), text("1235"), [2]float64{1, 0}, judge.Reference},

@@ -8,6 +8,8 @@ import (
 	"freehold/internal/app"
 	"freehold/internal/auth"
 	"freehold/internal/capture"
+	"freehold/internal/classify"
+	"freehold/internal/classify/shelf"
 	"freehold/internal/config"
 	"freehold/internal/fault"
 	"freehold/internal/history"
@@ -58,6 +60,7 @@ func errorOf(err error) error {
 	var bad *app.ConfigError
 	var edit *app.EditError
 	var unfit *app.UnfitError
+	var name shelf.NameError
 	var tampered *history.TamperedError
 	var denied *auth.Denied
 	var request *auth.RequestError
@@ -78,6 +81,10 @@ func errorOf(err error) error {
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error(),
 			Hint: "its workload has no capture, its time was up, or it was erased"}
 	case errors.Is(err, capture.ErrNoKey), errors.Is(err, capture.ErrWrongKey), errors.Is(err, capture.ErrDamaged):
+		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
+	case errors.As(err, &name):
+		return invalid(err.Error(), "")
+	case errors.Is(err, classify.ErrModel):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
 	case errors.As(err, &request):
 		return invalid(err.Error(), "")

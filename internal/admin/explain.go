@@ -94,6 +94,7 @@ type Prompt struct {
 	Unsure     bool    `json:"unsure" doc:"below the workload's confidence: rules see no task"`
 	Confidence float64 `json:"confidence" doc:"that the task is right, 0 to 1"`
 	Complexity float64 `json:"complexity" doc:"chance that a cheap model's answer would be worse, 0 to 1"`
+	Model      string  `json:"routing_model" doc:"version of the model that says so"`
 }
 
 // Cascade is what a workload's cascade would do with the request.
@@ -203,7 +204,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 		Language: e.Language, Rules: rulings(&e.Plan), Detected: append([]Detection{}, e.Detected...),
 	}
 	if c := e.Plan.Class; c != nil {
-		out.Prompt = &Prompt{Task: c.Task, Unsure: e.Plan.Unsure, Confidence: c.Confidence, Complexity: c.Complexity}
+		out.Prompt = &Prompt{Task: c.Task, Unsure: e.Plan.Unsure, Confidence: c.Confidence, Complexity: c.Complexity, Model: c.Model}
 	}
 	out.Detectors = []Detector{}
 	for _, d := range e.Unasked {

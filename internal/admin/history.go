@@ -10,8 +10,8 @@ import (
 
 // HistoryIn selects changes.
 type HistoryIn struct {
-	Kind    []string  `json:"kind,omitempty" doc:"config.accept, config.overlay, key.create, key.revoke, capture.switch, capture.read, ..."`
-	Subject string    `json:"subject,omitempty" doc:"what it happened to: a file, a key's id, a workload"`
+	Kind    []string  `json:"kind,omitempty" doc:"config.accept, config.overlay, key.create, key.revoke, capture.switch, capture.read, route.use, ..."`
+	Subject string    `json:"subject,omitempty" doc:"what it happened to: a file, a key's id, a workload, a routing model"`
 	Since   time.Time `json:"since,omitzero"`
 	Until   time.Time `json:"until,omitzero"`
 	Limit   int       `json:"limit,omitempty" doc:"at most so many; 100 if absent, 10000 at most"`
@@ -21,7 +21,7 @@ type HistoryIn struct {
 func HistoryKinds() []history.Kind {
 	return []history.Kind{
 		history.KindConfig, history.KindOverlay, history.KindKeyCreate, history.KindKeyRotate, history.KindKeyRevoke,
-		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindHistoryKey,
+		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindRouteUse, history.KindHistoryKey,
 	}
 }
 

@@ -26,8 +26,8 @@ var (
 	Cascaded = define("cascade.rated", "GET", "/admin/v1/cascades/rated",
 		"Answers of a workload's cascade that stood and were rated: how sure the model was, and how good they were.", (*Service).cascaded)
 
-	Route = define("route.take", "POST", "/admin/v1/route/take",
-		"Takes the routing model that is in use beside the state into the running server.", (*Service).route)
+	RouteUse = define("route.use", "POST", "/admin/v1/route/use",
+		"Puts a routing model that is kept beside the state in use, once that is in the history.", (*Service).routeUse)
 
 	Budgets = define("usage.budgets", "GET", "/admin/v1/usage/budgets",
 		"Budgets with what is spent and reserved of them in their present periods.", (*Service).budgets)
@@ -77,7 +77,7 @@ func Operations() []*Operation {
 	return []*Operation{
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
-		Requests.Operation, Why.Operation, Usage.Operation, Cascaded.Operation, Route.Operation, Budgets.Operation,
+		Requests.Operation, Why.Operation, Usage.Operation, Cascaded.Operation, RouteUse.Operation, Budgets.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,

@@ -263,6 +263,11 @@ func openHistory(ctx context.Context, db *sqlite.DB, cfg *config.Config, o histo
 // OpenHistory opens the history of a configuration's state to be verified: nothing
 // is written, neither beside the state nor to the outside copies.
 func OpenHistory(ctx context.Context, cfg *config.Config, clock func() time.Time) (l *history.Log, done func() error, err error) {
+	return historyOf(ctx, cfg, history.Options{ReadOnly: true, Clock: clock})
+}
+
+// historyOf opens the history of a configuration's state, and nothing else of it.
+func historyOf(ctx context.Context, cfg *config.Config, o history.Options) (l *history.Log, done func() error, err error) {
 	path, err := StatePath(cfg)
 	if err != nil {
 		return nil, nil, err
@@ -271,9 +276,8 @@ func OpenHistory(ctx context.Context, cfg *config.Config, clock func() time.Time
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err = openHistory(ctx, db, cfg, history.Options{
-		KeyFile: path + ".key", ReadOnly: true, Clock: clock, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
-	})
+	o.KeyFile, o.Random, o.Logger = path+".key", rand.Reader, slog.New(slog.DiscardHandler)
+	l, err = openHistory(ctx, db, cfg, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}

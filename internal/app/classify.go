@@ -1,12 +1,17 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"freehold/internal/classify"
 	"freehold/internal/classify/shelf"
+	"freehold/internal/config"
 	"freehold/internal/dialect"
+	"freehold/internal/history"
 	"freehold/internal/routing"
 )
 
@@ -15,7 +20,13 @@ import (
 type classifier struct {
 	shelf shelf.Shelf
 	log   *slog.Logger
-	model atomic.Pointer[classify.Model]
+	model atomic.Pointer[namedModel]
+}
+
+// namedModel is a routing model with the name that decisions are recorded with.
+type namedModel struct {
+	*classify.Model
+	name string
 }
 
 // classify tells what a prompt asks for.
@@ -28,15 +39,15 @@ func (c *classifier) classify(p dialect.Prompt) routing.Class {
 		c.model.Store(m)
 	}
 	v := m.Classify(p.System, p.User)
-	return routing.Class{Task: v.Task.String(), Confidence: v.Confidence, Complexity: v.Complexity}
+	return routing.Class{Task: v.Task.String(), Confidence: v.Confidence, Complexity: v.Complexity, Model: m.name}
 }
 
 // load reads the model in use, or, where its file does not load, the one that
 // comes with the program: requests must not fail for it.
-func (c *classifier) load() *classify.Model {
-	m, err := c.shelf.Current()
+func (c *classifier) load() *namedModel {
+	name, m, err := c.shelf.Current()
 	if err == nil {
-		return m
+		return &namedModel{m, name}
 	}
 	c.log.Error("the routing model in use does not load; the embedded one takes its place until a reload",
 		"directory", c.shelf.Dir(), "error", err)
@@ -44,28 +55,57 @@ func (c *classifier) load() *classify.Model {
 		c.log.Error("the embedded routing model does not load", "error", err)
 		return nil
 	}
-	return m
+	return &namedModel{m, shelf.Embedded}
 }
 
-// take loads the model in use now, and returns its name. Where it does not load,
-// the one before goes on.
-func (c *classifier) take() (string, error) {
-	name, _, err := c.shelf.InUse()
-	if err != nil {
-		return "", err
-	}
-	m, err := c.shelf.Model(name)
-	if err != nil {
-		return "", err
-	}
-	c.model.Store(m)
+// take lets a model answer from now on.
+func (c *classifier) take(name string, m *classify.Model) {
+	c.model.Store(&namedModel{m, name})
 	c.log.Info("another routing model is in use", "version", name)
-	return name, nil
 }
-
-// TakeRoutingModel takes the model that is in use beside the state, for requests
-// from now on, and returns its name.
-func (a *App) TakeRoutingModel() (string, error) { return a.tasks.take() }
 
 // forget makes the next request load the model that is in use by then.
 func (c *classifier) forget() { c.model.Store(nil) }
+
+// UseRoutingModel puts a routing model in use, by its name or as the previous one,
+// and returns its name. It is in the history before it takes effect.
+func (a *App) UseRoutingModel(ctx context.Context, name string, who history.Who, why string) (string, error) {
+	c, err := useModel(ctx, a.tasks.shelf, a.History, name, who, why)
+	if err != nil {
+		return "", err
+	}
+	a.tasks.take(c.To, c.Model)
+	return c.To, nil
+}
+
+// UseRoutingModelOf is UseRoutingModel of a configuration's state where no server
+// runs. More of the configuration than its state need not be good.
+func UseRoutingModelOf(ctx context.Context, cfg *config.Config, clock func() time.Time, name, why string) (version string, err error) {
+	path, err := StatePath(cfg)
+	if err != nil {
+		return "", err
+	}
+	l, done, err := historyOf(ctx, cfg, history.Options{Clock: clock})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	c, err := useModel(ctx, shelf.Beside(path), l, name, history.OSUser(), why)
+	return c.To, err
+}
+
+// useModel makes the change on the shelf, once it is on record. What is in use
+// already is no change.
+func useModel(ctx context.Context, s shelf.Shelf, l *history.Log, name string, who history.Who, why string) (shelf.Change, error) {
+	c, err := s.To(name)
+	if err != nil || c.From == c.To {
+		return c, err
+	}
+	if _, err := l.Append(ctx, history.Change{
+		Kind: history.KindRouteUse, Subject: c.To, Who: who, Why: why,
+		Details: map[string]string{"before": c.From, "after": c.To, "name": c.Model.Header().Name, "digest": c.Model.Digest()},
+	}); err != nil {
+		return c, err
+	}
+	return c, s.Make(c)
+}

@@ -26,7 +26,7 @@ func TestClassifier(t *testing.T) {
 		t.Errorf("log: %s", log.String())
 	}
 	s := shelf.Beside(state)
-	m, err := s.Current()
+	_, m, err := s.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,26 +34,23 @@ func TestClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Use(name); err != nil {
+	change, err := s.To(name)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if err := s.Make(change); err != nil {
+		t.Fatal(err)
+	}
+	c.forget()
+	if got := c.classify(prompt); got.Model != name {
+		t.Errorf("the decision names %q, not %q", got.Model, name)
 	}
 	if err := os.WriteFile(filepath.Join(s.Dir(), name+".bin"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.take(); err == nil || !strings.Contains(err.Error(), name) {
-		t.Errorf("a broken file is taken: %v", err)
-	}
-	if got := c.model.Load(); got == nil || got.Digest() != m.Digest() {
-		t.Error("the model before went for a broken one")
-	}
-	if _, err := s.Back(); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := c.take(); err != nil || got != shelf.Embedded {
-		t.Errorf("took %q, %v", got, err)
-	}
-	if err := os.WriteFile(filepath.Join(s.Dir(), "in-use.txt"), []byte(name+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+	c.take(shelf.Embedded, m)
+	if got := c.classify(prompt); got != first || got.Model != shelf.Embedded {
+		t.Errorf("the model that was taken says %+v, want %+v", got, first)
 	}
 	c.forget()
 	if got := c.classify(prompt); got != first {

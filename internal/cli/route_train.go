@@ -229,6 +229,12 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 		if err := keep(&out, s, model, f); err != nil {
 			return err
 		}
+		if f.use {
+			if err := p.useModel(ctx, out.Version); err != nil {
+				return fmt.Errorf("%s is kept, but not in use: %w", out.Version, err)
+			}
+			out.InUse = true
+		}
 	}
 	if p.json {
 		err = printJSON(p.out, out)
@@ -240,8 +246,6 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 		return err
 	case out.Refused:
 		return errNo
-	case out.InUse:
-		return p.takeModel(ctx)
 	}
 	return nil
 }
@@ -358,10 +362,6 @@ func keep(out *trained, s shelf.Shelf, m *classify.Model, f trainFlags) error {
 		return err
 	}
 	out.File = filepath.Join(s.Dir(), out.Version+".bin")
-	if f.use {
-		out.InUse = true
-		return s.Use(out.Version)
-	}
 	return nil
 }
 

@@ -9,19 +9,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/app"
 	"freehold/internal/classify/shelf"
 )
 
 func (p *program) routeUseCommand() *cobra.Command {
-	return p.facts(&cobra.Command{
+	return p.changes(p.facts(&cobra.Command{
 		Use:   "use [VERSION | previous]",
 		Short: "Show the routing models, or put another one in use",
 		Long: `use puts a routing model in use: a version that freehold route train has kept
 beside the state, embedded (the one that comes with freehold), or previous (the
-one before). A running server takes it at once. Without one it lists what there
-is.`,
+one before). That is in the history before it takes effect, and a running server
+takes it at once. Without one it lists what there is.`,
 		Example: `  freehold route use
-  freehold route use v0002
+  freehold route use v0002 --reason "scored better on tickets"
   freehold route use previous`,
 		Args: takes(0, 1),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -33,34 +34,33 @@ is.`,
 				return usagef("there is no %s: routing models are kept beside its state", defaultConfig)
 			}
 			if len(a) == 1 {
-				if a[0] == "previous" {
-					_, err = s.Back()
-				} else {
-					err = s.Use(a[0])
-				}
-				if err != nil {
-					return err
-				}
-				if err := p.takeModel(c.Context()); err != nil {
+				if err := p.useModel(c.Context(), a[0]); err != nil {
 					return err
 				}
 			}
 			return p.listModels(s)
 		},
-	})
+	}))
 }
 
-// takeModel lets the running server take the model that is in use beside the
-// state, and says from when on it answers.
-func (p *program) takeModel(ctx context.Context) error {
+// useModel puts a routing model in use, in the running server too, and says from
+// when on it answers.
+func (p *program) useModel(ctx context.Context, name string) error {
 	c := p.server(ctx)
 	if c == nil {
+		cfg, _, err := p.stateThere()
+		if err != nil {
+			return err
+		}
+		if _, err := app.UseRoutingModelOf(ctx, cfg, p.clock, name, p.reason); err != nil {
+			return err
+		}
 		fmt.Fprintln(p.err, "no server runs: it takes the model when it starts")
 		return nil
 	}
-	took, err := admin.Route.Call(ctx, c, admin.None{})
+	took, err := admin.RouteUse.Call(ctx, c, admin.RouteUseIn{Version: name, Reason: p.reason})
 	if err != nil {
-		return fmt.Errorf("the running server goes on with the model before, and takes this one when it starts again: %w", err)
+		return err
 	}
 	fmt.Fprintln(p.err, "the running server has taken", tame(took.Version))
 	return nil

@@ -44,6 +44,9 @@ func (x *exchange) makePlan() error {
 		x.plan.Tally()
 	}
 	x.row.Plan = x.plan.String()
+	if c := x.plan.Class; c != nil {
+		x.row.RoutingModel = c.Model
+	}
 	x.queue = x.plan.Candidates
 	x.planFirst(&in)
 	if len(x.queue) > 0 || c.Op == llm.CountTokens {

@@ -20,6 +20,7 @@ const (
 	KindKeyRotate  Kind = "key.rotate"
 	KindKeyRevoke  Kind = "key.revoke"
 	KindCapture    Kind = "capture.switch"
+	KindRouteUse   Kind = "route.use"   // a routing model
 	KindHistoryKey Kind = "history.key" // written by this package: a signing key begins
 )
 

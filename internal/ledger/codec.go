@@ -58,6 +58,7 @@ const (
 	fDetection
 	fCascade
 	fPart
+	fRoutingModel
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -170,6 +171,7 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 		e.text(fpArm, string(p.Arm))
 		e.close(at)
 	}
+	e.text(fRoutingModel, r.RoutingModel)
 	for i := range r.Seams {
 		s := &r.Seams[i]
 		at := e.open(fSeam)
@@ -222,6 +224,8 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.Cascade = d.cascade()
 		case fPart | fBytes:
 			r.Part = d.part()
+		case fRoutingModel | fBytes:
+			r.RoutingModel = d.text()
 		case fWorkload | fBytes:
 			r.Workload = d.text()
 		case fAsked | fBytes:

@@ -53,7 +53,7 @@ func drawRow(t *rapid.T) *Row {
 		PriceSource: text("source"), PriceDate: text("date"), FirstToken: drawDuration(t), Total: drawDuration(t),
 		Route: text("route"), Plan: text("plan"), DataClasses: texts("classes"), Features: texts("features"), Dropped: texts("dropped"),
 		Conversation: text("conversation"), BytesIn: rapid.Int64().Draw(t, "in"), BytesOut: rapid.Int64().Draw(t, "out"),
-		ConfigVersion: text("config"), Tags: texts("tags"),
+		ConfigVersion: text("config"), RoutingModel: text("routing model"), Tags: texts("tags"),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "seams") {
 		r.Seams = append(r.Seams, Seam{rapid.Int64().Draw(t, "offset"), text("from"), text("to"), text("method"), text("cause")})

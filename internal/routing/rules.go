@@ -18,6 +18,7 @@ import (
 type Class struct {
 	Task                   string // one of rule.Tasks
 	Confidence, Complexity float64
+	Model                  string // version of the routing model that says so
 }
 
 // Decision is what the rules did.
@@ -219,7 +220,7 @@ var days = [...]string{time.Sunday: "sun", time.Monday: "mon", time.Tuesday: "tu
 
 func (p *Plan) classify(e *evaluation) {
 	c := e.in.Classify()
-	p.Class, p.Unsure = &Class{c.Task, c.Confidence, c.Complexity}, c.Confidence < e.in.Route.Confidence
+	p.Class, p.Unsure = new(c), c.Confidence < e.in.Route.Confidence
 	if p.Unsure {
 		c.Task = ""
 	}

@@ -1,6 +1,6 @@
 // Package shelf keeps the routing models that were trained for one state, beside
-// it: v0001.bin, v0002.bin, ... and in in-use.txt which of them was in use when,
-// so that one command goes back.
+// it: v0001.bin, v0002.bin, ... and in in-use.txt which of them were in use, in
+// order, so that one command goes back.
 package shelf
 
 import (
@@ -56,13 +56,18 @@ func number(name string) int {
 	return n
 }
 
+// NameError is a name that no model here has. Its text says which there are.
+type NameError string
+
+func (e NameError) Error() string { return string(e) }
+
 // Model reads a model by its name.
 func (s Shelf) Model(name string) (*classify.Model, error) {
 	if name == Embedded {
 		return classify.Embedded()
 	}
 	if !version.MatchString(name) {
-		return nil, fmt.Errorf("%q is no version of a routing model: they are called %s or v0001, v0002 and so on", name, Embedded)
+		return nil, NameError(fmt.Sprintf("%q is no version of a routing model: they are called %s or v0001, v0002 and so on", name, Embedded))
 	}
 	m, err := Open(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +87,7 @@ func (s Shelf) missing(name string) error {
 	if len(all) > most {
 		all, what = all[len(all)-most:], "the newest are"
 	}
-	return fmt.Errorf("there is no routing model %s in %s: %s %s", name, s.dir, what, strings.Join(append([]string{Embedded}, all...), ", "))
+	return NameError(fmt.Sprintf("there is no routing model %s in %s: %s %s", name, s.dir, what, strings.Join(append([]string{Embedded}, all...), ", ")))
 }
 
 func (s Shelf) path(name string) string { return filepath.Join(s.dir, name+".bin") }
@@ -151,51 +156,54 @@ func (s Shelf) InUse() (now, before string, err error) {
 	return now, before, nil
 }
 
-// Current is the model in use.
-func (s Shelf) Current() (*classify.Model, error) {
+// Current is the model in use, and its name.
+func (s Shelf) Current() (string, *classify.Model, error) {
 	now, _, err := s.InUse()
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return s.Model(now)
+	m, err := s.Model(now)
+	return now, m, err
 }
 
 // kept is how many changes can be gone back.
 const kept = 100
 
-// Use puts a model in use, once it proved to load.
-func (s Shelf) Use(name string) error {
-	names, err := s.used()
-	if err != nil {
-		return err
+// Previous asks [Shelf.To] for the model that was in use before.
+const Previous = "previous"
+
+// Change puts another model in use. Its model has proved to load.
+type Change struct {
+	From, To string // the same: there is nothing to do
+	Model    *classify.Model
+	names    []string
+}
+
+// To prepares a change to a model by its name, or to Previous. [Shelf.Make] makes it.
+func (s Shelf) To(name string) (c Change, err error) {
+	if c.names, err = s.used(); err != nil {
+		return c, err
 	}
-	if names[len(names)-1] == name {
+	last := len(c.names) - 1
+	switch c.From, c.To = c.names[last], name; {
+	case name == Previous && last == 0:
+		return c, NameError("no other routing model was in use before this one")
+	case name == Previous:
+		c.names = c.names[:last]
+		c.To = c.names[last-1]
+	case name != c.From:
+		c.names = append(c.names, name)
+	}
+	c.Model, err = s.Model(c.To)
+	return c, err
+}
+
+// Make makes a change, which is the caller's to put on record before.
+func (s Shelf) Make(c Change) error {
+	if c.From == c.To {
 		return nil
 	}
-	if _, err := s.Model(name); err != nil {
-		return err
-	}
-	return s.write(append(names, name))
-}
-
-// Back puts the model in use that was before, and returns its name.
-func (s Shelf) Back() (string, error) {
-	names, err := s.used()
-	if err != nil {
-		return "", err
-	}
-	if len(names) < 2 {
-		return "", errors.New("no other routing model was in use before this one")
-	}
-	names = names[:len(names)-1]
-	name := names[len(names)-1]
-	if _, err := s.Model(name); err != nil {
-		return "", err
-	}
-	return name, s.write(names)
-}
-
-func (s Shelf) write(names []string) error {
+	names := c.names
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("the routing model has no place: %w", err)
 	}

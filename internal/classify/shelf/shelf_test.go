@@ -23,7 +23,7 @@ func TestShelf(t *testing.T) {
 	if v, err := s.Versions(); err != nil || len(v) != 0 {
 		t.Errorf("versions of an empty shelf: %v, %v", v, err)
 	}
-	if _, err := s.Back(); err == nil {
+	if _, err := s.To(Previous); err == nil {
 		t.Error("there is a way back from the first model")
 	}
 	m, err := classify.Embedded()
@@ -37,18 +37,14 @@ func TestShelf(t *testing.T) {
 	}
 	inUse(Embedded, "")
 	for _, name := range []string{"v0001", "v0002", "v0002"} {
-		if err := s.Use(name); err != nil {
-			t.Fatal(err)
-		}
+		use(t, s, name, name)
 	}
 	inUse("v0002", "v0001")
-	if got, err := s.Current(); err != nil || got.Digest() != m.Digest() {
+	if name, got, err := s.Current(); err != nil || name != "v0002" || got.Digest() != m.Digest() {
 		t.Errorf("the model in use is another one: %v", err)
 	}
 	for _, want := range []string{"v0001", Embedded} {
-		if name, err := s.Back(); err != nil || name != want {
-			t.Errorf("back to %q, %v; want %q", name, err, want)
-		}
+		use(t, s, Previous, want)
 	}
 	inUse(Embedded, "")
 }
@@ -66,22 +62,56 @@ func TestUnusable(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"v0001", "v0002"} {
-		if err := s.Use(name); err != nil {
-			t.Fatal(err)
-		}
+		use(t, s, name, name)
 	}
 	if err := os.WriteFile(s.path("v0001"), []byte("no model"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Back(); err == nil || !strings.Contains(err.Error(), "v0001.bin") {
+	if _, err := s.To(Previous); err == nil || !strings.Contains(err.Error(), "v0001.bin") {
 		t.Errorf("went back to a broken model: %v", err)
 	}
 	for _, name := range []string{"v0001", "v0003", "../v0002", ""} {
-		if err := s.Use(name); err == nil {
-			t.Errorf("%q is in use", name)
+		if _, err := s.To(name); err == nil {
+			t.Errorf("%q would be in use", name)
 		}
 	}
 	if now, _, err := s.InUse(); err != nil || now != "v0002" {
 		t.Errorf("in use: %q, %v", now, err)
+	}
+}
+
+// TestUnusableInUse: a model in use whose file broke is not said to be usable.
+func TestUnusableInUse(t *testing.T) {
+	s := Beside(filepath.Join(t.TempDir(), "state.db"))
+	m, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := s.Add(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	use(t, s, name, name)
+	if err := os.Truncate(s.path(name), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.To(name); err == nil || !strings.Contains(err.Error(), "v0001.bin") {
+		t.Errorf("a cut file could be used: %v", err)
+	}
+	use(t, s, Previous, Embedded)
+}
+
+// use makes a change, which leads to want.
+func use(t *testing.T, s Shelf, name, want string) {
+	t.Helper()
+	c, err := s.To(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.To != want || c.Model == nil {
+		t.Errorf("%s leads to %q, want %q", name, c.To, want)
+	}
+	if err := s.Make(c); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -57,17 +57,21 @@ func (s *Service) perimeterCheck(_ context.Context, _ Caller, in PerimeterCheckI
 }
 
 // CheckPerimeter works out where each workload's requests may go. A class that
-// can go nowhere, a workload that can reach nothing, and a difference to what is
-// expected are problems. It asks nobody.
+// can go nowhere, a workload that can reach nothing, unless that is expected, and a
+// difference to what is expected are problems. It asks nobody.
 func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (PerimeterCheckOut, error) {
 	out := PerimeterCheckOut{Problems: []string{}, Warnings: []string{}, Classes: []ClassReach{}, Reach: []Reach{}}
+	before, err := expected(expect)
+	if err != nil {
+		return out, err
+	}
 	r := newReach(cfg, now)
 	for _, class := range slices.Sorted(maps.Keys(cfg.DataClasses)) {
 		c, err := r.class(class)
 		if err != nil {
 			return out, err
 		}
-		if len(c.Providers) == 0 {
+		if len(c.Providers) == 0 && !before.nowhere(class) {
 			out.Problems = append(out.Problems, "data class "+class+" can go nowhere: "+strings.Join(c.Forbidden, "; "))
 		}
 		out.Classes = append(out.Classes, c)
@@ -82,7 +86,9 @@ func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (
 	for i := range out.Reach {
 		if w := &out.Reach[i]; len(w.Deployments) == 0 {
 			text := w.subject() + " can reach nothing: " + strings.Join(w.Forbidden, "; ")
-			if w.Added == "" {
+			if w.Added == "" && before.nothing(w.subject()) {
+				continue
+			} else if w.Added == "" {
 				out.Problems = append(out.Problems, text)
 			} else if by := r.detectors(w.Workload, w.Added); len(by) > 0 {
 				out.Warnings = append(out.Warnings, text+"; what "+strings.Join(by, ", ")+" finds is refused")
@@ -94,12 +100,8 @@ func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (
 			out.Warnings = append(out.Warnings, "the contract with provider "+name+" ends on "+e.Format(time.DateOnly))
 		}
 	}
-	if len(expect) > 0 {
-		differs, err := out.differences(expect)
-		if err != nil {
-			return out, err
-		}
-		out.Problems = append(out.Problems, differs...)
+	if before != nil {
+		out.Problems = append(out.Problems, out.differences(before)...)
 	}
 	out.OK = len(out.Problems) == 0
 	return out, nil
@@ -116,13 +118,32 @@ func (w *Reach) subject() string {
 	return s
 }
 
-// differences are what may be reached and was not expected, and the other way
-// round.
-func (out *PerimeterCheckOut) differences(expect json.RawMessage) ([]string, error) {
+// expected reads what is expected; nil: nothing in particular.
+func expected(expect json.RawMessage) (*PerimeterCheckOut, error) {
+	if len(expect) == 0 {
+		return nil, nil
+	}
 	var before PerimeterCheckOut
 	if err := json.Unmarshal(expect, &before); err != nil || before.Reach == nil {
 		return nil, invalid("what is expected is no answer of a check", "freehold perimeter check --json > FILE makes one")
 	}
+	return &before, nil
+}
+
+// nowhere reports that a class was expected to be a dead end.
+func (out *PerimeterCheckOut) nowhere(class string) bool {
+	return out != nil && slices.ContainsFunc(out.Classes, func(c ClassReach) bool { return c.Class == class && len(c.Providers) == 0 })
+}
+
+// nothing reports that a workload was expected to reach nothing, as one that is not
+// for a tenant does.
+func (out *PerimeterCheckOut) nothing(subject string) bool {
+	return out != nil && slices.ContainsFunc(out.Reach, func(w Reach) bool { return w.subject() == subject && len(w.Deployments) == 0 })
+}
+
+// differences are what may be reached and was not expected, and the other way
+// round.
+func (out *PerimeterCheckOut) differences(before *PerimeterCheckOut) []string {
 	type edge struct{ from, to string }
 	edges := func(o *PerimeterCheckOut) map[edge]bool {
 		set := map[edge]bool{}
@@ -135,7 +156,7 @@ func (out *PerimeterCheckOut) differences(expect json.RawMessage) ([]string, err
 		return set
 	}
 	var list []string
-	was, is := edges(&before), edges(out)
+	was, is := edges(before), edges(out)
 	for e := range is {
 		switch {
 		case was[e]:
@@ -155,7 +176,7 @@ func (out *PerimeterCheckOut) differences(expect json.RawMessage) ([]string, err
 		}
 	}
 	slices.Sort(list)
-	return list, nil
+	return list
 }
 
 // reach works out what a configuration allows at a time.

@@ -87,9 +87,10 @@ func (p *program) perimeterCheckCommand() *cobra.Command {
 		Short: "Prove from config.yaml where data may go",
 		Long: `check works out from config.yaml alone, without asking anybody, which
 deployments requests of each workload may reach: of each tenant, with each data
-class. It ends with 1 if a data class can go nowhere, if a workload can reach
-nothing, or if the answer differs from the one in --expect, which is how a
-review of config.yaml keeps data from going somewhere new unseen.`,
+class. It ends with 1 if a data class can go nowhere or a workload can reach
+nothing that --expect does not have as such, or if the answer differs from the
+one in --expect, which is how a review of config.yaml keeps data from going
+somewhere new unseen.`,
 		Example: `  freehold perimeter check --json > perimeter.json
   freehold perimeter check --expect perimeter.json`,
 		Args: takes(0, 0),

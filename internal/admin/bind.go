@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -68,9 +69,19 @@ func (op *Operation) encode(in any) (path string, query url.Values, body []byte,
 		}
 	}
 	if op.Method != http.MethodGet {
-		body, err = json.Marshal(rest)
+		body, err = plainJSON(rest)
 	}
 	return path, query, body, err
+}
+
+// plainJSON is v in JSON, with no sign escaped that need not be: a request that the
+// gateway would take must not grow over its limit.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }
 
 func text(v reflect.Value) string {

@@ -8,9 +8,11 @@ import (
 
 	"freehold/internal/app"
 	"freehold/internal/cascade"
+	"freehold/internal/fault"
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
+	"freehold/internal/server"
 	"freehold/internal/variant"
 )
 
@@ -186,6 +188,13 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	if err != nil {
 		return ExplainOut{}, err
 	}
+	if limit := int64(s.app.Config().Server.Limits.Body); int64(len(body)) > limit {
+		f := server.TooLarge(limit)
+		return ExplainOut{
+			Asked: in.Workload, DataClasses: []string{}, Features: []string{}, Detected: []Detection{}, Detectors: []Detector{}, Rules: []Ruling{},
+			Candidates: []Candidate{}, Excluded: []Exclusion{}, Live: s.app.URL() != "", Refused: refused(f),
+		}, nil
+	}
 	planner, err := s.app.Planner(ctx)
 	if err != nil {
 		return ExplainOut{}, err
@@ -219,10 +228,14 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 			Variant: variantOf(e.Variant(c.Model)),
 		})
 	}
-	if f := e.Refused; f != nil {
-		out.Refused = &Error{Status: f.HTTPStatus(), Code: f.StableCode(), Message: f.Message, Hint: f.Hint}
+	if e.Refused != nil {
+		out.Refused = refused(e.Refused)
 	}
 	return out, nil
+}
+
+func refused(f *fault.Error) *Error {
+	return &Error{Status: f.HTTPStatus(), Code: f.StableCode(), Message: f.Message, Hint: f.Hint}
 }
 
 func rulings(p *routing.Plan) []Ruling {

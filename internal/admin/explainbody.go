@@ -60,7 +60,7 @@ func (in *ExplainIn) request(op llm.Operation) ([]byte, error) {
 			}
 		}
 		var err error
-		if body, err = json.Marshal(members); err != nil {
+		if body, err = plainJSON(members); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,7 +18,8 @@ import (
 // the local socket only, which no other user can open.
 const userHeader = "X-Freehold-User"
 
-// maxBody bounds what is read of a request.
+// maxBody bounds what is read of a request, beside the model request that it may
+// hold.
 const maxBody = 4 << 20
 
 // Handler serves /admin/v1/. Who may ask is decided before it: by the server's
@@ -50,8 +52,8 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 	var body []byte
 	if r.Method == http.MethodPost {
 		var err error
-		if body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
-			s.fail(w, invalid("the body did not arrive whole, or is too large: "+err.Error(), ""))
+		if body, err = s.read(r, op); err != nil {
+			s.fail(w, err)
 			return
 		}
 	}
@@ -73,6 +75,23 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	s.write(w, append(doc, '\n'))
+}
+
+// read takes the whole body of a request.
+func (s *Service) read(r *http.Request, op *Operation) ([]byte, error) {
+	limit := int64(maxBody)
+	if op == Explain.Operation { // as much as there may be to explain
+		limit += int64(s.app.Config().Server.Limits.Body)
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return nil, invalid("the body did not arrive whole: "+err.Error(), "")
+	}
+	if int64(len(body)) <= limit {
+		return body, nil
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, limit) // most clients read no answer before they have sent all
+	return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: CodeInvalid, Message: fmt.Sprintf("the body is larger than %d bytes", limit)}
 }
 
 // caller says who asks, for the history.

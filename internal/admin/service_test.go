@@ -73,6 +73,24 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestExplainLongPrompt: what the gateway would take is explained, however long; what
+// it would not is refused as it would, with the bound.
+func TestExplainLongPrompt(t *testing.T) {
+	w := start(t)
+	e := call(t, w.socket, admin.Explain, admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("if a < b & c > d {\n", 8<<20/18)})
+	if e.Refused != nil || len(e.Candidates) == 0 || e.PromptTokens < 1<<20 {
+		t.Errorf("8 MiB: %+v", e)
+	}
+	e = call(t, w.socket, admin.Explain, admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("x", 33<<20)})
+	if e.Refused == nil || e.Refused.Message != "the request's body is larger than 33554432 bytes" {
+		t.Errorf("33 MiB: %+v", e.Refused)
+	}
+	f := fails(t, w.socket, admin.Explain, admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("x", 37<<20)}, admin.CodeInvalid)
+	if f.Status != http.StatusRequestEntityTooLarge || f.Message != "the body is larger than 37748736 bytes" {
+		t.Errorf("37 MiB: %d %s", f.Status, f.Message)
+	}
+}
+
 func TestRequestsUsageWhy(t *testing.T) {
 	w := start(t)
 	id := w.ask(t, "chat")

@@ -226,7 +226,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 	limit := settings.MaxBody
 	if r.ContentLength > limit {
 		discard(r.Body, limit)
-		return tooLarge(limit)
+		return TooLarge(limit)
 	}
 	b := (*buf)[:0]
 	if need := int(r.ContentLength) + 1; r.ContentLength > 0 && cap(b) < need {
@@ -240,7 +240,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, settings *Settings
 		b = b[:len(b)+n]
 		if int64(len(b)) > limit {
 			discard(r.Body, limit)
-			return tooLarge(limit)
+			return TooLarge(limit)
 		}
 		if err == io.EOF {
 			*buf = b
@@ -266,7 +266,8 @@ func discard(body io.Reader, limit int64) {
 	_, _ = io.CopyN(io.Discard, body, 2*limit) // within the body's time; the answer is the same whatever comes
 }
 
-func tooLarge(limit int64) *fault.Error {
+// TooLarge refuses a body that is larger than limit.
+func TooLarge(limit int64) *fault.Error {
 	return &fault.Error{Kind: fault.TooLarge, NoRetry: true,
 		Message: "the request's body is larger than " + strconv.FormatInt(limit, 10) + " bytes",
 		Hint:    "server.limits.body sets the bound"}

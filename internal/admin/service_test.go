@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"bytes"
 	"database/sql"
 	"net/http"
 	"os"
@@ -77,17 +78,22 @@ func TestExplain(t *testing.T) {
 // it would not is refused as it would, with the bound.
 func TestExplainLongPrompt(t *testing.T) {
 	w := start(t)
-	e := call(t, w.socket, admin.Explain, admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("if a < b & c > d {\n", 8<<20/18)})
-	if e.Refused != nil || len(e.Candidates) == 0 || e.PromptTokens < 1<<20 {
-		t.Errorf("8 MiB: %+v", e)
+	explain := admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("if a < b & c > d {\n", 5<<20/18)}
+	if e := call(t, w.socket, admin.Explain, explain); e.Refused != nil || len(e.Candidates) == 0 || e.PromptTokens < 1<<20 {
+		t.Errorf("5 MiB: %+v", e)
 	}
-	e = call(t, w.socket, admin.Explain, admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("x", 33<<20)})
-	if e.Refused == nil || e.Refused.Message != "the request's body is larger than 33554432 bytes" {
-		t.Errorf("33 MiB: %+v", e.Refused)
+	text, err := os.ReadFile(w.path)
+	check(t, err)
+	check(t, os.WriteFile(w.path, bytes.Replace(text, []byte("server: {"), []byte("server: {limits: {body: 1MiB}, "), 1), 0o600))
+	call(t, w.socket, admin.Reload, admin.ReloadIn{})
+	explain.Prompt = strings.Repeat("x", 2<<20)
+	if e := call(t, w.socket, admin.Explain, explain); e.Refused == nil || e.Refused.Message != "the request's body is larger than 1048576 bytes" {
+		t.Errorf("2 MiB: %+v", e.Refused)
 	}
-	f := fails(t, w.socket, admin.Explain, admin.ExplainIn{Workload: "chat", Prompt: strings.Repeat("x", 37<<20)}, admin.CodeInvalid)
-	if f.Status != http.StatusRequestEntityTooLarge || f.Message != "the body is larger than 37748736 bytes" {
-		t.Errorf("37 MiB: %d %s", f.Status, f.Message)
+	explain.Prompt = strings.Repeat("x", 6<<20)
+	f := fails(t, w.socket, admin.Explain, explain, admin.CodeInvalid)
+	if f.Status != http.StatusRequestEntityTooLarge || f.Message != "the body is larger than 5242880 bytes" {
+		t.Errorf("6 MiB: %d %s", f.Status, f.Message)
 	}
 }
 

@@ -48,11 +48,12 @@ rated (POST /v1/feedback): those with a task in the feedback as labels, and with
 that the weak one answered is its mean score. That the prompts are read is in
 the history.
 
-Some hundred rows of the traffic at hand do more than many thousand of others.
-One part in five of the rows is held out in turn; the scores on these stand
-beside those of the model in use. A model that is worse there is not put in use
-unless --force says so. Models stand beside the state, in STATE.routing/;
-freehold route use previous goes back. The same rows give the same model.
+Some hundred rows of the traffic at hand do more than many thousand of others;
+at least 50 are needed. One part in five of the rows is held out in turn; the
+scores on these stand beside those of the model in use. A model that is worse
+there is not put in use unless --force says so. Models stand beside the state,
+in STATE.routing/; freehold route use previous goes back. The same rows give the
+same model.
 
 With --cascade it finds the margin from which answers of a workload's cascade by
 logprobs may stand, from answers of the model that is asked first:
@@ -87,7 +88,7 @@ It prints what each margin keeps, and the line for config.yaml.`,
 	fl.StringVar(&f.name, "name", "", "call the model `NAME`")
 	fl.StringVar(&f.out, "out", "", "write the model to `FILE` instead of beside the state")
 	fl.BoolVar(&f.use, "use", false, "put the model in use if it is not worse, in a running server too")
-	fl.BoolVar(&f.force, "force", false, "keep it even if it is worse")
+	fl.BoolVar(&f.force, "force", false, "keep it even if it is worse, or the rows are few")
 	fl.StringVar(&f.cascade, "cascade", "", "find the margin for the cascade of `WORKLOAD` instead")
 	fl.Float64Var(&f.target, "target", 0.9, "with --cascade: `SHARE` of the answers that stand that must be good")
 	return c
@@ -182,6 +183,11 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 	}
 	if err := usefulRows(files, pairs, f.traffic.Workload != ""); err != nil {
 		return err
+	}
+	if f.traffic.Workload == "" && !f.force {
+		if err := learn.TooFew(files, pairs); err != nil {
+			return fmt.Errorf("%w: what is measured on fewer says nothing; --force trains on them all the same", err)
+		}
 	}
 	if f.traffic.Workload != "" {
 		traffic, err := p.ratedRows(ctx, f.traffic, pairs)

@@ -181,7 +181,7 @@ func compareTasks(rows []HeldOut, old map[*Row]judged) []Comparison {
 				values = append(values, measure(score.Judge(part, 0, 0)))
 			}
 		}
-		return spread(values)
+		return spread(values).share()
 	}
 	mine := func(h HeldOut) (classify.Task, float64) { return h.Verdict.Task, h.Verdict.Simple }
 	used := func(h HeldOut) (classify.Task, float64) { return old[h.Row].task, old[h.Row].simple }
@@ -219,7 +219,7 @@ func compareRouters(rows []HeldOut, old map[*Row]judged, pair Pair) []Comparison
 				a, b = append(a, m.APGR.Value), append(b, m.AUC.Value)
 			}
 		}
-		return spread(a), spread(b)
+		return spread(a), spread(b).share()
 	}
 	seen := 0
 	for _, h := range rows {
@@ -259,6 +259,13 @@ func spread(values []float64) Spread {
 		half := t * math.Sqrt(squares/(n-1)/n)
 		s.Low, s.High = s.Mean-half, s.Mean+half
 	}
+	return s
+}
+
+// share ends the interval of what is a share, or a chance, at 0 and 1. (APGR is
+// none: where the weak model is the better one at times, it can be over 1.)
+func (s Spread) share() Spread {
+	s.Low, s.High = max(s.Low, 0), min(s.High, 1)
 	return s
 }
 

@@ -36,11 +36,11 @@ const (
 // made of a prompt that the weak one answered is taken from all that it did
 // answer: its mean score. Prompts with a task have that for a label.
 func Traffic(name string, rated []Rated, pairs []Pair) (*File, error) {
-	sum, n := map[string]float64{}, map[string]int{}
+	mean, n := map[string]float64{}, map[string]int{}
 	labelled := 0
 	for _, r := range rated {
-		sum[r.Model] += r.Score
 		n[r.Model]++
+		mean[r.Model] += (r.Score - mean[r.Model]) / float64(n[r.Model]) // exact where all scores are equal
 		if r.Labelled {
 			labelled++
 		}
@@ -51,12 +51,12 @@ func Traffic(name string, rated []Rated, pairs []Pair) (*File, error) {
 			least int
 		}{{p.Weak, MinRated}, {p.Strong, MinStrong}} {
 			if n[need.model] < need.least {
-				return nil, fmt.Errorf("%s has %d rated answers of %s, and at least %d are needed; %s", name, n[need.model], need.model, need.least, counted(n, need.model))
+				return nil, fmt.Errorf("%s has %s of %s, and at least %d are needed%s", name, number(n[need.model], "rated answer"), need.model, need.least, others(n, need.model))
 			}
 		}
 	}
 	if len(pairs) == 0 && labelled < MinRated {
-		return nil, fmt.Errorf("%s has %d prompts with a task in their feedback, and at least %d are needed", name, labelled, MinRated)
+		return nil, fmt.Errorf("%s has %s with a task in their feedback, and at least %d are needed", name, number(labelled, "prompt"), MinRated)
 	}
 	f := &File{Path: name, Scale: 1, Growing: true}
 	digest := sha256.New()
@@ -67,7 +67,7 @@ func Traffic(name string, rated []Rated, pairs []Pair) (*File, error) {
 				if row.Scores == nil {
 					row.Scores = map[string]float64{p.Weak: r.Score}
 				}
-				row.Scores[p.Strong] = sum[p.Strong] / float64(n[p.Strong])
+				row.Scores[p.Strong] = mean[p.Strong]
 			}
 		}
 		if !row.Labelled && row.Scores == nil {
@@ -84,19 +84,59 @@ func Traffic(name string, rated []Rated, pairs []Pair) (*File, error) {
 	return f, nil
 }
 
-// counted says which models have how many rated answers.
-func counted(n map[string]int, missing string) string {
+// TooFew says what rows of files are too few to learn from and to measure on, or is
+// nil. Enough are so many with a task, or with scores of both models of a pair.
+func TooFew(files []*File, pairs []Pair) error {
+	labelled, scored := 0, 0
+	for _, f := range files {
+		for i := range f.Rows {
+			r := &f.Rows[i]
+			if r.Labelled {
+				labelled++
+			}
+			if slices.ContainsFunc(pairs, func(p Pair) bool {
+				_, weak := r.Scores[p.Weak]
+				_, strong := r.Scores[p.Strong]
+				return weak && strong
+			}) {
+				scored++
+			}
+		}
+	}
+	switch {
+	case max(labelled, scored) >= MinRated:
+		return nil
+	case len(pairs) == 0:
+		return fmt.Errorf("the data has %s with a label, and at least %d are needed", number(labelled, "row"), MinRated)
+	}
+	return fmt.Errorf("the data has %s with scores of both models and %d with a label, and at least %d of one kind are needed", number(scored, "row"), labelled, MinRated)
+}
+
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// others says which other models have how many rated answers.
+func others(n map[string]int, missing string) string {
 	if len(n) == 0 {
-		return "none of its requests has both feedback and a captured prompt"
+		return "; none of its requests has both feedback and a captured prompt"
 	}
 	names := slices.Sorted(maps.Keys(n))
 	var each []string
 	for _, name := range names {
-		each = append(each, fmt.Sprintf("%d of %s", n[name], name))
+		if name != missing {
+			each = append(each, fmt.Sprintf("%d of %s", n[name], name))
+		}
+	}
+	if len(each) == 0 {
+		return ""
 	}
 	hint := ""
 	if near := suggest.Nearest(missing, names); near != "" && n[missing] == 0 {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	}
-	return "there are " + strings.Join(each, ", ") + hint
+	return "; there are " + strings.Join(each, ", ") + hint
 }

@@ -105,7 +105,8 @@ func TestTrafficRefuses(t *testing.T) {
 		want  string
 	}{
 		"nothing":         {nil, smallLarge, "workload:w has 0 rated answers of small, and at least 50 are needed; none of its requests has both"},
-		"few weak":        {served(40), smallLarge, "has 40 rated answers of small, and at least 50 are needed; there are 20 of large, 40 of small"},
+		"few weak":        {served(40), smallLarge, "has 40 rated answers of small, and at least 50 are needed; there are 20 of large"},
+		"one of all":      {served(60)[:1], smallLarge, "has 1 rated answer of"},
 		"few strong":      {served(60)[:80], []Pair{{"small", "huge"}}, "has 0 rated answers of huge, and at least 20 are needed"},
 		"misspelt":        {served(60), []Pair{{"smal", "large"}}, `did you mean "small"?`},
 		"labels, but few": {served(60), nil, "has 15 prompts with a task in their feedback, and at least 50 are needed"},
@@ -113,5 +114,70 @@ func TestTrafficRefuses(t *testing.T) {
 		if _, err := Traffic("workload:w", x.rated, x.pairs); err == nil || !strings.Contains(err.Error(), x.want) {
 			t.Errorf("%s: %v, want %q", name, err, x.want)
 		}
+	}
+}
+
+// TestTrafficEqual: answers as good as the strong model's are not worse than them by
+// what sums of decimals lose.
+func TestTrafficEqual(t *testing.T) {
+	var rated []Rated
+	for i := range 132 {
+		for _, model := range []string{"small", "large"} {
+			rated = append(rated, Rated{Prompt: fmt.Sprint(model, i), Model: model, Score: 0.9})
+		}
+	}
+	f, err := Traffic("workload:w", rated, smallLarge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range f.Rows {
+		if got := shortfall(&f.Rows[i], smallLarge[0]); got != 0 {
+			t.Fatalf("row %d: shortfall %v", i, got)
+		}
+	}
+}
+
+// TestTooFew rows of files are refused, and enough of either kind are not.
+func TestTooFew(t *testing.T) {
+	rows := func(n int, r Row) []Row {
+		var out []Row
+		for range n {
+			out = append(out, r)
+		}
+		return out
+	}
+	labelled, scored := Row{Labelled: true}, Row{Scores: map[string]float64{"small": 0, "large": 1}}
+	half := Row{Scores: map[string]float64{"small": 0}}
+	for name, x := range map[string]struct {
+		rows  []Row
+		pairs []Pair
+		want  string
+	}{
+		"one":            {rows(1, labelled), nil, "1 row with a label"},
+		"labels":         {rows(50, labelled), nil, ""},
+		"of no pair":     {rows(60, half), smallLarge, "the data has 0 rows with scores of both models and 0 with a label"},
+		"both too few":   {append(rows(49, labelled), rows(49, scored)...), smallLarge, "49 rows with scores of both models and 49"},
+		"scores":         {rows(50, scored), smallLarge, ""},
+		"of two kinds":   {append(rows(5, labelled), rows(50, scored)...), smallLarge, ""},
+		"nothing at all": {nil, nil, "0 rows"},
+	} {
+		err := TooFew([]*File{{Rows: x.rows}}, x.pairs)
+		if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+			t.Errorf("%s: %v, want %q", name, err, x.want)
+		}
+	}
+}
+
+// TestShare: the interval of a share does not leave 0 to 1.
+func TestShare(t *testing.T) {
+	s := spread([]float64{1, 1, 0.9, 1, 0.85})
+	if s.High <= 1 {
+		t.Fatalf("the interval %v does not go beyond 1", s)
+	}
+	if got := s.share(); got.High != 1 || got.Low != s.Low || got.Mean != s.Mean {
+		t.Errorf("%v became %v", s, got)
+	}
+	if got := spread([]float64{0.5}).share(); !math.IsNaN(got.Low) || !math.IsNaN(got.High) {
+		t.Errorf("no interval became %v", got)
 	}
 }

@@ -6,8 +6,12 @@ import (
 	"iter"
 )
 
-// ErrNotFound is returned for a rollout that there is none of.
-var ErrNotFound = errors.New("no such rollout")
+// ErrNotFound is returned for what there is none of, ErrOpen for a second rollout
+// of a workload.
+var (
+	ErrNotFound = errors.New("there is no such rollout")
+	ErrOpen     = errors.New("the workload has a rollout under way")
+)
 
 // Label is a person's word on a pair.
 type Label struct {
@@ -19,7 +23,8 @@ type Label struct {
 
 // Store keeps rollouts. It may be used concurrently.
 type Store interface {
-	// PutRollout keeps s in the place of what there was of its ID.
+	// PutRollout keeps s in the place of what there was of its ID. Beside another
+	// of its workload that goes on it is not kept: [ErrOpen].
 	PutRollout(ctx context.Context, s State) error
 	// Rollout returns one, or [ErrNotFound].
 	Rollout(ctx context.Context, id string) (State, error)

@@ -18,6 +18,7 @@ import "math"
 // Side says what a test gathers evidence for.
 type Side int
 
+// The sides.
 const (
 	Above Side = +1 // the mean is above the null
 	Below Side = -1 // the mean is below the null

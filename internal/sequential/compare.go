@@ -5,6 +5,7 @@ import "math"
 // Outcome is what a comparison has come to.
 type Outcome string
 
+// The outcomes.
 const (
 	Inconclusive Outcome = "inconclusive"
 	Better       Outcome = "better"     // above the baseline
@@ -58,8 +59,10 @@ func (c *Comparison) Add(d float64) Outcome {
 // Outcome is the last that Add returned.
 func (c *Comparison) Outcome() Outcome { return c.outcome }
 
-// N is the number of differences, Mean their mean.
-func (c *Comparison) N() int        { return c.diff.N() }
+// N is the number of differences.
+func (c *Comparison) N() int { return c.diff.N() }
+
+// Mean is the mean difference.
 func (c *Comparison) Mean() float64 { return c.diff.Mean() }
 
 // Interval is the confidence sequence of the mean difference.

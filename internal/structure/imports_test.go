@@ -53,8 +53,8 @@ var may = table(`
 	ledger              : ledger/filelock
 	ledger/filelock     : std
 	store               :
-	store/storetest     : feedback ledger
-	store/sqlite        : auth capture feedback history ledger ledger/filelock
+	store/storetest     : feedback ledger rollout
+	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	routing             : fleet health llm rule

@@ -30,6 +30,7 @@ import (
 	"freehold/internal/health"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
+	"freehold/internal/rollout/runner"
 	"freehold/internal/routing"
 	"freehold/internal/store/sqlite"
 )
@@ -66,6 +67,8 @@ type App struct {
 	// Captures are the texts that workloads keep.
 	Captures *capture.Vault
 	Feedback feedback.Store
+	// Rollouts move workloads from one model to another.
+	Rollouts *runner.Runner
 
 	affinity *routing.Affinity
 	// escalated are the conversations that cascades could not answer.
@@ -145,6 +148,9 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 	a.catalog.Store(l.cat)
 	a.fleet.Store(f)
 	a.useCapture(l.cfg)
+	if !serving {
+		return a, a.openRollouts(ctx, nil)
+	}
 	return a, nil
 }
 
@@ -287,6 +293,9 @@ func historyOf(ctx context.Context, cfg *config.Config, o history.Options) (l *h
 // Close closes what Open opened. Engines are stopped first.
 func (a *App) Close(ctx context.Context) error {
 	var errs []error
+	if a.Rollouts != nil {
+		a.Rollouts.Close()
+	}
 	if a.Engines != nil {
 		errs = append(errs, a.Engines.Close(ctx))
 	}

@@ -28,5 +28,9 @@ func (a *App) Planner(ctx context.Context) (*gateway.Gateway, error) {
 }
 
 func (a *App) planner(budgets *budget.Keeper) *gateway.Gateway {
-	return &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Escalated: a.escalated, Classify: a.tasks.classify, Budgets: budgets, Spend: a.spentToday(budgets)}
+	g := &gateway.Gateway{Log: a.Log, Clock: a.Clock, Pick: fleet.Pick, Affinity: a.affinity, Escalated: a.escalated, Classify: a.tasks.classify, Budgets: budgets, Spend: a.spentToday(budgets)}
+	if a.Rollouts != nil {
+		g.Rollouts = a.Rollouts
+	}
+	return g
 }

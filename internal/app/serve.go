@@ -93,7 +93,13 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	defer func() { err = errors.Join(err, observer.Close(closing)) }()
 
 	var draining atomic.Bool
-	handler := a.handler(h, observer, &draining)
+	g := a.gateway(observer)
+	if err := a.openRollouts(ctx, g.Ask); err != nil {
+		return err
+	}
+	g.Rollouts = a.Rollouts
+	a.Rollouts.Start()
+	handler := a.handler(h, g, observer, &draining)
 	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) {
 		handler.Configure(settings(c))
 		a.tasks.forget()
@@ -175,12 +181,17 @@ func Listen(address string) (*Listener, error) {
 	return &Listener{l, address}, nil
 }
 
-// handler is the HTTP server's handler.
-func (a *App) handler(h Hooks, observer Observer, draining *atomic.Bool) *server.Server {
+// gateway is what serves requests.
+func (a *App) gateway(observer Observer) *gateway.Gateway {
 	g := a.planner(a.Budgets)
 	g.Journal, g.Observer, g.Estimator, g.Capture = a.Ledger, observer, &meter.Estimator{}, a.Captures
 	g.MaxAnswer, g.MaxEvent, g.WriteTimeout = 64<<20, 16<<20, a.Config().Server.Limits.WriteTimeout
 	g.Room = gateway.NewRoom(int64(a.Config().Server.Limits.Answers))
+	return g
+}
+
+// handler is the HTTP server's handler.
+func (a *App) handler(h Hooks, g *gateway.Gateway, observer Observer, draining *atomic.Bool) *server.Server {
 	l := a.Config().Server.Limits
 	o := server.Options{
 		Fleet: a.Fleet, Gateway: g, OpenAI: a.codecs["openai"], Claude: a.codecs["anthropic"],

@@ -23,8 +23,10 @@ type Rollouts interface {
 
 // Moving is a rollout as one request sees it.
 type Moving struct {
-	Part     ledger.Part // Arm is Baseline or Candidate
-	From, To string      // models
+	// Part goes on record. Its Arm is Baseline or Candidate; without an id the
+	// request is sent to To first, and nobody wants to know what became of it.
+	Part     ledger.Part
+	From, To string // models
 	// Shadow: the request's texts are wanted, to ask the new model the same aside.
 	Shadow bool
 }
@@ -66,7 +68,7 @@ func (x *exchange) move() *routing.Move {
 
 // moved puts the request's part on record, where the rollout has one in it.
 func (x *exchange) moved() {
-	if x.moving == nil || !x.plan.Moved {
+	if x.moving == nil || !x.plan.Moved || x.moving.Part.Rollout == "" {
 		x.moving = nil
 		return
 	}

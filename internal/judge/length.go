@@ -58,15 +58,21 @@ func (c *LengthControl) Apply(s *Sample, v *Verdict) {
 	if v.Basis == Unanswered {
 		return
 	}
-	x := lengthTerm(s.Baseline.Length(), s.Candidate.Length())
+	v.Difference = c.Add(s.Baseline.Length(), s.Candidate.Length(), v.Raw)
+}
+
+// Add is Apply for one whose lengths and raw difference are all that is known.
+func (c *LengthControl) Add(baseline, candidate int, raw float64) (controlled float64) {
+	x := lengthTerm(baseline, candidate)
 	term := c.Coefficient() * x
-	v.Difference = (v.Raw - term) / (1 + math.Abs(term))
+	controlled = (raw - term) / (1 + math.Abs(term))
 	c.N++
-	dx, dy := x-c.MeanX, v.Raw-c.MeanY
+	dx, dy := x-c.MeanX, raw-c.MeanY
 	c.MeanX += dx / float64(c.N)
 	c.MeanY += dy / float64(c.N)
 	c.XX += dx * (x - c.MeanX)
-	c.XY += dx * (v.Raw - c.MeanY)
+	c.XY += dx * (raw - c.MeanY)
+	return controlled
 }
 
 func lengthTerm(baseline, candidate int) float64 {

@@ -53,7 +53,7 @@ type Pair struct {
 	Baseline   float64 `json:"baseline_score"`
 	Candidate  float64 `json:"candidate_score"`
 	Similarity float64 `json:"similarity"` // shown only
-	Longer     int     `json:"longer"`     // characters that the candidate is longer by
+	Lengths    [2]int  `json:"lengths"`    // of both answers, in characters
 	Basis      string  `json:"basis,omitempty"`
 	Detail     string  `json:"detail,omitempty"`
 	// Consistent: a judging model said the same in both orders; nil: none was asked.
@@ -62,6 +62,8 @@ type Pair struct {
 	Segments []string `json:"segments,omitempty"` // task=code, language=de, length=1k-4k
 	Old      Side     `json:"old"`
 	New      Side     `json:"new"`
+	// JudgeCost is what judging cost, in US dollars; null: not known.
+	JudgeCost decimal.NullDecimal `json:"judge_cost"`
 }
 
 // Outcome is what became of a client's request in a canary.

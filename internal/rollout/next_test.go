@@ -56,7 +56,7 @@ func TestNext(t *testing.T) {
 		{name: "too early", stage: Canary, requests: 20, after: time.Minute},
 		{name: "too few", stage: Canary, requests: 5, after: 2 * time.Hour},
 		{name: "step", stage: Canary, requests: 20, after: time.Hour, want: "canary 100 % (step 2 of 2)"},
-		{name: "last step", stage: Canary, step: 1, requests: 20, after: time.Hour, want: "cutover, waits for 1 more to approve"},
+		{name: "last step", stage: Canary, step: 1, requests: 20, after: time.Hour, want: "cutover"},
 		{name: "broken", stage: Canary, requests: 20, failed: true, want: "aborted", reason: "errors: 20 of 20"},
 		{name: "broken, paused", stage: Canary, change: func(s *State) { s.Paused = true }, requests: 20, failed: true, want: "aborted"},
 		{name: "somebody else's change", stage: Canary, requests: 20, inUse: "third", after: time.Hour, want: "canary 5 % (step 1 of 2), paused", reason: "third"},

@@ -10,15 +10,15 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+
+	"freehold/internal/judge"
 )
 
 // Plan is how a workload is moved. It is fixed when the rollout starts: later
 // changes of the configuration are for the next one.
 type Plan struct {
 	Shadow Shadow `json:"shadow"`
-	// Judge is the judging of pairs, as the configuration has it; its form is the
-	// runner's business.
-	Judge Judge `json:"judge"`
+	Judge  Judge  `json:"judge"`
 	// Margin is the loss of quality that is accepted, 0 to 1: 0.05 are 5 points.
 	Margin float64 `json:"margin"`
 	// Errors, Refusals and Truncations are how much more often these may happen
@@ -33,7 +33,8 @@ type Plan struct {
 	Watch time.Duration `json:"watch"`
 	// Manual: no stage or step follows without a person's word.
 	Manual bool `json:"manual,omitempty"`
-	// Approvals is how many people must want the cutover; 0 and 1 are the same.
+	// Approvals is how many people must want the cutover. Who starts the rollout
+	// is one of them, so that 0 and 1 are the same.
 	Approvals int `json:"approvals,omitempty"`
 	// ErrorRate is the old model's share of failures before the rollout, measured.
 	ErrorRate float64 `json:"error_rate"`
@@ -57,12 +58,12 @@ type Shadow struct {
 	Most  int `json:"most"`
 }
 
-// Judge is who compares answers.
+// Judge is how answers are compared.
 type Judge struct {
-	Kind  string `json:"kind"`
-	Model string `json:"model,omitempty"` // of pairwise
-	// Options are the kind's own, in the form of judge.Spec.
-	Options map[string]any `json:"options,omitempty"`
+	judge.Spec
+	// Models (pairwise) are those that may judge, in this order; the first that the
+	// perimeter lets and that is no contestant does.
+	Models []string
 }
 
 // Latency is the gate of latencies: the new model's percentile may be over the
@@ -83,7 +84,7 @@ type Step struct {
 func Default() Plan {
 	p := Plan{
 		Shadow: Shadow{Share: 0.1, Concurrency: 4, Queue: 256, Least: 50, Most: 5000},
-		Judge:  Judge{Kind: "normalised"},
+		Judge:  Judge{Spec: judge.Spec{Kind: judge.Normalised}},
 		Margin: 0.05, Errors: 0.02, Refusals: 0.05, Truncations: 0.05,
 		Latency: Latency{Percentile: 95, Tolerance: 0.5},
 		Watch:   7 * 24 * time.Hour,

@@ -45,7 +45,8 @@ type State struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	By      string    `json:"by"` // who started it
 
-	// Wanted are the people who want the cutover, each once.
+	// Wanted are the people who want the cutover, each once; who started it is
+	// the first.
 	Wanted []string `json:"wanted,omitempty"`
 	// Asked is the number of pairs at which a person was last asked.
 	Asked int `json:"asked,omitempty"`
@@ -64,7 +65,7 @@ func (s *State) Approve(who history.Who) bool {
 }
 
 // Missing is how many people more must want the cutover.
-func (s *State) Missing() int { return max(0, max(1, s.Plan.Approvals)-len(s.Wanted)) }
+func (s *State) Missing() int { return max(0, s.Plan.Approvals-len(s.Wanted)) }
 
 // Share of conversations that the new model answers, and of requests that are
 // copied to it.

@@ -66,8 +66,9 @@ var may = table(`
 	classify/score      : classify
 	classify/learn      : classify classify/score jsondoor regular suggest
 	classify/shelf      : classify regular
-	rollout             : history ledger sequential
+	rollout             : history judge ledger sequential
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
+	rollout/runner      : dialect fault fleet gateway history judge language ledger llm rollout routing
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger
 

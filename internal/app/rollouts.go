@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strconv"
+
+	"freehold/internal/fleet"
+	"freehold/internal/gateway"
+	"freehold/internal/history"
+	"freehold/internal/rollout/runner"
+	"freehold/internal/store/sqlite"
+)
+
+// openRollouts takes up the rollouts of the state. ask is nil where nothing is
+// served.
+func (a *App) openRollouts(ctx context.Context, ask func(context.Context, *gateway.Call) gateway.Answer) error {
+	a.Rollouts = runner.New(runner.Options{
+		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,
+		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Ask: ask, Codec: a.codecs["openai"], Classify: a.tasks.classify,
+	})
+	return a.Rollouts.Load(ctx)
+}
+
+// modelOf is the model that the configuration names for a workload.
+func (a *App) modelOf(workload string) string {
+	if w := a.Config().Workloads[workload]; w != nil {
+		return w.Model
+	}
+	return ""
+}
+
+// writeModel makes a model a workload's own in the configuration.
+func (a *App) writeModel(ctx context.Context, workload, model string, who history.Who, why string) error {
+	value, err := json.Marshal(model)
+	if err != nil {
+		return err
+	}
+	_, err = a.Edit(ctx, "workloads."+pathPart(workload)+".model", value, who, why)
+	return err
+}
+
+var bare = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// pathPart is a name as it stands in the path of a value.
+func pathPart(name string) string {
+	if bare.MatchString(name) {
+		return name
+	}
+	return strconv.Quote(name)
+}

@@ -1,0 +1,377 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"freehold/internal/fleet"
+	"freehold/internal/history"
+	"freehold/internal/judge"
+	"freehold/internal/ledger"
+	"freehold/internal/rollout"
+)
+
+// RefusedError says why a command cannot be done now, and what to do.
+type RefusedError struct{ Message, Hint string }
+
+func (e *RefusedError) Error() string { return e.Message }
+
+func refuse(hint, format string, args ...any) error {
+	return &RefusedError{Message: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// Begin starts a rollout of a workload to a model, from the one that the
+// configuration names.
+func (r *Runner) Begin(ctx context.Context, workload, to string, plan rollout.Plan, who history.Who, why string) (rollout.State, error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	s, err := r.fresh(ctx, workload, to, plan, who)
+	if err != nil {
+		return s, err
+	}
+	if why == "" {
+		why = "started"
+	}
+	s.Reason = why
+	a := &active{state: s, evidence: rollout.NewEvidence(&s.Plan, s.Epoch)}
+	if err := r.put(ctx, a, s, who); err != nil {
+		return s, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.use(a, s)
+	return s, nil
+}
+
+// fresh checks what a new rollout needs, and completes its plan.
+func (r *Runner) fresh(ctx context.Context, workload, to string, plan rollout.Plan, who history.Who) (rollout.State, error) {
+	f := r.Fleet()
+	s := rollout.State{ID: r.NewID(), Workload: workload, To: to, Plan: plan, Started: r.Clock(), By: who.String(), Stage: rollout.Canary}
+	s.Entered = s.Started
+	route := f.Workloads[workload]
+	if route == nil {
+		return s, refuse("freehold workloads lists what there is", "there is no workload %s", workload)
+	}
+	s.From = r.InUse(workload)
+	target := f.Models[to]
+	switch {
+	case target == nil:
+		return s, refuse("freehold models lists what there is", "there is no model %s", to)
+	case to == s.From:
+		return s, refuse("", "workload %s is at model %s already", workload, to)
+	case target.Mode != "" && f.Models[s.From] != nil && f.Models[s.From].Mode != target.Mode:
+		return s, refuse("", "model %s is for %s, and %s for %s", to, target.Mode, s.From, f.Models[s.From].Mode)
+	}
+	if no := denied(f, route, target, r.Clock()); no != "" {
+		return s, refuse("freehold perimeter check shows where its requests may go", "the data of workload %s may not go to %s: %s", workload, to, no)
+	}
+	open, err := r.Store.Rollouts(ctx, workload)
+	if err != nil {
+		return s, err
+	}
+	for _, o := range open {
+		if !o.Stage.Ended() {
+			return s, refuse("freehold rollout status "+workload+" shows it, freehold rollout abort "+workload+" ends it",
+				"workload %s has a rollout under way: to %s, %s", workload, o.To, o.Where())
+		}
+	}
+	if s.Plan.Shadow.Share > 0 {
+		s.Stage = rollout.Shadowing
+		if err := r.chooseJudge(f, route, &s); err != nil {
+			return s, err
+		}
+	}
+	if err := s.Plan.Check(); err != nil {
+		return s, refuse("", "the plan cannot be followed: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if s.Plan.ErrorRate, err = r.failures(ctx, workload, s.From); err != nil {
+		return s, err
+	}
+	s.Approve(who)
+	return s, nil
+}
+
+// chooseJudge finds the model that judges, where one does, and proves that the
+// judge can be made.
+func (r *Runner) chooseJudge(f *fleet.Fleet, route *fleet.Route, s *rollout.State) error {
+	j := &s.Plan.Judge
+	if j.Kind == judge.Pairwise {
+		var models []judge.Model
+		for _, name := range j.Models {
+			m := f.Models[name]
+			if m == nil {
+				return refuse("freehold models lists what there is", "there is no model %s that could judge", name)
+			}
+			models = append(models, judged(m, denied(f, route, m, r.Clock())))
+		}
+		contestants := []judge.Model{judged(f.Models[s.To], "")}
+		if from := f.Models[s.From]; from != nil {
+			contestants = append(contestants, judged(from, ""))
+		}
+		chosen, err := judge.Choose(models, contestants...)
+		if err != nil {
+			return refuse("name another model in the plan's judge, or judge by another kind", "%s", err)
+		}
+		j.Models = []string{chosen.Name}
+	}
+	means := judge.Means{Asker: &asker{}, Random: strings.NewReader("")}
+	if _, err := judge.New(j.Spec, means); err != nil {
+		return refuse("", "the judge of the plan: %s", err)
+	}
+	return nil
+}
+
+// judged is a model as one that judges or is judged.
+func judged(m *fleet.Model, denied string) judge.Model {
+	out := judge.Model{Name: m.Name, Denied: denied}
+	for _, d := range m.Deployments {
+		out.Weights = d.ID
+	}
+	return out
+}
+
+// denied says why the workload's data may not go to any deployment of a model, ""
+// where it may go to one. Classes that requests add may still forbid it; then
+// those pairs are not judged.
+func denied(f *fleet.Fleet, route *fleet.Route, m *fleet.Model, now time.Time) string {
+	perimeter, err := f.Classes.For(nil, route.Classes...)
+	if err != nil {
+		return err.Error()
+	}
+	why := "it has no deployment"
+	for _, d := range m.Deployments {
+		_, no := perimeter.Permit(d.Provider.Place, now)
+		if no == "" {
+			return ""
+		}
+		why = no
+	}
+	return why
+}
+
+// failures is the share of a workload's requests that a model failed lately.
+func (r *Runner) failures(ctx context.Context, workload, model string) (float64, error) {
+	groups, err := r.Ledger.Usage(ctx, ledger.Query{Workload: workload, Model: model, Since: r.Clock().Add(-7 * 24 * time.Hour)})
+	if err != nil {
+		return 0, err
+	}
+	var requests, failed int64
+	for _, g := range groups {
+		requests, failed = requests+g.Requests, failed+g.Errors
+	}
+	if requests < 50 {
+		return 0, nil
+	}
+	return float64(failed) / float64(requests), nil
+}
+
+// change is what a command makes of a state; inUse is the configuration's model.
+type change func(s rollout.State, inUse string) (rollout.State, error)
+
+// command changes the rollout of a workload that goes on; with ended, else the
+// last one.
+func (r *Runner) command(ctx context.Context, workload string, who history.Who, ended bool, do change) (rollout.State, error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	a, err := r.find(ctx, workload, ended)
+	if err != nil {
+		return rollout.State{}, err
+	}
+	next, err := do(a.state, r.InUse(workload))
+	if err != nil {
+		return a.state, err
+	}
+	if err := r.enter(ctx, a, next, who); err != nil {
+		return a.state, err
+	}
+	err = r.settle(ctx, a, who)
+	return a.state, err
+}
+
+// find is the rollout of a workload. turn is held.
+func (r *Runner) find(ctx context.Context, workload string, ended bool) (*active, error) {
+	r.mu.Lock()
+	a := r.active[workload]
+	r.mu.Unlock()
+	if a != nil {
+		return a, nil
+	}
+	all, err := r.Store.Rollouts(ctx, workload)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, refuse("freehold rollout start "+workload+" --to MODEL starts one", "workload %s has no rollout", workload)
+	}
+	if !ended {
+		return nil, refuse("freehold rollout start "+workload+" --to MODEL starts one", "workload %s has no rollout under way; the last, to %s, is %s", workload, all[0].To, all[0].Where())
+	}
+	i := slices.IndexFunc(all, func(s rollout.State) bool { return s.Stage == rollout.Done || s.Stage == rollout.Watching })
+	if i < 0 {
+		return nil, refuse("", "workload %s has no cutover that could be taken back; its last rollout, to %s, is %s", workload, all[0].To, all[0].Where())
+	}
+	return r.revive(ctx, all[i])
+}
+
+// Promote goes to the next stage or step, whatever the evidence says; at a
+// cutover it is a person's approval.
+func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+	return r.command(ctx, workload, who, false, func(s rollout.State, _ string) (rollout.State, error) {
+		switch s.Stage {
+		case rollout.Cutover:
+			s.Wanted = slices.Clone(s.Wanted)
+			if !s.Approve(who) && s.Missing() > 0 {
+				return s, refuse("somebody else must promote it, with a key of their own", "%s has approved the cutover of %s already", who, workload)
+			}
+			s.Reason = or(why, "approved by "+who.String())
+			return s, nil
+		case rollout.Watching, rollout.Returning:
+			return s, refuse("", "the rollout of %s is %s: nothing is left to promote", workload, s.Where())
+		}
+		s.Wanted = slices.Clone(s.Wanted)
+		s.Approve(who)
+		return s.Forward(or(why, "promoted by "+who.String()), r.Clock()), nil
+	})
+}
+
+// Pause keeps a rollout where it is: nothing follows by itself but what protects
+// clients, and nothing is copied.
+func (r *Runner) Pause(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+	return r.command(ctx, workload, who, false, func(s rollout.State, _ string) (rollout.State, error) {
+		if s.Paused {
+			return s, refuse("", "the rollout of %s is paused already", workload)
+		}
+		s.Paused, s.Reason = true, or(why, "paused by "+who.String())
+		return s, nil
+	})
+}
+
+// Resume lets a paused rollout go on.
+func (r *Runner) Resume(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+	return r.command(ctx, workload, who, false, func(s rollout.State, _ string) (rollout.State, error) {
+		if !s.Paused {
+			return s, refuse("", "the rollout of %s is not paused", workload)
+		}
+		s.Paused, s.Reason = false, or(why, "resumed by "+who.String())
+		return s, nil
+	})
+}
+
+// Abort ends a rollout before its cutover: all requests go to the old model.
+func (r *Runner) Abort(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+	return r.command(ctx, workload, who, false, func(s rollout.State, inUse string) (rollout.State, error) {
+		if inUse == s.To {
+			return s, refuse("freehold rollout rollback "+workload+" takes it back", "workload %s is at %s already", workload, s.To)
+		}
+		return s.Back(inUse, or(why, "aborted by "+who.String()), r.Clock()), nil
+	})
+}
+
+// Rollback takes the old model back, also long after the rollout was done. From
+// its first moment on requests go to the old model.
+func (r *Runner) Rollback(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+	return r.command(ctx, workload, who, true, func(s rollout.State, inUse string) (rollout.State, error) {
+		if s.Stage.Ended() && inUse != s.To {
+			return s, refuse("set workloads."+workload+".model, or start a rollout", "workload %s is at %s now, not at %s, to which the last rollout led", workload, inUse, s.To)
+		}
+		if r.Fleet().Models[s.From] == nil {
+			return s, refuse("put it back into models", "model %s, from which the rollout came, is not in the configuration any more", s.From)
+		}
+		return s.Back(inUse, or(why, "taken back by "+who.String()), r.Clock()), nil
+	})
+}
+
+// Say keeps a person's word on a pair.
+func (r *Runner) Say(ctx context.Context, l rollout.Label) error {
+	switch judge.Winner(l.Winner) {
+	case judge.BaselineWins, judge.CandidateWins, judge.Tie:
+		return r.Store.PutLabel(ctx, l)
+	}
+	return refuse("", "%q is no winner: it is baseline, candidate or tie", l.Winner)
+}
+
+func or(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// Status is a rollout with what is known of it.
+type Status struct {
+	rollout.State
+	Where  string         `json:"where"`
+	Report rollout.Report `json:"report"`
+	Aside  Aside          `json:"aside"`
+	// Error is why what should follow could not be done; empty: it was.
+	Error string `json:"error,omitempty"`
+}
+
+// Aside is what was asked beside clients' requests.
+type Aside struct {
+	USD      string `json:"usd"`     // spent, exact
+	Unpriced int    `json:"unknown"` // answers whose cost is not known
+	// These count since this process began.
+	Copied   int64 `json:"copied"`
+	Dropped  int64 `json:"dropped"` // no room in the queue
+	Failed   int64 `json:"failed"`  // could not be compared
+	Unjudged int64 `json:"unjudged"`
+	// LastFailure is why the last one of those could not be compared.
+	LastFailure string `json:"last_failure,omitempty"`
+}
+
+// Status tells of the last rollout of a workload, or of one by its id.
+func (r *Runner) Status(ctx context.Context, workload, id string) (Status, error) {
+	r.mu.Lock()
+	if a := r.active[workload]; a != nil && (id == "" || id == a.state.ID) {
+		defer r.mu.Unlock()
+		return a.status(), nil
+	}
+	r.mu.Unlock()
+	all, err := r.Store.Rollouts(ctx, workload)
+	if err != nil {
+		return Status{}, err
+	}
+	for _, s := range all {
+		if id == "" || s.ID == id {
+			a, err := r.revive(ctx, s)
+			if err != nil {
+				return Status{}, err
+			}
+			return a.status(), nil
+		}
+	}
+	if id != "" {
+		return Status{}, fmt.Errorf("rollout %s: %w", id, rollout.ErrNotFound)
+	}
+	return Status{}, refuse("freehold rollout start "+workload+" --to MODEL starts one", "workload %s has no rollout", workload)
+}
+
+func (a *active) status() Status {
+	out := Status{State: a.state, Where: a.state.Where(), Report: a.evidence.Report(), Aside: Aside{
+		USD: a.spent.usd.String(), Unpriced: a.spent.unknown,
+		Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
+	}}
+	if f := a.counts.failure.Load(); f != nil {
+		out.Aside.LastFailure = *f
+	}
+	if a.err != nil {
+		out.Error = a.err.Error()
+	}
+	return out
+}
+
+// Pairs yields the pairs of a rollout, the oldest first.
+func (r *Runner) Pairs(ctx context.Context, id string) ([]rollout.Pair, error) {
+	var out []rollout.Pair
+	for p, err := range r.Store.Pairs(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}

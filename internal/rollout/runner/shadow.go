@@ -1,0 +1,278 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/fault"
+	"freehold/internal/gateway"
+	"freehold/internal/judge"
+	"freehold/internal/language"
+	"freehold/internal/ledger"
+	"freehold/internal/llm"
+	"freehold/internal/rollout"
+)
+
+// maxHeld bounds the bytes of the copies that wait.
+const maxHeld = 64 << 20
+
+// shadow asks the new model what clients asked, off their way.
+type shadow struct {
+	queue  chan job
+	held   atomic.Int64 // bytes
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	counts *counts
+}
+
+// counts are what became of copies, since this process began.
+type counts struct {
+	copied, dropped, failed, unjudged atomic.Int64
+	failure                           atomic.Pointer[string] // the last
+}
+
+type job struct {
+	*gateway.Copy
+	row side
+}
+
+// offer takes a copy if there is room, and never waits.
+func (s *shadow) offer(j job) {
+	if s == nil {
+		return
+	}
+	if s.held.Add(int64(j.Size)) > maxHeld {
+		s.held.Add(-int64(j.Size))
+		s.counts.dropped.Add(1)
+		return
+	}
+	select {
+	case s.queue <- j:
+	default:
+		s.held.Add(-int64(j.Size))
+		s.counts.dropped.Add(1)
+	}
+}
+
+// equip gives a rollout what its stage needs, and takes away what it does not.
+// mu is held.
+func (r *Runner) equip(a *active) {
+	_, share := a.state.Share()
+	switch {
+	case share == 0:
+		a.stop()
+	case a.shadow == nil && r.Ask != nil && r.cancel != nil:
+		ctx, cancel := context.WithCancel(context.Background())
+		s := &shadow{queue: make(chan job, a.state.Plan.Shadow.Queue), cancel: cancel, counts: &a.counts}
+		a.shadow = s
+		for range a.state.Plan.Shadow.Concurrency {
+			r.ended.Go(func() { r.work(ctx, a, s) })
+		}
+	}
+}
+
+// stop ends the copying. mu is held.
+func (a *active) stop() {
+	if a.shadow != nil {
+		a.shadow.cancel()
+		a.shadow = nil
+	}
+}
+
+func (r *Runner) work(ctx context.Context, a *active, s *shadow) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case j := <-s.queue:
+			r.copyOf(ctx, a, j)
+			s.held.Add(-int64(j.Size))
+		}
+	}
+}
+
+// copyOf asks the new model one thing, has the answers judged, and keeps the pair.
+func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
+	r.mu.Lock()
+	state, over := a.state, a.over()
+	r.mu.Unlock()
+	if over != "" {
+		r.pauseFor(ctx, a, over)
+		return
+	}
+	p, err := r.pair(ctx, &state, j)
+	switch {
+	case ctx.Err() != nil:
+		return // the stage is over, or the process
+	case err != nil:
+		a.counts.failed.Add(1)
+		why := err.Error()
+		a.counts.failure.Store(&why)
+		r.Log.Debug("a request could not be compared", "rollout", state.ID, "request_id", j.row.id, "error", err)
+		return
+	}
+	a.counts.copied.Add(1)
+	if !p.Judged {
+		a.counts.unjudged.Add(1)
+	}
+	r.mu.Lock()
+	a.control.apply(&state.Plan, p)
+	a.spent.pair(p)
+	if err = r.Store.AddPair(ctx, *p); err == nil {
+		a.evidence.AddPair(p)
+	}
+	r.mu.Unlock()
+	if err != nil {
+		r.Log.Error("a pair cannot be kept, so it does not count", "rollout", state.ID, "request_id", j.row.id, "error", err)
+		return
+	}
+	r.follow(ctx, a)
+}
+
+// over says that the money for copies is spent, "" while it is not. mu is held.
+func (a *active) over() string {
+	limit := a.state.Plan.Shadow.Budget
+	if limit.Valid && a.spent.usd.GreaterThanOrEqual(limit.Decimal) {
+		return fmt.Sprintf("the budget of %s USD for copies and judging is spent", limit.Decimal)
+	}
+	return ""
+}
+
+// pauseFor pauses a rollout once.
+func (r *Runner) pauseFor(ctx context.Context, a *active, why string) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if a.state.Paused || a.state.Stage != rollout.Shadowing {
+		return
+	}
+	next := a.state
+	next.Paused, next.Reason = true, why
+	if err := r.enter(ctx, a, next, server); err != nil {
+		r.Log.Error("a rollout cannot be paused", "rollout", next.ID, "error", err)
+	}
+}
+
+// pair asks the new model and the judge.
+func (r *Runner) pair(ctx context.Context, s *rollout.State, j job) (*rollout.Pair, error) {
+	old, err := j.Answer()
+	if err != nil {
+		return nil, fmt.Errorf("the old model's answer cannot be read: %w", err)
+	}
+	f := r.Fleet()
+	route, model := f.Workloads[s.Workload], f.Models[s.To]
+	if route == nil || model == nil {
+		return nil, fmt.Errorf("the configuration has no workload %s or no model %s any more", s.Workload, s.To)
+	}
+	call := *j.Call
+	call.ID, call.Received, call.Fleet, call.ClientID = r.NewID(), r.Clock(), f, ""
+	call.Aside = &gateway.Aside{Route: route.Only(model), Label: Label(s.Workload), Part: &ledger.Part{Rollout: s.ID, Arm: ledger.Shadow}}
+	answer := r.Ask(ctx, &call)
+	if err := ours(answer.Err); err != nil {
+		return nil, err
+	}
+	now := sideOf(&answer.Row)
+	request, segments, err := r.read(&call)
+	if err != nil {
+		return nil, err
+	}
+	sample := judge.Sample{ID: j.row.id, Conversation: conversation(request), Baseline: judge.AnswerOf(old), Candidate: judge.AnswerOf(answer.Response)}
+	if answer.Err != nil {
+		sample.Candidate.Failure = answer.Err.Error()
+	}
+	p := &rollout.Pair{
+		Rollout: s.ID, Request: j.row.id, Shadow: call.ID, Time: j.row.at, Segments: segments,
+		Lengths: [2]int{sample.Baseline.Length(), sample.Candidate.Length()},
+		Old:     merge(&sample.Baseline, j.row), New: merge(&sample.Candidate, now),
+	}
+	verdict, cost, err := r.judge(ctx, s, &call, sample)
+	p.JudgeCost = cost
+	if err != nil {
+		p.Detail = "not judged: " + err.Error()
+		return p, nil
+	}
+	scored(p, &verdict)
+	return p, nil
+}
+
+// conversation is a request for people and models to read.
+func conversation(r *llm.Request) string {
+	return strings.Join(append(r.Prompt, judge.Conversation(r.Messages)), "\n")
+}
+
+// scored puts a verdict into a pair.
+func scored(p *rollout.Pair, v *judge.Verdict) {
+	p.Judged, p.Difference, p.Raw, p.Baseline, p.Candidate = true, v.Difference, v.Raw, v.Baseline, v.Candidate
+	p.Basis, p.Detail, p.Similarity = string(v.Basis), v.Detail, v.Similarity.Cosine
+	if v.Orders != nil {
+		same := v.Orders[0] == v.Orders[1]
+		p.Consistent = &same
+	}
+}
+
+// ours is an error that says nothing of the new model: it was not asked.
+func ours(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return err
+	}
+	switch f.Kind {
+	case fault.PolicyDenied, fault.Quota, fault.Storage, fault.Internal, fault.Draining, fault.Canceled, fault.Shed, fault.BreakerOpen:
+		return err
+	}
+	return nil
+}
+
+// Label stands in the ledger in the place of a workload, for what is asked aside
+// for its rollout.
+func Label(workload string) string { return "rollout:" + workload }
+
+func merge(a *judge.Answer, s side) rollout.Side {
+	return rollout.Side{Failed: a.Failure, Refused: a.Refused, Truncated: a.Truncated, FirstToken: s.firstToken, Total: s.total, In: s.in, Out: s.out, Cost: s.cost}
+}
+
+// read decodes a request that was read before, and says which segments it is in.
+func (r *Runner) read(c *gateway.Call) (*llm.Request, []string, error) {
+	body, err := c.Codec.Read(c.Op, c.Raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer body.Release()
+	request, err := c.Codec.Decode(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	prompt := c.Codec.Prompt(body)
+	segments := []string{"length=" + bucket(int64(body.Facts.TextBytes))}
+	if l := language.Of(prompt.User); l != "" {
+		segments = append(segments, "language="+l)
+	}
+	if r.Classify != nil {
+		segments = append(segments, "task="+r.Classify(prompt).Task)
+	}
+	return request, segments, nil
+}
+
+// lengths is the control for length of pairwise verdicts.
+type lengths struct{ judge.LengthControl }
+
+// apply sets the pair's difference, and learns from it.
+func (l *lengths) apply(plan *rollout.Plan, p *rollout.Pair) {
+	if plan.Judge.Kind == judge.Pairwise && p.Judged && p.Basis != string(judge.Unanswered) {
+		p.Difference = l.Add(p.Lengths[0], p.Lengths[1], p.Raw)
+	}
+}
+
+// again learns from a pair that was kept.
+func (l *lengths) again(plan *rollout.Plan, p *rollout.Pair) {
+	kept := p.Difference
+	l.apply(plan, p)
+	p.Difference = kept
+}
+
+var zero = decimal.NullDecimal{Valid: true}

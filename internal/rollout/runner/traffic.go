@@ -1,0 +1,110 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/gateway"
+	"freehold/internal/ledger"
+	"freehold/internal/rollout"
+)
+
+var _ gateway.Rollouts = (*Runner)(nil)
+
+// shares is how finely a share of requests is drawn.
+const shares = 1 << 20
+
+// Part implements [gateway.Rollouts].
+func (r *Runner) Part(workload, sticky string) (m gateway.Moving, ok bool) {
+	p := (*r.moving.Load())[workload]
+	if p == nil {
+		return m, false
+	}
+	m = gateway.Moving{From: p.from, To: p.to, Part: ledger.Part{Rollout: p.id, Arm: ledger.Baseline}}
+	if p.back {
+		m.Part = ledger.Part{Arm: ledger.Candidate}
+		return m, true
+	}
+	if p.canary > 0 && Place(p.id, sticky) < p.canary {
+		m.Part.Arm = ledger.Candidate
+	}
+	m.Shadow = p.queue != nil && float64(r.Pick(shares)) < p.shadow*shares
+	return m, true
+}
+
+// Place is where a conversation stands in a canary, from 0 to below 1: it belongs
+// to the new model while the share is above it, so that it stays there while the
+// share grows.
+func Place(rollout, sticky string) float64 {
+	sum := sha256.Sum256([]byte(rollout + "\x00" + sticky))
+	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
+}
+
+// side is what a row says of one model's answer.
+type side struct {
+	id                string
+	at                time.Time
+	firstToken, total time.Duration
+	in, out           int64
+	cost              decimal.NullDecimal
+}
+
+func sideOf(r *ledger.Row) side {
+	return side{r.ID, r.Time, r.FirstToken, r.Total, r.Tokens.In, r.Tokens.Out, r.Cost}
+}
+
+// Ended implements [gateway.Rollouts].
+func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
+	p := (*r.moving.Load())[row.Workload]
+	if p == nil || p.id != row.Part.Rollout {
+		return // it has ended while the request was under way
+	}
+	e := event{of: p.active, row: sideOf(row)}
+	e.outcome, e.known = rollout.OutcomeOf(row, p.from, p.to)
+	if copied != nil {
+		p.queue.offer(job{copied, e.row})
+	}
+	select {
+	case r.events <- e:
+	default: // the loop is behind: the ledger has the request, and the next ones will do
+		r.missed.Add(1)
+	}
+}
+
+// money adds up what a rollout has cost beside its clients' requests.
+type money struct {
+	usd     decimal.Decimal
+	unknown int // answers without a known price
+}
+
+func (m *money) add(cost decimal.NullDecimal) {
+	if !cost.Valid {
+		m.unknown++
+		return
+	}
+	m.usd = m.usd.Add(cost.Decimal)
+}
+
+func (m *money) pair(p *rollout.Pair) {
+	m.add(p.New.Cost)
+	if p.JudgeCost.Valid {
+		m.add(p.JudgeCost)
+	}
+}
+
+// bucket names the length of a prompt, in bytes of text.
+func bucket(bytes int64) string {
+	for _, b := range []struct {
+		below int64
+		name  string
+	}{{1 << 10, "under 1 KB"}, {4 << 10, "1-4 KB"}, {16 << 10, "4-16 KB"}, {64 << 10, "16-64 KB"}, {math.MaxInt64, "64 KB and more"}} {
+		if bytes < b.below {
+			return b.name
+		}
+	}
+	return "64 KB and more"
+}

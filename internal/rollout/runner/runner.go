@@ -104,9 +104,6 @@ type active struct {
 type event struct {
 	of      *active
 	outcome rollout.Outcome
-	known   bool // outcome says something
-	copied  *gateway.Copy
-	row     side
 }
 
 const (
@@ -227,7 +224,7 @@ func (r *Runner) take(ctx context.Context, e event) {
 	touched := map[*active]bool{}
 	for more := true; more; {
 		r.mu.Lock()
-		if e.known && !e.of.state.Stage.Ended() {
+		if !e.of.state.Stage.Ended() {
 			e.of.evidence.AddOutcome(e.outcome, e.of.state.Stage != rollout.Shadowing)
 			touched[e.of] = touched[e.of] || e.outcome.Candidate
 		}

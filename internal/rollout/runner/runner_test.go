@@ -156,7 +156,7 @@ func TestWhole(t *testing.T) {
 	if st.Report.Quality.Pairs < 10 || st.Report.Quality.Mean != 0 || st.Report.New.Requests == 0 {
 		t.Errorf("after the shadow stage: %+v", st.Report)
 	}
-	st = w.until(t, "w", load, func(s runner.Status) bool { return s.Stage == rollout.Watching })
+	w.until(t, "w", load, func(s runner.Status) bool { return s.Stage == rollout.Watching })
 	text, err := os.ReadFile(filepath.Join(w.Dir, "config.yaml"))
 	if err != nil || !strings.Contains(string(text), "model: new # the line that a cutover edits") {
 		t.Errorf("config.yaml after the cutover: %v\n%s", err, text)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/shopspring/decimal"
@@ -27,7 +26,6 @@ type shadow struct {
 	queue  chan job
 	held   atomic.Int64 // bytes
 	cancel context.CancelFunc
-	done   sync.WaitGroup
 	counts *counts
 }
 
@@ -192,11 +190,11 @@ func (r *Runner) pair(ctx context.Context, s *rollout.State, j job) (*rollout.Pa
 	}
 	verdict, cost, err := r.judge(ctx, s, &call, sample)
 	p.JudgeCost = cost
-	if err != nil {
+	if err == nil {
+		scored(p, &verdict)
+	} else { // what else is known of the two answers counts all the same
 		p.Detail = "not judged: " + err.Error()
-		return p, nil
 	}
-	scored(p, &verdict)
 	return p, nil
 }
 

@@ -63,13 +63,15 @@ func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
 	if p == nil || p.id != row.Part.Rollout {
 		return // it has ended while the request was under way
 	}
-	e := event{of: p.active, row: sideOf(row)}
-	e.outcome, e.known = rollout.OutcomeOf(row, p.from, p.to)
 	if copied != nil {
-		p.queue.offer(job{copied, e.row})
+		p.queue.offer(job{copied, sideOf(row)})
+	}
+	outcome, ok := rollout.OutcomeOf(row, p.from, p.to)
+	if !ok {
+		return
 	}
 	select {
-	case r.events <- e:
+	case r.events <- event{p.active, outcome}:
 	default: // the loop is behind: the ledger has the request, and the next ones will do
 		r.missed.Add(1)
 	}

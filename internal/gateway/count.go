@@ -3,11 +3,25 @@ package gateway
 import (
 	"strings"
 
+	"freehold/internal/fault"
 	"freehold/internal/ledger"
 	"freehold/internal/llm"
 )
 
-// countHere answers count_tokens where no provider of the route can: an
+// countable reports whether tokens are to be estimated here after err: nobody who
+// may be asked could count them, and the request is not at fault.
+func (x *exchange) countable(err error) bool {
+	if x.call.Op != llm.CountTokens {
+		return false
+	}
+	switch x.faultOf(err).Kind {
+	case fault.Exhausted, fault.Shed, fault.Unsupported:
+		return true
+	}
+	return false
+}
+
+// countHere answers count_tokens where no provider of the route does: an
 // estimate with a vocabulary of our own, which the header
 // x-freehold-estimated says. Nothing leaves this machine for it.
 func (x *exchange) countHere() error {

@@ -150,6 +150,12 @@ func (x *exchange) serve(ctx context.Context) {
 	}
 	for {
 		l, err := x.open(ctx)
+		if err != nil && x.countable(err) {
+			err = x.countHere()
+			if err == nil {
+				return
+			}
+		}
 		if err != nil {
 			x.refuse(err)
 			return

@@ -383,7 +383,7 @@ func (l *leg) detail(f *fault.Error, err error) string {
 // before anything came took at least that long.
 func (l *leg) watch(f *fault.Error) {
 	slo := l.x.route.SLO
-	if slo == nil {
+	if slo == nil || l.x.call.Op == llm.CountTokens {
 		return
 	}
 	now := l.x.g.Clock()
@@ -423,6 +423,9 @@ var givenUp = map[fault.Kind]bool{
 // outcome puts the attempt's fault into the words of health.
 func (l *leg) outcome(f *fault.Error) health.Outcome {
 	o := health.Outcome{Result: health.Success, FirstToken: l.first, Total: l.x.g.Clock().Sub(l.start)}
+	if l.x.call.Op == llm.CountTokens {
+		o.FirstToken, o.Total = 0, 0 // how fast tokens are counted says nothing of answers
+	}
 	if f == nil {
 		return o
 	}
@@ -431,8 +434,8 @@ func (l *leg) outcome(f *fault.Error) health.Outcome {
 	case fault.Ours:
 		o.Result = health.Ours
 		switch {
-		case f.Kind == fault.ModelMissing && l.x.route.Kind == "vendor":
-			o.Result = health.Neutral
+		case f.Kind == fault.ModelMissing && (l.x.route.Kind == "vendor" || l.x.call.Op == llm.CountTokens):
+			o.Result = health.Neutral // the caller's own word; a server that cannot count
 		case keyRefused(f) && l.x.g.anotherKey(l.d.Provider, f):
 			o.Result = health.Neutral // the key is set aside, not the deployment
 		}

@@ -85,7 +85,11 @@ func (x *exchange) tryAs(ctx context.Context, c routing.Candidate, cause string,
 // enter takes a slot at the deployment and opens the visit that its breaker
 // counts. The last candidate left is asked even while its breaker tests it.
 func (x *exchange) enter(ctx context.Context, c routing.Candidate, hurried bool) (leave func(), visit health.Attempt, err error) {
-	leave, err = c.Health.Acquire(ctx, hurried)
+	if x.call.Op == llm.CountTokens && c.Provider.Engine {
+		leave = func() {} // an engine counts beside what it generates
+	} else {
+		leave, err = c.Health.Acquire(ctx, hurried)
+	}
 	if err != nil {
 		var shed *health.ShedError
 		if !errors.As(err, &shed) {

@@ -33,11 +33,21 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 		e.completion()
 	case llm.Embedding:
 		e.embedding()
+	case llm.CountTokens: // of the servers that have it: llama.cpp
+		e.set("messages", e.messages())
+		e.tools()
+		return e.out(nil)
 	default:
 		return nil, noOperation(r.Operation)
 	}
 	e.common()
-	for _, x := range r.Extra {
+	return e.out(r.Extra)
+}
+
+// out is the body, with further members.
+func (e *encoder) out(more []llm.Field) (*dialect.Outgoing, error) {
+	t := e.t
+	for _, x := range more {
 		switch {
 		case e.foreign:
 			e.foreignMember(x)
@@ -46,7 +56,7 @@ func (Codec) Encode(r *llm.Request, t *dialect.Target) (*dialect.Outgoing, error
 		}
 	}
 	if e.fail == nil {
-		e.dropped, e.fail = e.members.adjust(t, r.Operation, e.dropped, e.refused)
+		e.dropped, e.fail = e.members.adjust(t, e.r.Operation, e.dropped, e.refused)
 	}
 	if e.fail != nil {
 		return nil, e.fail

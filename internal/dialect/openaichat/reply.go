@@ -8,6 +8,23 @@ import (
 	"freehold/internal/llm"
 )
 
+// countOf reads how many tokens llama.cpp counts in a conversation:
+// {"object":"response.input_tokens","input_tokens":23}.
+func countOf(body []byte) (int64, error) {
+	d, err := jsondoor.ParseLax(body, answer)
+	if err != nil {
+		return 0, malformed(err)
+	}
+	defer d.Release()
+	if n, ok := d.Root().Get("input_tokens").Int(); ok && n >= 0 {
+		return n, nil
+	}
+	if f := reported(body); f != nil {
+		return 0, f
+	}
+	return 0, fault.New(fault.Malformed, "the provider's answer has no input_tokens")
+}
+
 // open reads a provider's whole answer up to its list of choices or vectors.
 func open(op llm.Operation, body []byte) (*jsondoor.Doc, jsondoor.Value, *fault.Error) {
 	s, list := answer, "choices"
@@ -71,6 +88,10 @@ func reported(body []byte) *fault.Error {
 // Summarize implements dialect.Codec.
 func (Codec) Summarize(op llm.Operation, body []byte) (llm.Summary, error) {
 	var s llm.Summary
+	if op == llm.CountTokens {
+		_, err := countOf(body)
+		return llm.Summary{Complete: err == nil, Content: err == nil}, err
+	}
 	d, list, f := open(op, body)
 	if f != nil {
 		return s, f
@@ -130,6 +151,13 @@ func hasContent(c jsondoor.Value) (content, calls bool) {
 
 // DecodeReply implements dialect.Codec.
 func (Codec) DecodeReply(op llm.Operation, body []byte) (*llm.Response, error) {
+	if op == llm.CountTokens {
+		n, err := countOf(body)
+		if err != nil {
+			return nil, err
+		}
+		return &llm.Response{InputTokens: n}, nil
+	}
 	d, list, f := open(op, body)
 	if f != nil {
 		return nil, f

@@ -150,8 +150,11 @@ func TestAnswersFitDocument(t *testing.T) {
 			continue // texts are not for callers without a key: see TestCaptures
 		}
 		path := strings.NewReplacer("{request_id}", id, "{seq}", "1").Replace(op.Path)
-		if op.Name == "usage" {
+		switch op.Name {
+		case "usage":
 			path += "?by=model&by=day"
+		case "portability":
+			path += "?workload=chat&to=" + w.app.Fleet().ModelNames()[0]
 		}
 		resp, err := http.Get(w.url + path)
 		check(t, err)

@@ -175,6 +175,8 @@ type WhyOut struct {
 	DataClasses  []string      `json:"data_classes"`
 	Detected     []Detection   `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
 	Features     []string      `json:"features"`
+	Parameters   []string      `json:"parameters" doc:"that the request gave, beside those that its features tell"`
+	Language     string        `json:"language,omitempty" doc:"of the prompt; absent: not looked at, as of most requests, or not clear"`
 	Dropped      []string      `json:"dropped" doc:"parameters that did not reach the provider"`
 	Conversation string        `json:"conversation,omitempty"`
 	BytesIn      int64         `json:"bytes_in"`
@@ -200,7 +202,7 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 	}
 	out := WhyOut{
 		Request: requestOf(r), Plan: r.Plan, DataClasses: orEmpty(r.DataClasses), Features: orEmpty(r.Features),
-		Dropped: orEmpty(r.Dropped), Conversation: r.Conversation, BytesIn: r.BytesIn, BytesOut: r.BytesOut,
+		Parameters: orEmpty(r.Parameters), Language: r.Language, Dropped: orEmpty(r.Dropped), Conversation: r.Conversation, BytesIn: r.BytesIn, BytesOut: r.BytesOut,
 		Detected: append([]Detection{}, r.Detected...), Attempts: []Attempt{}, Seams: append([]ledger.Seam{}, r.Seams...),
 	}
 	switch f, err := s.app.Feedback.Feedback(ctx, r.ID); {

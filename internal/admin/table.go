@@ -23,6 +23,9 @@ var (
 	Usage = define("usage", "GET", "/admin/v1/usage",
 		"Requests, tokens, money and latency, grouped.", (*Service).usage)
 
+	Portability = define("portability", "GET", "/admin/v1/portability",
+		"What of a workload's recorded traffic would break or change at another model, with counts. Nothing is sent.", (*Service).portability)
+
 	Cascaded = define("cascade.rated", "GET", "/admin/v1/cascades/rated",
 		"Answers of a workload's cascade that stood and were rated: how sure the model was, and how good they were.", (*Service).cascaded)
 
@@ -77,7 +80,7 @@ func Operations() []*Operation {
 	return []*Operation{
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
-		Requests.Operation, Why.Operation, Usage.Operation, Cascaded.Operation, RouteUse.Operation, Budgets.Operation,
+		Requests.Operation, Why.Operation, Usage.Operation, Portability.Operation, Cascaded.Operation, RouteUse.Operation, Budgets.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,

@@ -97,7 +97,7 @@ func (x *exchange) close() {
 func (x *exchange) noteBody() {
 	f := &x.body.Facts
 	x.row.Asked, x.row.Stream, x.row.Conversation = f.Model, f.Stream, f.Conversation
-	x.row.Features = f.Features.Names()
+	x.row.Features, x.row.Parameters = f.Features.Names(), f.Parameters.Names()
 	x.promptIn = meter.Bytes(f.TextBytes)
 }
 

@@ -16,6 +16,7 @@ func (x *exchange) settle() error {
 		return nil
 	}
 	x.settled = true
+	x.noteLanguage()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := &x.row

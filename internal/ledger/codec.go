@@ -59,6 +59,8 @@ const (
 	fCascade
 	fPart
 	fRoutingModel
+	fParameter
+	fLanguage
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -183,6 +185,8 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 		e.close(at)
 	}
 	e.texts(fFeature, r.Features)
+	e.texts(fParameter, r.Parameters)
+	e.text(fLanguage, r.Language)
 	e.texts(fDropped, r.Dropped)
 	e.text(fConversation, r.Conversation)
 	e.int(fBytesIn, r.BytesIn)
@@ -266,6 +270,10 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.Seams = append(r.Seams, d.seam())
 		case fFeature | fBytes:
 			r.Features = append(r.Features, d.text())
+		case fParameter | fBytes:
+			r.Parameters = append(r.Parameters, d.text())
+		case fLanguage | fBytes:
+			r.Language = d.text()
 		case fDropped | fBytes:
 			r.Dropped = append(r.Dropped, d.text())
 		case fConversation | fBytes:

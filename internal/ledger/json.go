@@ -48,6 +48,8 @@ type jsonRow struct {
 	RoutingModel    string              `json:"routing_model,omitempty"`
 	Seams           []Seam              `json:"seams,omitempty"`
 	Features        []string            `json:"features,omitempty"`
+	Parameters      []string            `json:"parameters,omitempty"`
+	Language        string              `json:"language,omitempty"`
 	Dropped         []string            `json:"dropped,omitempty"`
 	Conversation    string              `json:"conversation,omitempty"`
 	BytesIn         int64               `json:"bytes_in"`
@@ -102,7 +104,7 @@ func (r *Row) MarshalJSON() ([]byte, error) {
 		r.Deployment, r.Provider, r.ProviderModel, r.Dialect, r.Operation, r.Stream,
 		r.Status, r.Outcome, r.ErrorCode, r.Tokens, r.Cost, r.PriceSource, r.PriceDate,
 		millis(r.FirstToken), millis(r.Total), math.Round(r.TokensPerSecond()*100) / 100,
-		r.Route, r.Plan, r.DataClasses, r.Detected, r.Cascade, r.Part, r.RoutingModel, r.Seams, r.Features, r.Dropped, r.Conversation,
+		r.Route, r.Plan, r.DataClasses, r.Detected, r.Cascade, r.Part, r.RoutingModel, r.Seams, r.Features, r.Parameters, r.Language, r.Dropped, r.Conversation,
 		r.BytesIn, r.BytesOut, r.ConfigVersion, r.Tags, attempts,
 	})
 }
@@ -118,7 +120,7 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 		j.Deployment, j.Provider, j.ProviderModel, j.Dialect, j.Operation, j.Stream,
 		j.Status, j.Outcome, j.ErrorCode, j.Tokens, j.Cost, j.PriceSource, j.PriceDate,
 		fromMillis(j.FirstToken), fromMillis(j.Total),
-		j.Route, j.Plan, j.DataClasses, j.Detected, j.Cascade, j.Part, j.RoutingModel, j.Seams, j.Features, j.Dropped, j.Conversation,
+		j.Route, j.Plan, j.DataClasses, j.Detected, j.Cascade, j.Part, j.RoutingModel, j.Seams, j.Features, j.Parameters, j.Language, j.Dropped, j.Conversation,
 		j.BytesIn, j.BytesOut, j.ConfigVersion, j.Tags, j.Attempts,
 	}
 	return nil

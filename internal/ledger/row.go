@@ -123,6 +123,8 @@ type Row struct {
 	RoutingModel  string   // that told task and complexity; empty: none was asked
 	Seams         []Seam   // where the answer changed deployments
 	Features      []string // that the request used: tools, json_schema, images, ...
+	Parameters    []string // that the request gave, beside those that its features tell: temperature, user, ...
+	Language      string   // of the prompt, as far as it was looked at; empty: it was not, or it is not clear
 	Dropped       []string // parameters that did not reach the provider
 	Conversation  string   // a hash that the requests of one conversation share
 	BytesIn       int64    // size of the request's body

@@ -78,6 +78,7 @@ type Facts struct {
 	N            int64 // 0: not said
 	Prompts      int64 // prompts to be completed, each with N choices; 0: one
 	Features     Features
+	Parameters   Parameters
 	Turns        int // of the user, results of tools not counted
 	// Tokens: the prompt or input, or a part of it, is given as token ids.
 	Tokens bool

@@ -73,6 +73,9 @@ func (c *checker) request(op llm.Operation, root jsondoor.Value) *problem {
 	var messages, model, limit jsondoor.Value
 	for v := root.First(); v.Exists(); v = v.Next() {
 		var err *problem
+		if v.Present() {
+			c.facts.Parameters |= llm.ParameterOf(v.RawName())
+		}
 		switch v.Name() {
 		case "model":
 			model = v

@@ -65,7 +65,7 @@ func TestFacts(t *testing.T) {
 		})
 	}
 	got := facts(t, llm.Chat, must(os.ReadFile("testdata/requests/chat/minimal.json")))
-	want := llm.Facts{Model: "claude-3-5-sonnet-20241022", IncludeUsage: true, MaxTokens: 1024, Turns: 1, TextBytes: 13, Conversation: got.Conversation}
+	want := llm.Facts{Model: "claude-3-5-sonnet-20241022", IncludeUsage: true, MaxTokens: 1024, Turns: 1, TextBytes: 13, Parameters: llm.ParamMaxTokens, Conversation: got.Conversation}
 	if diff := cmp.Diff(want, got); diff != "" || got.Conversation == "" {
 		t.Error(diff)
 	}

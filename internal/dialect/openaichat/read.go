@@ -122,6 +122,7 @@ func inspect(r jsondoor.Value, b *dialect.Body) *fault.Error {
 			return wrongType(string(name), s.String(), m)
 		}
 		if m.Present() {
+			f.Parameters |= llm.ParameterOf(name)
 			note(f, name, m)
 		}
 	}

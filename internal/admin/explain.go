@@ -26,6 +26,7 @@ type ExplainIn struct {
 	DataClasses []string        `json:"data_classes,omitempty" doc:"as x-freehold-data-class would add"`
 	Tags        []string        `json:"tags,omitempty" doc:"as x-freehold-tags would give"`
 	Key         string          `json:"key,omitempty" doc:"id or name of the virtual key; its classes and tags go along. Where server.auth is none, no request has one"`
+	Tenant      string          `json:"tenant,omitempty" doc:"name of a tenant that is known by a header, which goes along; one that is known by its keys is told from key"`
 	MaxTokens   int64           `json:"max_tokens,omitempty" doc:"limit of the answer, put into the request"`
 	Stream      bool            `json:"stream,omitempty" doc:"put into the request"`
 	JSON        bool            `json:"json,omitempty" doc:"the request asks for JSON"`
@@ -157,6 +158,7 @@ type ExplainOut struct {
 	Asked        string      `json:"asked"`
 	Kind         string      `json:"kind" doc:"what the name is: workload, alias, model, vendor; empty: nothing"`
 	Workload     string      `json:"workload"`
+	Tenant       string      `json:"tenant,omitempty" doc:"whose request it is"`
 	DataClasses  []string    `json:"data_classes"`
 	PromptTokens int64       `json:"prompt_tokens" doc:"estimated"`
 	Features     []string    `json:"features" doc:"that the request uses"`
@@ -205,10 +207,13 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	if err := s.callAs(call, in.Key); err != nil {
 		return ExplainOut{}, err
 	}
+	if call.Header, err = s.headerOf(in.Tenant); err != nil {
+		return ExplainOut{}, err
+	}
 	e := planner.Explain(call)
 
 	out := ExplainOut{
-		Asked: in.Workload, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
+		Asked: in.Workload, Tenant: e.Tenant, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
 		Cascade: cascadeOf(e.Cascade), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
 		Language: e.Language, Rules: rulings(&e.Plan), Detected: append([]Detection{}, e.Detected...),
 	}

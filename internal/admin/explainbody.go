@@ -4,13 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 
 	"freehold/internal/config"
 	"freehold/internal/gateway"
 	"freehold/internal/jsondoor"
 	"freehold/internal/llm"
 	"freehold/internal/server"
+	"freehold/internal/suggest"
 )
 
 // callAs makes c a request with a virtual key, named by its id or its name.
@@ -36,6 +40,21 @@ func (s *Service) callAs(c *gateway.Call, name string) error {
 		c.Caller, c.Tags = server.Caller(key), slices.Concat(key.Tags, c.Tags)
 	}
 	return err
+}
+
+// headerOf is the header by which a tenant is known; empty for no tenant.
+func (s *Service) headerOf(tenant string) (http.Header, error) {
+	if tenant == "" {
+		return nil, nil
+	}
+	t := s.app.Config().Tenants[tenant]
+	if t == nil {
+		return nil, invalid("there is no tenant "+strconv.Quote(tenant), suggest.Hint(tenant, slices.Sorted(maps.Keys(s.app.Config().Tenants))))
+	}
+	if t.Header == nil {
+		return nil, invalid("the tenant "+tenant+" is known by its keys, not by a header", "name one of its keys instead: --key (key)")
+	}
+	return http.Header{http.CanonicalHeaderKey(t.Header.Name): {t.Header.Value}}, nil
 }
 
 // request is the body to plan for. A given one stays as it is but for what is

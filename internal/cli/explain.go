@@ -68,6 +68,7 @@ It ends with 1 if the request would be refused.`,
 	f.StringSliceVar(&in.DataClasses, "data-class", nil, "add a data `CLASS` to the request")
 	f.StringSliceVar(&in.Tags, "tag", nil, "add a `TAG` to the request")
 	f.StringVar(&in.Key, "key", "", "plan for a virtual key: its `ID or NAME`")
+	f.StringVar(&in.Tenant, "tenant", "", "plan for a tenant that is known by a header: its `NAME`")
 	f.Int64Var(&in.MaxTokens, "max-tokens", 0, "limit of the answer in `TOKENS`")
 	f.BoolVar(&in.Stream, "stream", false, "the answer is streamed")
 	f.BoolVar(&in.Tools, "tools", false, "the request has a tool")
@@ -154,7 +155,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	if kind == "alias" {
 		kind = "alias of workload " + e.Workload
 	}
-	p.fields("asked", e.Asked, "is a", kind, "data classes", strings.Join(e.DataClasses, ", "),
+	p.fields("asked", e.Asked, "is a", kind, "tenant", e.Tenant, "data classes", strings.Join(e.DataClasses, ", "),
 		"detected", detected(e.Detected), "features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
 		"language", e.Language, "task", task(e.Prompt))
 	for _, d := range e.Detectors {

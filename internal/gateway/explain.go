@@ -23,8 +23,9 @@ type Explanation struct {
 	Plan      routing.Plan
 	Facts     llm.Facts
 	Language  string // of the prompt, "" where it cannot be told
-	// Classes are the data classes that govern the request.
+	// Classes are the data classes that govern the request, Tenant is whose it is.
 	Classes []string
+	Tenant  string
 	// Detected is what detectors found, by kind and number.
 	Detected []ledger.Detection
 	// Unasked are the external detectors that would look at the request first:
@@ -88,7 +89,7 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	defer x.close()
 	x.dry = true
 	err := x.prepare(context.Background())
-	e := Explanation{Operation: c.Op, Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
+	e := Explanation{Operation: c.Op, Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, Tenant: x.row.Tenant, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
 	if x.body != nil {
 		e.Facts = x.body.Facts
 	}

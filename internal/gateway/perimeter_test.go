@@ -126,6 +126,9 @@ tenants:
 		if row.Provider != c.provider || row.Tenant != c.tenant || row.ErrorCode != c.code || (got.Status == 200) != (c.provider != "") {
 			t.Errorf("%s %v: tenant %q at %q, %d %s", c.workload, c.header, row.Tenant, row.Provider, got.Status, got.Body)
 		}
+		if hint := "freehold explain " + c.workload + " --tenant " + c.tenant + " shows"; c.code == "perimeter" && !strings.Contains(got.Body, hint) {
+			t.Errorf("%s %v: the answer does not say %q: %s", c.workload, c.header, hint, got.Body)
+		}
 		for _, a := range row.Attempts {
 			if a.Sent == 0 || a.Region == "" || a.Jurisdiction == "" || a.Inside != (a.Provider == "cluster") {
 				t.Errorf("attempt %+v", a)

@@ -118,6 +118,21 @@ func down(d *fleet.Deployment, now time.Time) string {
 	return v.State.String() + ": " + v.Cause
 }
 
+// asWhom are the flags with which freehold explain plans for who asks.
+func (x *exchange) asWhom() string {
+	flags := ""
+	if c := x.call.Caller; c.KeyID != "" {
+		flags = " --key " + c.KeyID
+	}
+	if x.row.Tenant == "" {
+		return flags
+	}
+	if t, err := x.call.Fleet.Tenants.Find(x.call.Caller.KeyID, x.call.Caller.KeyName, nil); err != nil || t == nil {
+		flags += " --tenant " + x.row.Tenant // its header says so, not its key
+	}
+	return flags
+}
+
 // nobody says why the plan is empty: a budget that could have let somebody
 // answer, the perimeter, then a prompt that is too long, then what the request
 // needs and nobody has.
@@ -137,7 +152,7 @@ func (x *exchange) nobody() error {
 			other = e
 		}
 	}
-	hint := "freehold explain " + x.body.Facts.Model + " shows every candidate"
+	hint := "freehold explain " + x.body.Facts.Model + x.asWhom() + " shows every candidate"
 	switch {
 	case policy != nil:
 		return &fault.Error{Kind: fault.PolicyDenied, Code: "perimeter", NoRetry: true, Hint: hint,

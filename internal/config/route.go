@@ -136,14 +136,22 @@ func (c *checker) condition(r *Rule, path []string) {
 	if r.When == "" {
 		return // told already
 	}
-	_, problems := rule.Compile(r.When, c.cfg.RuleNames())
+	made, problems := rule.Compile(r.When, c.cfg.RuleNames())
 	e := c.entry(path...)
-	for _, p := range problems {
-		pos := c.pos(path...)
+	place := func(p rule.Problem) Pos {
 		if e != nil && e.value.kind == kindScalar && e.value.text == r.When {
-			pos = c.within(e.value, p.Offset)
+			return c.within(e.value, p.Offset)
 		}
-		c.rep.errorf(pos, p.Hint, "%s: %s", label(path), p.Message)
+		return c.pos(path...)
+	}
+	for _, p := range problems {
+		c.rep.errorf(place(p), p.Hint, "%s: %s", label(path), p.Message)
+	}
+	if made == nil {
+		return
+	}
+	for _, p := range made.Doubts() {
+		c.rep.warnf(place(p), p.Hint, "%s: %s", label(path), p.Message)
 	}
 }
 

@@ -25,7 +25,7 @@ func (x *exchange) makePlan() error {
 		Permit: func(d *fleet.Deployment) string { _, why := x.permitFor(d); return why },
 		Down:   func(d *fleet.Deployment) string { return down(d, now) },
 		Key:    c.Caller.KeyName, Tags: c.Tags, Classes: x.row.DataClasses, Location: c.Fleet.Settings.Location,
-		Language: x.language, Trace: x.dry, Stays: x.stays(now), Move: x.move(),
+		Language: x.language, Draw: x.draw, Trace: x.dry, Stays: x.stays(now), Move: x.move(),
 	}
 	in.Varied = x.varied(&in)
 	if x.g.Classify != nil && (c.Op == llm.Chat || c.Op == llm.Completion) {
@@ -87,6 +87,16 @@ func (x *exchange) noteLanguage() {
 	if last := id[len(id)-1]; last == '0' || last == '8' {
 		x.language()
 	}
+}
+
+// draw is the request's number for rules that are for a share of all. It is the same
+// for all requests of a conversation and key, here and on any other machine.
+func (x *exchange) draw() float64 {
+	c := x.call
+	if id := x.body.Facts.Conversation; id != "" {
+		return routing.Draw(x.route.Name(), c.Caller.KeyID, id)
+	}
+	return routing.Draw(x.route.Name(), "", c.ID)
 }
 
 // stays is who answered the conversation last, if that matters.

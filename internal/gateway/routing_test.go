@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -136,6 +137,30 @@ func TestConversationStays(t *testing.T) {
 	mocktest.Fail(t, failing)
 	if h := c.ask(t, "spread", "moves", false, "").Header; h.Get("X-Freehold-Provider") != other {
 		t.Errorf("it moved back to %s", h.Get("X-Freehold-Provider"))
+	}
+}
+
+// A share of all requests: a conversation stays on its side, and so does a request
+// that is explained.
+func TestDraw(t *testing.T) {
+	a, b := vllm(t, mock.Options{}), vllm(t, mock.Options{})
+	s := serve(t, strings.ReplaceAll(config2, "WORKLOAD", ", route: [{name: share, when: draw < 0.3, model: large}]"), a, b)
+	c := client{url: s.URL}
+	const all = 200
+	for i := range all {
+		prompt := fmt.Sprintf("question %d", i)
+		first := c.ask(t, "w", prompt, false, "").Header.Get("X-Freehold-Provider")
+		if again := c.ask(t, "w", prompt, true, "").Header.Get("X-Freehold-Provider"); again != first {
+			t.Fatalf("%q began at %s and went on at %s", prompt, first, again)
+		}
+	}
+	if n := int(b.Stats().Requests) / 2; n < all/5 || n > 2*all/5 {
+		t.Errorf("%d of %d conversations are in the share of 0.3", n, all)
+	}
+	for _, row := range s.WaitRows(t, 2*all) {
+		if share := strings.Contains(row.Plan, "rule share: draw=0."); share != (row.Provider == "b") {
+			t.Fatalf("%s answered by the plan %s", row.Provider, row.Plan)
+		}
 	}
 }
 

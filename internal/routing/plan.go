@@ -73,6 +73,9 @@ type Input struct {
 	// needed where nobody can say; such a rule then fails.
 	Classify func() Class
 	Language func() string
+	// Draw is the request's number from 0 to less than 1, the same for all requests
+	// of one conversation. Not needed where no rule reads it.
+	Draw func() float64
 	// Spend is what was spent today, in US dollars, by the scope "workload",
 	// "key" or "all"; ok is false where that is not known. Not needed without
 	// anybody who counts.

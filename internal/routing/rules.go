@@ -175,6 +175,9 @@ func (p *Plan) fill(e *evaluation, r *fleet.Rule) error {
 			v.Language = in.Language()
 			p.Language = v.Language
 		}
+		if need.Has(rule.Draw) && in.Draw != nil {
+			v.Draw = in.Draw()
+		}
 		if need.Has(rule.Hour | rule.Day) {
 			at := in.Now
 			if in.Location != nil {

@@ -86,6 +86,8 @@ func TestRules(t *testing.T) {
 		"the next day, where we are": {[]string{`x: hour == 2 && day == "tue"`}, func(in *routing.Input) {
 			in.Location = time.FixedZone("", 14*3600)
 		}, "small@s > m@a > m@b | rule x: hour=2, day=tue"},
+		"a share": {[]string{`x: draw < 0.1`, `y: draw < 0.3`}, func(in *routing.Input) { in.Draw = func() float64 { return 0.25 } },
+			"small@s > m@a > m@b | rule y: draw=0.2500"},
 		"spend": {[]string{`x: spend_today("key") > 5`}, func(in *routing.Input) {
 			in.Spend = func(scope string) (float64, bool) { return 7, scope == "key" }
 		}, `small@s > m@a > m@b | rule x: spend_today("key")=7`},

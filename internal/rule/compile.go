@@ -39,6 +39,7 @@ var (
 		"max_tokens":    func(v *Values) float64 { return float64(v.MaxTokens) },
 		"turns":         func(v *Values) float64 { return float64(v.Turns) },
 		"hour":          func(v *Values) float64 { return float64(v.Hour) },
+		"draw":          func(v *Values) float64 { return v.Draw },
 	}
 	texts = map[string]text{
 		"task": func(v *Values) string { return v.Task }, "language": func(v *Values) string { return v.Language },

@@ -46,14 +46,18 @@ type Problem struct {
 
 // Condition is a compiled text. It is immutable and safe for concurrent use.
 type Condition struct {
-	text  string
-	holds boolean
-	uses  Set
-	live  []Live
+	text   string
+	holds  boolean
+	uses   Set
+	live   []Live
+	doubts []Problem
 }
 
 // Text is the condition as it was written.
 func (c *Condition) Text() string { return c.text }
+
+// Doubts are parts that can never hold.
+func (c *Condition) Doubts() []Problem { return c.doubts }
 
 // Uses are the variables that the condition reads.
 func (c *Condition) Uses() Set { return c.uses }
@@ -88,7 +92,7 @@ func Compile(text string, names Names) (*Condition, []Problem) {
 	if len(c.problems) > 0 {
 		return nil, c.problems[:1]
 	}
-	return &Condition{text: text, holds: holds, uses: w.uses, live: w.live}, nil
+	return &Condition{text: text, holds: holds, uses: w.uses, live: w.live, doubts: w.doubts}, nil
 }
 
 // read reads a text with parser or checker. They are foreign code fed with

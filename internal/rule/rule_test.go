@@ -1,6 +1,7 @@
 package rule_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -78,12 +79,12 @@ func TestLive(t *testing.T) {
 
 func TestAppend(t *testing.T) {
 	all := `task == "code" || complexity > 1 || confidence > 1 || language == "fr" || prompt_tokens > 9999 || max_tokens > 999 || turns > 9 || has_tools == false ||
-		has_images || json == false || stream || key == "" || "x" in tags || "restricted" in data_class || hour > 24 || day == "mon" || spend_today("all") > 5`
+		has_images || json == false || stream || key == "" || "x" in tags || "restricted" in data_class || hour > 24 || day == "mon" || draw < 0.1 || spend_today("all") > 5`
 	c := compile(t, all)
 	v := values()
-	v.Numbers = []float64{1.5}
+	v.Numbers, v.Draw = []float64{1.5}, 0.1
 	want := `task=summarize, complexity=0.25, confidence=0.90, language=de, prompt_tokens=5999, max_tokens=100, turns=3, has_tools=true, ` +
-		`has_images=false, json=true, stream=false, key=team-blue, tags=batch+eu, data_class=public, hour=23, day=sun, spend_today("all")=1.5`
+		`has_images=false, json=true, stream=false, key=team-blue, tags=batch+eu, data_class=public, hour=23, day=sun, draw=0.1000, spend_today("all")=1.5`
 	if got := string(c.Append(nil, v)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -200,6 +201,37 @@ func appendInt(b []byte, n int) []byte {
 		b = appendInt(b, n/10)
 	}
 	return append(b, byte('0'+n%10))
+}
+
+// TestDoubts: a comparison with a number that a variable never has is noticed, and
+// one that may hold is not.
+func TestDoubts(t *testing.T) {
+	for text, want := range map[string]string{
+		`hour == 24`:                 `8: hour is from 0 to 23, so this never holds`,
+		`turns > 1 || 23 < hour`:     `13: hour is from 0 to 23, so this never holds`,
+		`complexity > 70`:            `13: complexity is from 0 to 1, so this never holds`,
+		`!(confidence > 2)`:          `15: confidence is from 0 to 1, so this never holds`,
+		`draw >= 1`:                  `8: draw is from 0 to less than 1, so this never holds`,
+		`hour in [22, 24]`:           `13: hour is from 0 to 23, so this never holds`,
+		`turns == -1`:                `9: turns is at least 0, so this never holds`,
+		`queue("phi-4-mini") < 0`:    `22: queue("phi-4-mini") is at least 0, so this never holds`,
+		`complexity >= 1`:            ``,
+		`complexity == 0`:            ``,
+		`hour == 23 || hour < 1`:     ``,
+		`draw < 1 && draw >= 0.999`:  ``,
+		`prompt_tokens > 1000000000`: ``,
+		`turns != -1`:                ``,
+		`hour + 1 == 24`:             ``,
+		`hour > turns`:               ``,
+	} {
+		var got []string
+		for _, p := range compile(t, text).Doubts() {
+			got = append(got, fmt.Sprintf("%d: %s", p.Offset, p.Message))
+		}
+		if strings.Join(got, "; ") != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
 }
 
 func TestUses(t *testing.T) {

@@ -34,6 +34,8 @@ type Values struct {
 	Hour int    `expr:"hour"`
 	Day  string `expr:"day"`
 
+	Draw float64 `expr:"draw"`
+
 	// Numbers and States are the condition's live values, in their own order.
 	Numbers []float64 `expr:"-"`
 	States  []string  `expr:"-"`
@@ -65,6 +67,7 @@ const (
 	DataClass
 	Hour
 	Day
+	Draw
 )
 
 // Classified are the variables that a look at the prompt's meaning gives.
@@ -74,7 +77,7 @@ var variables = map[string]Set{
 	"task": Task, "complexity": Complexity, "confidence": Confidence, "language": Language,
 	"prompt_tokens": PromptTokens, "max_tokens": MaxTokens, "turns": Turns, "has_tools": HasTools,
 	"has_images": HasImages, "json": JSON, "stream": Stream, "key": Key, "tags": Tags, "data_class": DataClass,
-	"hour": Hour, "day": Day,
+	"hour": Hour, "day": Day, "draw": Draw,
 }
 
 // order lists the variables' names by their bits.
@@ -232,6 +235,8 @@ func (v *Values) append(b []byte, s Set) []byte {
 		return whole(v.Hour)
 	case Day:
 		return text(v.Day)
+	case Draw:
+		return strconv.AppendFloat(b, v.Draw, 'f', 4, 64)
 	}
 	return b
 }

@@ -40,6 +40,7 @@ type walker struct {
 	uses     Set
 	live     []Live
 	problems []Problem
+	doubts   []Problem
 }
 
 func (w *walker) problem(n ast.Node, hint, format string, args ...any) {
@@ -93,6 +94,7 @@ func (w *walker) binary(n *ast.BinaryNode) {
 	}
 	w.walk(n.Left)
 	w.walk(n.Right)
+	w.compared(n)
 	switch n.Operator {
 	case "==", "!=", "in":
 		w.words(n.Left, n.Right)

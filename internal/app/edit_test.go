@@ -172,3 +172,15 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// A file that cannot be written is left, and the edit held; nothing was taken back.
+func TestEditReadOnlyFile(t *testing.T) {
+	s := apptest.Start(t, strings.Replace(editable, "WRITES", "file", 1))
+	must(t, os.Chmod(s.App.ConfigPath, 0o400))
+	before := see(t, s)
+	must(t, set(s, "retries.max", "1"))
+	now := see(t, s)
+	if now.text != before.text || len(now.held) != 1 || now.records != before.records+2 || s.App.Config().Retries.Max != 1 {
+		t.Errorf("was\n%+v\nis\n%+v", before, now)
+	}
+}

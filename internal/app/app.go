@@ -30,6 +30,7 @@ import (
 	"freehold/internal/health"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
+	"freehold/internal/rollout/aside"
 	"freehold/internal/rollout/runner"
 	"freehold/internal/routing"
 	"freehold/internal/store/sqlite"
@@ -69,6 +70,8 @@ type App struct {
 	Feedback feedback.Store
 	// Rollouts move workloads from one model to another.
 	Rollouts *runner.Runner
+	// Aside asks models what no client waits for; nil where nothing is served.
+	Aside *aside.Asker
 
 	affinity *routing.Affinity
 	// escalated are the conversations that cascades could not answer.

@@ -9,6 +9,7 @@ import (
 	"freehold/internal/fleet"
 	"freehold/internal/gateway"
 	"freehold/internal/history"
+	"freehold/internal/rollout/aside"
 	"freehold/internal/rollout/runner"
 	"freehold/internal/store/sqlite"
 )
@@ -16,9 +17,12 @@ import (
 // openRollouts takes up the rollouts of the state. ask is nil where nothing is
 // served.
 func (a *App) openRollouts(ctx context.Context, ask func(context.Context, *gateway.Call) gateway.Answer) error {
+	if ask != nil {
+		a.Aside = &aside.Asker{Send: ask, Fleet: a.Fleet, Clock: a.Clock, NewID: newID, Codec: a.codecs["openai"], Classify: a.tasks.classify}
+	}
 	a.Rollouts = runner.New(runner.Options{
 		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,
-		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Ask: ask, Codec: a.codecs["openai"], Classify: a.tasks.classify,
+		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Aside: a.Aside,
 	})
 	return a.Rollouts.Load(ctx)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"freehold/internal/judge"
 	"freehold/internal/ledger"
 	"freehold/internal/sequential"
 )
@@ -64,6 +65,21 @@ type Pair struct {
 	New      Side     `json:"new"`
 	// JudgeCost is what judging cost, in US dollars; null: not known.
 	JudgeCost decimal.NullDecimal `json:"judge_cost"`
+}
+
+// Take puts in what an answer itself says of its end.
+func (s *Side) Take(a *judge.Answer) {
+	s.Failed, s.Refused, s.Truncated = a.Failure, a.Refused, a.Truncated
+}
+
+// Score puts in what a judge said of the two answers.
+func (p *Pair) Score(v *judge.Verdict) {
+	p.Judged, p.Difference, p.Raw, p.Baseline, p.Candidate = true, v.Difference, v.Raw, v.Baseline, v.Candidate
+	p.Basis, p.Detail, p.Similarity = string(v.Basis), v.Detail, v.Similarity.Cosine
+	if v.Orders != nil {
+		same := v.Orders[0] == v.Orders[1]
+		p.Consistent = &same
+	}
 }
 
 // Outcome is what became of a client's request in a canary.

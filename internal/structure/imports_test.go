@@ -69,7 +69,8 @@ var may = table(`
 	classify/shelf      : classify regular
 	rollout             : history judge ledger sequential
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
-	rollout/runner      : dialect fault fleet gateway history judge language ledger llm rollout routing
+	rollout/aside       : dialect fault fleet gateway judge language ledger llm rollout routing
+	rollout/runner      : fleet gateway history judge ledger rollout rollout/aside
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger
 

@@ -12,6 +12,7 @@ import (
 	"freehold/internal/judge"
 	"freehold/internal/ledger"
 	"freehold/internal/rollout"
+	"freehold/internal/rollout/aside"
 )
 
 // RefusedError says why a command cannot be done now, and what to do.
@@ -65,7 +66,7 @@ func (r *Runner) fresh(ctx context.Context, workload, to string, plan rollout.Pl
 	case target.Mode != "" && f.Models[s.From] != nil && f.Models[s.From].Mode != target.Mode:
 		return s, refuse("", "model %s is for %s, and %s for %s", to, target.Mode, s.From, f.Models[s.From].Mode)
 	}
-	if no := denied(f, route, target, r.Clock()); no != "" {
+	if no := aside.Denied(f, route, target, r.Clock()); no != "" {
 		return s, refuse("freehold perimeter check shows where its requests may go", "the data of workload %s may not go to %s: %s", workload, to, no)
 	}
 	open, err := r.Store.Rollouts(ctx, workload)
@@ -105,11 +106,11 @@ func (r *Runner) chooseJudge(f *fleet.Fleet, route *fleet.Route, s *rollout.Stat
 			if m == nil {
 				return refuse("freehold models lists what there is", "there is no model %s that could judge", name)
 			}
-			models = append(models, judged(m, denied(f, route, m, r.Clock())))
+			models = append(models, aside.Contestant(m, aside.Denied(f, route, m, r.Clock())))
 		}
-		contestants := []judge.Model{judged(f.Models[s.To], "")}
+		contestants := []judge.Model{aside.Contestant(f.Models[s.To], "")}
 		if from := f.Models[s.From]; from != nil {
-			contestants = append(contestants, judged(from, ""))
+			contestants = append(contestants, aside.Contestant(from, ""))
 		}
 		chosen, err := judge.Choose(models, contestants...)
 		if err != nil {
@@ -122,34 +123,6 @@ func (r *Runner) chooseJudge(f *fleet.Fleet, route *fleet.Route, s *rollout.Stat
 		return refuse("", "the judge of the plan: %s", err)
 	}
 	return nil
-}
-
-// judged is a model as one that judges or is judged.
-func judged(m *fleet.Model, denied string) judge.Model {
-	out := judge.Model{Name: m.Name, Denied: denied}
-	for _, d := range m.Deployments {
-		out.Weights = d.ID
-	}
-	return out
-}
-
-// denied says why the workload's data may not go to any deployment of a model, ""
-// where it may go to one. Classes that requests add may still forbid it; then
-// those pairs are not judged.
-func denied(f *fleet.Fleet, route *fleet.Route, m *fleet.Model, now time.Time) string {
-	perimeter, err := f.Classes.For(nil, route.Classes...)
-	if err != nil {
-		return err.Error()
-	}
-	why := "it has no deployment"
-	for _, d := range m.Deployments {
-		_, no := perimeter.Permit(d.Provider.Place, now)
-		if no == "" {
-			return ""
-		}
-		why = no
-	}
-	return why
 }
 
 // failures is the share of a workload's requests that a model failed lately.

@@ -18,13 +18,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"freehold/internal/dialect"
 	"freehold/internal/fleet"
-	"freehold/internal/gateway"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
 	"freehold/internal/rollout"
-	"freehold/internal/routing"
+	"freehold/internal/rollout/aside"
 )
 
 // Kind of the runner's records in the history.
@@ -56,12 +54,8 @@ type Options struct {
 	// Write makes a model a workload's own in the configuration. Where it can only
 	// propose the change it returns nil, and InUse stays.
 	Write func(ctx context.Context, workload, model string, who history.Who, why string) error
-	// Ask asks aside; nil where nothing is served: then no copies are made.
-	Ask func(ctx context.Context, c *gateway.Call) gateway.Answer
-	// Codec is the dialect that judges are asked in.
-	Codec dialect.Codec
-	// Classify says what a prompt asks for; nil where nobody can.
-	Classify func(dialect.Prompt) routing.Class
+	// Aside asks models; nil where nothing is served: then no copies are made.
+	Aside *aside.Asker
 }
 
 // Runner runs the rollouts of one store. Its methods may be used concurrently.

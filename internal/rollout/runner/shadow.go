@@ -2,20 +2,16 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"github.com/shopspring/decimal"
 
-	"freehold/internal/fault"
 	"freehold/internal/gateway"
 	"freehold/internal/judge"
-	"freehold/internal/language"
 	"freehold/internal/ledger"
-	"freehold/internal/llm"
 	"freehold/internal/rollout"
+	"freehold/internal/rollout/aside"
 )
 
 // maxHeld bounds the bytes of the copies that wait.
@@ -65,7 +61,7 @@ func (r *Runner) equip(a *active) {
 	switch {
 	case share == 0:
 		a.stop()
-	case a.shadow == nil && r.Ask != nil && r.cancel != nil:
+	case a.shadow == nil && r.Aside != nil && r.cancel != nil:
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &shadow{queue: make(chan job, a.state.Plan.Shadow.Queue), cancel: cancel, counts: &a.counts}
 		a.shadow = s
@@ -162,98 +158,43 @@ func (r *Runner) pair(ctx context.Context, s *rollout.State, j job) (*rollout.Pa
 	if err != nil {
 		return nil, fmt.Errorf("the old model's answer cannot be read: %w", err)
 	}
-	f := r.Fleet()
-	route, model := f.Workloads[s.Workload], f.Models[s.To]
-	if route == nil || model == nil {
-		return nil, fmt.Errorf("the configuration has no workload %s or no model %s any more", s.Workload, s.To)
-	}
 	call := *j.Call
-	call.ID, call.Received, call.Fleet, call.ClientID = r.NewID(), r.Clock(), f, ""
-	call.Aside = &gateway.Aside{Route: route.Only(model), Label: Label(s.Workload), Part: &ledger.Part{Rollout: s.ID, Arm: ledger.Shadow}}
-	answer := r.Ask(ctx, &call)
-	if err := ours(answer.Err); err != nil {
-		return nil, err
-	}
-	now := sideOf(&answer.Row)
-	request, segments, err := r.read(&call)
+	answer, err := r.Aside.Request(ctx, forRollout(s, ledger.Shadow), s.To, &call)
 	if err != nil {
 		return nil, err
 	}
-	sample := judge.Sample{ID: j.row.id, Conversation: conversation(request), Baseline: judge.AnswerOf(old), Candidate: judge.AnswerOf(answer.Response)}
+	reading, err := r.Aside.Read(&call)
+	if err != nil {
+		return nil, err
+	}
+	sample := judge.Sample{ID: j.row.id, Conversation: reading.Conversation, Baseline: judge.AnswerOf(old), Candidate: judge.AnswerOf(answer.Response)}
 	if answer.Err != nil {
 		sample.Candidate.Failure = answer.Err.Error()
 	}
 	p := &rollout.Pair{
-		Rollout: s.ID, Request: j.row.id, Shadow: call.ID, Time: j.row.at, Segments: segments,
+		Rollout: s.ID, Request: j.row.id, Shadow: call.ID, Time: j.row.at, Segments: reading.Segments,
 		Lengths: [2]int{sample.Baseline.Length(), sample.Candidate.Length()},
-		Old:     merge(&sample.Baseline, j.row), New: merge(&sample.Candidate, now),
+		Old:     j.row.Side, New: aside.SideOf(&answer.Row),
 	}
+	p.Old.Take(&sample.Baseline)
+	p.New.Take(&sample.Candidate)
 	verdict, cost, err := r.judge(ctx, s, &call, sample)
 	p.JudgeCost = cost
 	if err == nil {
-		scored(p, &verdict)
+		p.Score(&verdict)
 	} else { // what else is known of the two answers counts all the same
 		p.Detail = "not judged: " + err.Error()
 	}
 	return p, nil
 }
 
-// conversation is a request for people and models to read.
-func conversation(r *llm.Request) string {
-	return strings.Join(append(r.Prompt, judge.Conversation(r.Messages)), "\n")
-}
-
-// scored puts a verdict into a pair.
-func scored(p *rollout.Pair, v *judge.Verdict) {
-	p.Judged, p.Difference, p.Raw, p.Baseline, p.Candidate = true, v.Difference, v.Raw, v.Baseline, v.Candidate
-	p.Basis, p.Detail, p.Similarity = string(v.Basis), v.Detail, v.Similarity.Cosine
-	if v.Orders != nil {
-		same := v.Orders[0] == v.Orders[1]
-		p.Consistent = &same
-	}
-}
-
-// ours is an error that says nothing of the new model: it was not asked.
-func ours(err error) error {
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		return err
-	}
-	switch f.Kind {
-	case fault.PolicyDenied, fault.Quota, fault.Storage, fault.Internal, fault.Draining, fault.Canceled, fault.Shed, fault.BreakerOpen:
-		return err
-	}
-	return nil
-}
-
 // Label stands in the ledger in the place of a workload, for what is asked aside
 // for its rollout.
 func Label(workload string) string { return "rollout:" + workload }
 
-func merge(a *judge.Answer, s side) rollout.Side {
-	return rollout.Side{Failed: a.Failure, Refused: a.Refused, Truncated: a.Truncated, FirstToken: s.firstToken, Total: s.total, In: s.in, Out: s.out, Cost: s.cost}
-}
-
-// read decodes a request that was read before, and says which segments it is in.
-func (r *Runner) read(c *gateway.Call) (*llm.Request, []string, error) {
-	body, err := c.Codec.Read(c.Op, c.Raw)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer body.Release()
-	request, err := c.Codec.Decode(body)
-	if err != nil {
-		return nil, nil, err
-	}
-	prompt := c.Codec.Prompt(body)
-	segments := []string{"length=" + bucket(int64(body.Facts.TextBytes))}
-	if l := language.Of(prompt.User); l != "" {
-		segments = append(segments, "language="+l)
-	}
-	if r.Classify != nil {
-		segments = append(segments, "task="+r.Classify(prompt).Task)
-	}
-	return request, segments, nil
+// forRollout is what is asked aside for a rollout.
+func forRollout(s *rollout.State, arm ledger.Arm) aside.For {
+	return aside.For{Workload: s.Workload, Label: Label(s.Workload), Part: &ledger.Part{Rollout: s.ID, Arm: arm}}
 }
 
 // lengths is the control for length of pairwise verdicts.

@@ -3,7 +3,6 @@ package runner
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"math"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -11,6 +10,7 @@ import (
 	"freehold/internal/gateway"
 	"freehold/internal/ledger"
 	"freehold/internal/rollout"
+	"freehold/internal/rollout/aside"
 )
 
 var _ gateway.Rollouts = (*Runner)(nil)
@@ -44,17 +44,11 @@ func Place(rollout, sticky string) float64 {
 	return float64(binary.BigEndian.Uint64(sum[:])>>11) / (1 << 53)
 }
 
-// side is what a row says of one model's answer.
+// side is what a row says of the old model's answer.
 type side struct {
-	id                string
-	at                time.Time
-	firstToken, total time.Duration
-	in, out           int64
-	cost              decimal.NullDecimal
-}
-
-func sideOf(r *ledger.Row) side {
-	return side{r.ID, r.Time, r.FirstToken, r.Total, r.Tokens.In, r.Tokens.Out, r.Cost}
+	rollout.Side
+	id string
+	at time.Time
 }
 
 // Ended implements [gateway.Rollouts].
@@ -64,7 +58,7 @@ func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
 		return // it has ended while the request was under way
 	}
 	if copied != nil {
-		p.queue.offer(job{copied, sideOf(row)})
+		p.queue.offer(job{copied, side{aside.SideOf(row), row.ID, row.Time}})
 	}
 	outcome, ok := rollout.OutcomeOf(row, p.from, p.to)
 	if !ok {
@@ -96,17 +90,4 @@ func (m *money) pair(p *rollout.Pair) {
 	if p.JudgeCost.Valid {
 		m.add(p.JudgeCost)
 	}
-}
-
-// bucket names the length of a prompt, in bytes of text.
-func bucket(bytes int64) string {
-	for _, b := range []struct {
-		below int64
-		name  string
-	}{{1 << 10, "under 1 KB"}, {4 << 10, "1-4 KB"}, {16 << 10, "4-16 KB"}, {64 << 10, "16-64 KB"}, {math.MaxInt64, "64 KB and more"}} {
-		if bytes < b.below {
-			return b.name
-		}
-	}
-	return "64 KB and more"
 }

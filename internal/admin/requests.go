@@ -92,6 +92,7 @@ type Request struct {
 	Cascade         *ledger.Cascade     `json:"cascade,omitempty" doc:"what the workload's cascade decided; absent: its model was not asked"`
 	Rollout         *ledger.Part        `json:"rollout,omitempty" doc:"the request's part in a rollout: its id, and baseline, candidate, shadow or judge"`
 	RoutingModel    string              `json:"routing_model,omitempty" doc:"version of the model that told task and complexity; absent: no rule asked"`
+	Drill           string              `json:"drill,omitempty" doc:"id of the drill that touched the request"`
 	ConfigVersion   string              `json:"config_version"`
 	Tags            []string            `json:"tags,omitempty"`
 }
@@ -103,7 +104,7 @@ func requestOf(r *ledger.Row) Request {
 		Operation: r.Operation, Stream: r.Stream, Status: r.Status, Outcome: string(r.Outcome), ErrorCode: r.ErrorCode,
 		Tokens: r.Tokens, Cost: r.Cost, Currency: "USD", CostSource: r.PriceSource, CostDate: r.PriceDate,
 		Attempts: len(r.Attempts), Seams: len(r.Seams), FirstToken: millis(r.FirstToken), Total: millis(r.Total),
-		TokensPerSecond: float64(int64(r.TokensPerSecond()*100)) / 100, Route: r.Route, Cascade: r.Cascade, Rollout: r.Part, RoutingModel: r.RoutingModel, ConfigVersion: r.ConfigVersion, Tags: r.Tags,
+		TokensPerSecond: float64(int64(r.TokensPerSecond()*100)) / 100, Route: r.Route, Cascade: r.Cascade, Rollout: r.Part, Drill: r.Drill, RoutingModel: r.RoutingModel, ConfigVersion: r.ConfigVersion, Tags: r.Tags,
 	}
 }
 

@@ -110,7 +110,7 @@ func (p *program) printWhy(w admin.WhyOut) {
 	}
 	p.fields("request", w.ID, "time", at(w.Time)+" UTC", "asked", asked, "outcome", status,
 		"answered by", w.Deployment, "reason", w.Route, "key", key, "tenant", w.Tenant, "data classes", strings.Join(w.DataClasses, ", "), "detected", detected(w.Detected),
-		"cascade", cascaded(w.Cascade), "rollout", partOf(w.Rollout), "tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
+		"cascade", cascaded(w.Cascade), "rollout", partOf(w.Rollout), "drill", w.Drill, "tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
 		"parameters", strings.Join(w.Parameters, ", "), "language", w.Language,
 		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "routing model", w.RoutingModel, "config", w.ConfigVersion)
 	if f := w.Feedback; f != nil {

@@ -71,6 +71,8 @@ type Gateway struct {
 
 	// Rollouts move workloads to other models; nil: none does.
 	Rollouts Rollouts
+	// Drills make attempts fail on purpose; nil: none does.
+	Drills Drills
 
 	hedgeable, hedged atomic.Int64
 }

@@ -48,6 +48,8 @@ type leg struct {
 	status int
 	usage  llm.Usage
 	over   bool // end was called
+	struck bool // a drill makes it fail
+	untold bool // and its deployment's breaker is not told
 
 	body []byte // a plain answer
 
@@ -318,7 +320,9 @@ func (l *leg) end(err error) {
 	if err != nil {
 		f = x.faultOf(err)
 		l.close()
-		x.g.spare(l.d.Provider, l.key, f)
+		if !l.struck {
+			x.g.spare(l.d.Provider, l.key, f)
+		}
 	}
 	if l.status >= 200 && l.status <= 299 {
 		x.g.accepted(l.d.Provider, l.key, l.start)
@@ -355,6 +359,10 @@ func (l *leg) end(err error) {
 	l.hold.Used(used(a))
 	x.mu.Unlock()
 
+	if l.untold {
+		l.visit.End(x.g.Clock(), health.Outcome{})
+		return
+	}
 	l.visit.End(x.g.Clock(), l.outcome(f))
 	l.watch(f)
 }

@@ -39,6 +39,7 @@ func (x *exchange) makePlan() error {
 	}
 	x.plan = routing.Make(&in)
 	x.moved()
+	x.forbid()
 	x.overBlock()
 	if !x.dry {
 		x.plan.Tally()

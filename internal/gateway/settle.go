@@ -44,6 +44,9 @@ func (x *exchange) settle() error {
 	if err == nil {
 		x.capture()
 		x.ended()
+		if r.Drill != "" {
+			x.g.Drills.Ended(r)
+		}
 	}
 	x.g.Observer.Done(r, x.call.Header)
 	if x.call.Settled != nil {

@@ -242,7 +242,7 @@ func (l *leg) send(ctx context.Context, permit upstream.Permit, t fleet.Timeouts
 		call.Timeouts.Head = t.Total
 	}
 	l.start = x.g.Clock()
-	reply, err := l.d.Sender.Send(ctx, permit, call)
+	reply, err := l.strike().Send(ctx, permit, call)
 	if err != nil {
 		return l.failure(err)
 	}

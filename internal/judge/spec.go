@@ -33,48 +33,48 @@ func Kinds() []Kind {
 
 // Spec chooses a judge and its options. Those of other kinds do nothing.
 type Spec struct {
-	Kind Kind
+	Kind Kind `json:"kind"`
 
 	// Choices (normalised): the answers are letters of a multiple choice, with
 	// or without the choice's text; the letter counts.
-	Choices bool
+	Choices bool `json:"choices,omitempty"`
 
 	// Schema (json) is the JSON Schema that answers must satisfy; nil: any JSON.
-	Schema json.RawMessage
+	Schema json.RawMessage `json:"schema,omitempty"`
 	// Fenced (json): JSON inside a markdown fence is JSON, too. Without it an
 	// answer that a program could not parse as it stands scores 0.
-	Fenced bool
+	Fenced bool `json:"fenced,omitempty"`
 	// Ignore (json, tools) are places that do not count, with all below them: JSON
 	// pointers, in which * is any member or element: /id, /items/*/created.
-	Ignore []string
+	Ignore []string `json:"ignore,omitempty"`
 	// Tolerance (json, tools, numeric) is how far equal numbers may be apart.
-	Tolerance Tolerance
+	Tolerance Tolerance `json:"tolerance,omitzero"`
 
 	// AnyOrder (tools): the calls may come in any order.
-	AnyOrder bool
+	AnyOrder bool `json:"any_order,omitempty"`
 
 	// DecimalComma (numeric): 1.234,5 is more than a thousand.
-	DecimalComma bool
+	DecimalComma bool `json:"decimal_comma,omitempty"`
 
 	// Pattern (regex) is an RE2 expression; empty where each sample has its own.
-	Pattern string
+	Pattern string `json:"pattern,omitempty"`
 	// Group (regex) names or counts the group whose text is compared; empty: to
 	// match is enough.
-	Group string
+	Group string `json:"group,omitempty"`
 
 	// Command (program) is the program with its arguments. There is no shell.
-	Command []string
+	Command []string `json:"command,omitempty"`
 	// Timeout (program) is how long it may take for a sample; 0: [DefaultTimeout].
-	Timeout time.Duration
+	Timeout time.Duration `json:"timeout,omitempty"`
 	// Environment (program) is what it finds there beside PATH and the like, as
 	// NAME=value. Nothing else of freehold's own environment is passed on.
-	Environment []string
+	Environment []string `json:"-"` // it may hold secrets
 
 	// Rubric (pairwise) says what makes an answer good; empty: [DefaultRubric].
-	Rubric string
+	Rubric string `json:"rubric,omitempty"`
 	// MaxText (pairwise) is how many characters of each answer the model is
 	// shown; 0: [DefaultMaxText].
-	MaxText int
+	MaxText int `json:"max_text,omitempty"`
 }
 
 // Means are what judges need from outside; each may be absent where no kind in
@@ -150,8 +150,8 @@ func (j seen) Judge(ctx context.Context, s Sample) (Verdict, error) {
 // Tolerance is how far apart two numbers may be and still count as equal: by
 // either of the two. The zero value wants the same value.
 type Tolerance struct {
-	Absolute float64
-	Relative float64 // of the larger one, 0.01 is a hundredth
+	Absolute float64 `json:"absolute,omitempty"`
+	Relative float64 `json:"relative,omitempty"` // of the larger one, 0.01 is a hundredth
 }
 
 func (t Tolerance) check() error {

@@ -61,6 +61,7 @@ const (
 	fRoutingModel
 	fParameter
 	fLanguage
+	fDrill
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -174,6 +175,7 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 		e.close(at)
 	}
 	e.text(fRoutingModel, r.RoutingModel)
+	e.text(fDrill, r.Drill)
 	for i := range r.Seams {
 		s := &r.Seams[i]
 		at := e.open(fSeam)
@@ -226,6 +228,8 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.Detected = append(r.Detected, d.detection())
 		case fCascade | fBytes:
 			r.Cascade = d.cascade()
+		case fDrill | fBytes:
+			r.Drill = d.text()
 		case fPart | fBytes:
 			r.Part = d.part()
 		case fRoutingModel | fBytes:

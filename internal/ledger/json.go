@@ -45,6 +45,7 @@ type jsonRow struct {
 	Detected        []Detection         `json:"detected,omitempty"`
 	Cascade         *Cascade            `json:"cascade,omitempty"`
 	Part            *Part               `json:"rollout,omitempty"`
+	Drill           string              `json:"drill,omitempty"`
 	RoutingModel    string              `json:"routing_model,omitempty"`
 	Seams           []Seam              `json:"seams,omitempty"`
 	Features        []string            `json:"features,omitempty"`
@@ -104,7 +105,7 @@ func (r *Row) MarshalJSON() ([]byte, error) {
 		r.Deployment, r.Provider, r.ProviderModel, r.Dialect, r.Operation, r.Stream,
 		r.Status, r.Outcome, r.ErrorCode, r.Tokens, r.Cost, r.PriceSource, r.PriceDate,
 		millis(r.FirstToken), millis(r.Total), math.Round(r.TokensPerSecond()*100) / 100,
-		r.Route, r.Plan, r.DataClasses, r.Detected, r.Cascade, r.Part, r.RoutingModel, r.Seams, r.Features, r.Parameters, r.Language, r.Dropped, r.Conversation,
+		r.Route, r.Plan, r.DataClasses, r.Detected, r.Cascade, r.Part, r.Drill, r.RoutingModel, r.Seams, r.Features, r.Parameters, r.Language, r.Dropped, r.Conversation,
 		r.BytesIn, r.BytesOut, r.ConfigVersion, r.Tags, attempts,
 	})
 }
@@ -120,7 +121,7 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 		j.Deployment, j.Provider, j.ProviderModel, j.Dialect, j.Operation, j.Stream,
 		j.Status, j.Outcome, j.ErrorCode, j.Tokens, j.Cost, j.PriceSource, j.PriceDate,
 		fromMillis(j.FirstToken), fromMillis(j.Total),
-		j.Route, j.Plan, j.DataClasses, j.Detected, j.Cascade, j.Part, j.RoutingModel, j.Seams, j.Features, j.Parameters, j.Language, j.Dropped, j.Conversation,
+		j.Route, j.Plan, j.DataClasses, j.Detected, j.Cascade, j.Part, j.Drill, j.RoutingModel, j.Seams, j.Features, j.Parameters, j.Language, j.Dropped, j.Conversation,
 		j.BytesIn, j.BytesOut, j.ConfigVersion, j.Tags, j.Attempts,
 	}
 	return nil

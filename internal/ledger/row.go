@@ -120,6 +120,7 @@ type Row struct {
 	Detected      []Detection
 	Cascade       *Cascade // what a cascade decided; nil: none was asked
 	Part          *Part    // in a rollout; nil: none
+	Drill         string   // id of the drill that touched it; empty: none did
 	RoutingModel  string   // that told task and complexity; empty: none was asked
 	Seams         []Seam   // where the answer changed deployments
 	Features      []string // that the request used: tools, json_schema, images, ...

@@ -63,7 +63,7 @@ type Judge struct {
 	judge.Spec
 	// Models (pairwise) are those that may judge, in this order; the first that the
 	// perimeter lets and that is no contestant does.
-	Models []string
+	Models []string `json:"models,omitempty"`
 }
 
 // Latency is the gate of latencies: the new model's percentile may be over the

@@ -60,7 +60,7 @@ func Row(n int) *ledger.Row {
 		FirstToken: 300*time.Millisecond + time.Duration(n)*time.Microsecond, Total: 5 * time.Second,
 		Route: "rule 2", Plan: "a@p > b@q | not c@r: open", DataClasses: []string{"eu-only", "restricted"},
 		Cascade: &ledger.Cascade{Model: "small", By: "logprobs", Attempts: 1, Decision: "escalated", Cause: "margin", Margin: 0.125},
-		Part:    &ledger.Part{Rollout: "r1", Arm: ledger.Candidate}, RoutingModel: "v0002",
+		Part:    &ledger.Part{Rollout: "r1", Arm: ledger.Candidate}, Drill: "d1", RoutingModel: "v0002",
 		Detected: []ledger.Detection{{Detector: "pii", Kind: "email", Count: 2, Action: "redact"}},
 		Seams:    []ledger.Seam{{Offset: 77, From: "cluster/llama", To: "together/llama", Method: "prefill", Cause: "cut"}},
 		Features: []string{"tools", "json_schema"}, Dropped: []string{"logit_bias"}, Conversation: "c0ffee",

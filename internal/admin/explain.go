@@ -109,6 +109,7 @@ type Cascade struct {
 	Asked      bool                `json:"asked" doc:"it would be asked"`
 	Skip       string              `json:"skip,omitempty" doc:"why not"`
 	Deployment string              `json:"deployment,omitempty" doc:"that would be asked"`
+	Variant    *Variant            `json:"variant,omitempty" doc:"how the request is put to the model; absent: as it is"`
 	Most       decimal.NullDecimal `json:"cost_at_most" doc:"of all its attempts, in US dollars; null: unknown"`
 	Excluded   []Exclusion         `json:"excluded" doc:"deployments that may not be asked"`
 	Kept       int64               `json:"kept" doc:"answers that stood, since the start"`
@@ -116,12 +117,14 @@ type Cascade struct {
 }
 
 // cascadeOf tells of a cascade; nil where there is none.
-func cascadeOf(e *gateway.ExplainedCascade) *Cascade {
+func cascadeOf(x *gateway.Explanation) *Cascade {
+	e := x.Cascade
 	if e == nil {
 		return nil
 	}
 	out := &Cascade{
 		Model: e.Model.Name, By: string(e.By), Attempts: e.Attempts, Asked: e.Skip == "", Skip: e.Skip, Most: e.Most, Excluded: exclusions(e.Excluded),
+		Variant: variantOf(x.Variant(e.Model)),
 	}
 	if e.By == cascade.Logprobs {
 		out.Margin = e.Margin
@@ -214,7 +217,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 
 	out := ExplainOut{
 		Asked: in.Workload, Tenant: e.Tenant, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
-		Cascade: cascadeOf(e.Cascade), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
+		Cascade: cascadeOf(&e), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
 		Language: e.Language, Rules: rulings(&e.Plan), Detected: append([]Detection{}, e.Detected...),
 	}
 	if c := e.Plan.Class; c != nil {

@@ -124,22 +124,27 @@ func (p *program) printVariants(candidates []admin.Candidate) {
 			fmt.Fprintln(p.out, "\nput in another way")
 		}
 		told[c.Model] = true
-		what := "version " + v.Version
-		if v.SystemBytes > 0 {
-			from := "config.yaml"
-			if v.SystemFile != "" {
-				from = v.SystemFile
-			}
-			what += fmt.Sprintf(", system prompt of %s (%s, %s bytes)", from, v.SystemMode, count(int64(v.SystemBytes)))
-		}
-		for i, name := range slices.Sorted(maps.Keys(v.Params)) {
-			what += listed(i, "sets ") + name + " " + string(v.Params[name])
-		}
-		for i, name := range v.Strip {
-			what += listed(i, "takes out ") + name
-		}
-		fmt.Fprintln(p.out, "  "+tame(c.Model+": "+what))
+		fmt.Fprintln(p.out, "  "+tame(c.Model+": "+variantText(v)))
 	}
+}
+
+// variantText says in a line what a variant does.
+func variantText(v *admin.Variant) string {
+	what := "version " + v.Version
+	if v.SystemBytes > 0 {
+		from := "config.yaml"
+		if v.SystemFile != "" {
+			from = v.SystemFile
+		}
+		what += fmt.Sprintf(", system prompt of %s (%s, %s bytes)", from, v.SystemMode, count(int64(v.SystemBytes)))
+	}
+	for i, name := range slices.Sorted(maps.Keys(v.Params)) {
+		what += listed(i, "sets ") + name + " " + string(v.Params[name])
+	}
+	for i, name := range v.Strip {
+		what += listed(i, "takes out ") + name
+	}
+	return what
 }
 
 // listed is what stands before the i-th thing of a list that begins with what.
@@ -214,6 +219,9 @@ func (p *program) printCascade(c *admin.Cascade) {
 		cost = "at most " + costOf(c.Most, "USD")
 	}
 	fmt.Fprintf(p.out, "  %s is asked first: %s, %s\n", tame(c.Deployment), how, cost)
+	if c.Variant != nil {
+		fmt.Fprintln(p.out, "  put in another way: "+tame(variantText(c.Variant)))
+	}
 	if n := c.Kept + c.Escalated; n > 0 {
 		fmt.Fprintf(p.out, "  so far %s kept, %s escalated\n", count(c.Kept), count(c.Escalated))
 	}

@@ -8,11 +8,11 @@ import (
 	"freehold/internal/llm"
 )
 
-// The record has what a request gave, and the language of one in eight: decided
+// The record has what a request gave, and the language of one in sixteen: decided
 // by its id, and never by what it says.
 func TestWhatIsOnRecord(t *testing.T) {
 	const body = `{"model":"w","messages":[{"role":"user","content":"Warum ist der Himmel blau und nicht rot?"}],"temperature":0.5,"max_completion_tokens":9,"own":1}`
-	for id, want := range map[string]string{"018f-0": "de", "018f-8": "de", "018f-1": "", "018f-f": ""} {
+	for id, want := range map[string]string{"018f-0": "de", "018f-8": "", "018f-1": "", "018f-f": ""} {
 		b, err := openaichat.Codec{}.Read(llm.Chat, []byte(body))
 		if err != nil {
 			t.Fatal(err)

@@ -142,6 +142,38 @@ func TestVariantAcrossDialects(t *testing.T) {
 	}
 }
 
+// A cascade's model is put as it needs it, in each attempt, and who answers after
+// all is not.
+func TestVariantOfACascade(t *testing.T) {
+	w := newWeak(t, replies("Paris", "Rome")...)
+	strong := vllm(t, mock.Options{})
+	s := cascaded(t, w, strong, bySmall, "  v: {model: large, cascade: {model: small}, variants: {small: {system: Small speaks., params: {temperature: 0.6}}}}\n")
+	got := client{url: s.URL}.ask(t, "v", "Capital of France?", false, "")
+	row := s.WaitRows(t, 1)[0]
+	if got.Status != 200 || row.Cascade == nil || row.Cascade.Decision != "escalated" || len(row.Attempts) != 3 {
+		t.Fatalf("%v, %+v", got, row)
+	}
+	for i, a := range row.Attempts {
+		if first := i < 2; (a.Variant != "") != first {
+			t.Errorf("attempt %d: variant %q", i+1, a.Variant)
+		}
+	}
+	if system, temperature, _ := told(t, strong); system != "" || temperature != nil {
+		t.Errorf("the strong model was told %q, temperature %v", system, temperature)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, q := range w.asked {
+		messages, _ := q["messages"].([]any)
+		if len(messages) != 2 || fmt.Sprint(messages[0]) != "map[content:Small speaks. role:system]" || q["temperature"] != 0.6 {
+			t.Errorf("the small model was asked %v", q)
+		}
+	}
+	if len(w.asked) != 2 {
+		t.Errorf("the small model was asked %d times", len(w.asked))
+	}
+}
+
 // A workload without variants sends what it always sent.
 func TestWithoutVariant(t *testing.T) {
 	s, a, _, _ := variantWorld(t)

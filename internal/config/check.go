@@ -46,6 +46,9 @@ func (c *checker) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
 		c.workload(c.cfg.Workloads[name])
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.cfg.Rollouts)) {
+		c.rollout(c.cfg.Rollouts[name], slices.Sorted(maps.Keys(c.cfg.Workloads)))
+	}
 	c.budgets()
 	c.strictBudgets()
 	c.breaker()

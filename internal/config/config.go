@@ -38,6 +38,8 @@ type Config struct {
 	Tenants map[string]*Tenant `yaml:"tenants"`
 	// What applications ask for in their model field: a name for a job.
 	Workloads map[string]*Workload `yaml:"workloads"`
+	// How workloads are moved from one model to another, by workload: the plans of freehold rollout start.
+	Rollouts map[string]*Rollout `yaml:"rollouts"`
 	// Limits of what may be spent. A request obeys all that it counts in.
 	Budgets []Budget `yaml:"budgets"`
 

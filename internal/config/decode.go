@@ -21,6 +21,9 @@ import (
 // file's own keys.
 type defaulter interface{ defaults() }
 
+// shortener is a struct that one of its keys may stand for, written alone.
+type shortener interface{ short() string }
+
 // decoder fills Go values from the tree and reports every misfit.
 type decoder struct {
 	rep *report
@@ -44,6 +47,9 @@ var (
 	typeDate     = reflect.TypeFor[Date]()
 	typeHedge    = reflect.TypeFor[HedgeAfter]()
 	typeBudget   = reflect.TypeFor[BudgetLimit]()
+	typeShare    = reflect.TypeFor[Share]()
+
+	typeTolerance = reflect.TypeFor[Tolerance]()
 )
 
 // decode puts what e holds into v. where is the path, for messages.
@@ -138,11 +144,16 @@ func (d *decoder) structure(e *entry, v reflect.Value, where []string) {
 	if n.kind == kindNull {
 		return
 	}
+	fields := fieldsOf(v.Type())
+	if s, ok := v.Addr().Interface().(shortener); ok && n.kind == kindScalar {
+		f := fields[s.short()]
+		d.decode(e, v.FieldByIndex(f.index), where, f.limits)
+		return
+	}
 	if n.kind != kindMap {
 		d.misfit(e, where, "a map", "write its keys below it, indented")
 		return
 	}
-	fields := fieldsOf(v.Type())
 	for _, child := range n.entries {
 		f, ok := fields[child.key]
 		if !ok {

@@ -132,6 +132,8 @@ type Workload struct {
 	Hedge *Hedge `yaml:"hedge"`
 	// Keep prompts and answers in the state, encrypted. Absent means that no text is kept.
 	Capture *Capture `yaml:"capture"`
+	// How many people must want the cutover of a rollout. Who starts it is one of them; with 2, a second person promotes it with a key of their own.
+	Approvals int `yaml:"approvals" jsonschema:"minimum=1,maximum=10,default=1"`
 }
 
 func (w *Workload) defaults() {
@@ -139,6 +141,7 @@ func (w *Workload) defaults() {
 	w.OnContentFilter, w.OnContextLength = ReactReturn, ReactFallback
 	w.Confidence = 0.5
 	w.Tenant = Optional
+	w.Approvals = 1
 }
 
 // Capture is the keeping of prompts and answers of one workload. It needs the

@@ -37,6 +37,16 @@ func scalarParser(t reflect.Type, l limits) *scalarKind {
 		return &scalarKind{want: "a day", hint: "write YYYY-MM-DD", parse: func(s string) (any, error) { return parseDate(s) }}
 	case typeBudget:
 		return &scalarKind{want: "a limit", hint: "write money as 500 USD, or tokens as 2M tokens", parse: func(s string) (any, error) { return parseBudgetLimit(s) }}
+	case typeShare:
+		return &scalarKind{want: "a share", hint: "write 5% or 0.05", parse: func(s string) (any, error) {
+			v, err := ParseShare(s)
+			if err == nil {
+				err = l.check(float64(v))
+			}
+			return v, err
+		}}
+	case typeTolerance:
+		return &scalarKind{want: "a tolerance", hint: "write 0.01, or a share of the number: 1%", parse: func(s string) (any, error) { return ParseTolerance(s) }}
 	case typePath:
 		return &scalarKind{want: "a file name", parse: func(s string) (any, error) { return Path(s), notEmpty(s) }}
 	}

@@ -42,8 +42,10 @@ func scalarSchema(t reflect.Type) *jsonschema.Schema {
 		return text(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	case typeHedge:
 		return text(`^(p[0-9.]+|[0-9].*)$`)
-	case typeBudget:
+	case typeBudget, reflect.PointerTo(typeBudget):
 		return text(budgetText.String())
+	case typeShare, typeTolerance:
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text(`^[0-9.]+(e-?[0-9]+)?\s*%?$`), {Type: "number", Minimum: "0"}}}
 	case typeDecimal, reflect.PointerTo(typeDecimal):
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text(decimalText.String()), {Type: "number", Minimum: "0"}}}
 	case typeRaw:
@@ -94,6 +96,7 @@ func generateSchema(t *testing.T) []byte {
 	if err := json.Unmarshal(raw, &tree); err != nil {
 		t.Fatal(err)
 	}
+	shorten(t, tree)
 	allowReferences(tree)
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -103,6 +106,38 @@ func generateSchema(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// shorten lets one key stand for the structs that take it alone.
+func shorten(t *testing.T, tree map[string]any) {
+	t.Helper()
+	for _, typ := range []reflect.Type{reflect.TypeFor[RolloutStep]()} {
+		defs, ok := tree["$defs"].(map[string]any)
+		if !ok {
+			t.Fatal("the schema has no $defs")
+		}
+		whole, ok := defs[typ.Name()].(map[string]any)
+		if !ok {
+			t.Fatalf("the schema has no %s", typ.Name())
+		}
+		s, ok := reflect.New(typ).Interface().(shortener)
+		if !ok {
+			t.Fatalf("no key stands for %s", typ.Name())
+		}
+		one, ok := whole["properties"].(map[string]any)[s.short()].(map[string]any)
+		if !ok {
+			t.Fatalf("%s has no %s", typ.Name(), s.short())
+		}
+		text, err := json.Marshal(one["anyOf"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var alone []any // a copy: what follows changes each place
+		if err := json.Unmarshal(text, &alone); err != nil {
+			t.Fatal(err)
+		}
+		defs[typ.Name()] = map[string]any{"anyOf": append(alone, whole)}
+	}
 }
 
 // allowReferences lets ${...} stand for every single value: it is expanded
@@ -119,7 +154,8 @@ func allowReferences(v any) {
 				allowReferences(x)
 			}
 		}
-		constrained := v["type"] == "integer" || v["type"] == "number" || v["type"] == "boolean" || v["enum"] != nil || v["pattern"] != nil
+		_, pattern := v["pattern"].(string) // else it is a key of that name
+		constrained := v["type"] == "integer" || v["type"] == "number" || v["type"] == "boolean" || v["enum"] != nil || pattern
 		if !constrained {
 			return
 		}
@@ -264,6 +300,7 @@ func TestExample(t *testing.T) {
 		reflect.TypeFor[Retention](), reflect.TypeFor[Provider](), reflect.TypeFor[ClientTLS](), reflect.TypeFor[Probe](), reflect.TypeFor[Model](),
 		reflect.TypeFor[Deployment](), reflect.TypeFor[Price](), reflect.TypeFor[Params](), reflect.TypeFor[DataClass](), reflect.TypeFor[Workload](), reflect.TypeFor[Hedge](),
 		reflect.TypeFor[Rule](), reflect.TypeFor[Variant](), reflect.TypeFor[SLO](), reflect.TypeFor[Budget](),
+		reflect.TypeFor[Rollout](), reflect.TypeFor[RolloutShadow](), reflect.TypeFor[RolloutJudge](), reflect.TypeFor[RolloutGates](), reflect.TypeFor[RolloutLatency](), reflect.TypeFor[RolloutStep](),
 	} {
 		for _, key := range slices.Sorted(maps.Keys(fieldsOf(typ))) {
 			if !seen[key] && !strings.Contains(string(src), "# "+key+":") {

@@ -36,7 +36,7 @@ var may = table(`
 	detect              : std
 	detect/remote       : detect upstream
 	rule                : language suggest
-	config              : detect policy regular rule suggest variant
+	config              : detect judge policy regular rule suggest variant
 	auth                : std
 	auth/authtest       : auth
 	history             :

@@ -25,6 +25,7 @@ import (
 	"freehold/internal/dialect"
 	"freehold/internal/dialect/anthropic"
 	"freehold/internal/dialect/openaichat"
+	drills "freehold/internal/drill/runner"
 	"freehold/internal/feedback"
 	"freehold/internal/fleet"
 	"freehold/internal/health"
@@ -70,6 +71,8 @@ type App struct {
 	Feedback feedback.Store
 	// Rollouts move workloads from one model to another.
 	Rollouts *runner.Runner
+	// Drills make attempts fail on purpose.
+	Drills *drills.Runner
 	// Aside asks models what no client waits for; nil where nothing is served.
 	Aside *aside.Asker
 
@@ -152,6 +155,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 	a.fleet.Store(f)
 	a.useCapture(l.cfg)
 	if !serving {
+		a.openDrills()
 		return a, a.openRollouts(ctx, nil)
 	}
 	return a, nil
@@ -298,6 +302,9 @@ func (a *App) Close(ctx context.Context) error {
 	var errs []error
 	if a.Rollouts != nil {
 		a.Rollouts.Close()
+	}
+	if a.Drills != nil {
+		errs = append(errs, a.Drills.Close(ctx))
 	}
 	if a.Engines != nil {
 		errs = append(errs, a.Engines.Close(ctx))

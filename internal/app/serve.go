@@ -97,7 +97,11 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if err := a.openRollouts(ctx, g.Ask); err != nil {
 		return err
 	}
-	g.Rollouts = a.Rollouts
+	a.openDrills()
+	if err := a.Drills.Load(ctx); err != nil {
+		return err
+	}
+	g.Rollouts, g.Drills = a.Rollouts, a.Drills
 	a.Rollouts.Start()
 	handler := a.handler(h, g, observer, &draining)
 	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) {

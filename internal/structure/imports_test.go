@@ -53,8 +53,8 @@ var may = table(`
 	ledger              : ledger/filelock
 	ledger/filelock     : std
 	store               :
-	store/storetest     : feedback ledger rollout
-	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout
+	store/storetest     : drill feedback history ledger rollout
+	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout drill
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	portability         : dialect fault fleet ledger llm variant
@@ -70,6 +70,8 @@ var may = table(`
 	rollout             : history judge ledger sequential
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
 	rollout/aside       : dialect fault fleet gateway judge language ledger llm rollout routing
+	drill               : history ledger
+	drill/runner        : drill fleet gateway history ledger upstream
 	rollout/runner      : fleet gateway history judge ledger rollout rollout/aside
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger

@@ -76,13 +76,13 @@ func (s *Rollouts) Rollouts(ctx context.Context, workload string) ([]rollout.Sta
 }
 
 func (s *Rollouts) states(ctx context.Context, where string, args ...any) iter.Seq2[rollout.State, error] {
-	return decoded[rollout.State](ctx, s, `SELECT state FROM rollouts`+where, args...)
+	return decoded[rollout.State](ctx, s.db, s.fail, `SELECT state FROM rollouts`+where, args...)
 }
 
 // decoded yields rows of one JSON text each.
-func decoded[T any](ctx context.Context, s *Rollouts, query string, args ...any) iter.Seq2[T, error] {
+func decoded[T any](ctx context.Context, db *DB, fail func(error) error, query string, args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for rows, err := range each(ctx, s.db.read, query, args) {
+		for rows, err := range each(ctx, db.read, query, args) {
 			var text string
 			var v T
 			if err == nil {
@@ -92,7 +92,7 @@ func decoded[T any](ctx context.Context, s *Rollouts, query string, args ...any)
 				err = json.Unmarshal([]byte(text), &v)
 			}
 			if err != nil {
-				yield(v, s.fail(err))
+				yield(v, fail(err))
 				return
 			}
 			if !yield(v, nil) {
@@ -118,7 +118,7 @@ func (s *Rollouts) AddPair(ctx context.Context, p rollout.Pair) error {
 
 // Pairs implements [rollout.Store].
 func (s *Rollouts) Pairs(ctx context.Context, id string) iter.Seq2[rollout.Pair, error] {
-	return decoded[rollout.Pair](ctx, s, `SELECT pair FROM rollout_pairs WHERE rollout = ? ORDER BY seq`, id)
+	return decoded[rollout.Pair](ctx, s.db, s.fail, `SELECT pair FROM rollout_pairs WHERE rollout = ? ORDER BY seq`, id)
 }
 
 // PutLabel implements [rollout.Store].

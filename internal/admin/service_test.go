@@ -114,7 +114,7 @@ func TestRequestsUsageWhy(t *testing.T) {
 		t.Errorf("second page: %+v", next)
 	}
 	why := call(t, w.socket, admin.Why, admin.WhyIn{ID: id})
-	if why.ID != id || len(why.Attempts) != 1 || why.Attempts[0].Deployment != "m@a" || why.Plan != "m@a > llama@b" {
+	if why.ID != id || len(why.Attempts) != 1 || why.Attempts[0].Deployment != "m@a" || why.Plan != "m@a > llama@b (fallback 1)" {
 		t.Errorf("why: %+v", why)
 	}
 	fails(t, w.socket, admin.Why, admin.WhyIn{ID: "nothing"}, admin.CodeNotFound)

@@ -165,7 +165,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		"language", e.Language, "task", task(e.Prompt))
 	for _, d := range e.Detectors {
 		does := map[string]string{"tighten": "adds " + strings.Join(d.DataClasses, ", "), "redact": "redacts", "block": "blocks"}[d.OnHit]
-		fmt.Fprintf(p.out, "detector %s at %s is asked first, and %s on a hit; it was not asked now\n", tame(d.Name), tame(d.URL), tame(does))
+		p.say(fmt.Sprintf("detector %s at %s is asked first, and %s on a hit; it was not asked now", d.Name, d.URL, does))
 	}
 	p.printRulings(e.Rules)
 	if len(e.Candidates) > 0 {
@@ -186,13 +186,14 @@ func (p *program) printExplain(e admin.ExplainOut) {
 			if x.Policy {
 				by = "forbidden: "
 			}
-			fmt.Fprintf(p.out, "  %s: %s%s\n", tame(x.Deployment), by, tame(x.Reason))
+			p.say("  " + x.Deployment + ": " + by + x.Reason)
 		}
 	}
 	if r := e.Refused; r != nil {
-		fmt.Fprintf(p.out, "\nrefused with %s: %s\n", tame(r.Code), tameLines(r.Message))
+		fmt.Fprintln(p.out)
+		p.sayLines("refused with " + r.Code + ": " + r.Message)
 		if r.Hint != "" {
-			fmt.Fprintln(p.out, "  hint:", tameLines(r.Hint))
+			p.sayLines("  hint: " + r.Hint)
 		}
 	}
 	if !e.Live {
@@ -207,7 +208,7 @@ func (p *program) printCascade(c *admin.Cascade) {
 	}
 	fmt.Fprintln(p.out, "\ncascade")
 	if !c.Asked {
-		fmt.Fprintf(p.out, "  %s is not asked first: %s\n", tame(c.Model), tame(c.Skip))
+		p.say("  " + c.Model + " is not asked first: " + c.Skip)
 		return
 	}
 	how := plural(c.Attempts, "attempt") + ", kept if they agree"
@@ -218,9 +219,9 @@ func (p *program) printCascade(c *admin.Cascade) {
 	if c.Most.Valid {
 		cost = "at most " + costOf(c.Most, "USD")
 	}
-	fmt.Fprintf(p.out, "  %s is asked first: %s, %s\n", tame(c.Deployment), how, cost)
+	p.say("  " + c.Deployment + " is asked first: " + how + ", " + cost)
 	if c.Variant != nil {
-		fmt.Fprintln(p.out, "  put in another way: "+tame(variantText(c.Variant)))
+		p.say("  put in another way: " + variantText(c.Variant))
 	}
 	if n := c.Kept + c.Escalated; n > 0 {
 		fmt.Fprintf(p.out, "  so far %s kept, %s escalated\n", count(c.Kept), count(c.Escalated))
@@ -249,12 +250,12 @@ func (p *program) printRulings(rules []admin.Ruling) {
 		if r.Dry {
 			dry = " (dry)"
 		}
-		fmt.Fprintf(p.out, "  %s%s: %s -> %s: %s\n", tame(r.Name), dry, tame(r.When), tame(r.Model), r.Outcome)
+		p.say("  " + r.Name + dry + ": " + strings.Join(strings.Fields(r.When), " ") + " -> " + r.Model + ": " + r.Outcome)
 		switch {
 		case r.Error != "":
-			fmt.Fprintln(p.out, "    "+tame(r.Error))
+			p.say("    " + r.Error)
 		case r.Values != "":
-			fmt.Fprintln(p.out, "    "+tame(r.Values))
+			p.say("    " + r.Values)
 		}
 	}
 }

@@ -155,7 +155,7 @@ without any it says "self-attested". It ends with 1 if anything is wrong.`,
 			if p.json {
 				err = printJSON(p.out, out)
 			} else {
-				fmt.Fprint(p.out, out.Text)
+				p.sayLines(out.Text)
 			}
 			if err == nil && !out.OK {
 				err = errNo

@@ -197,6 +197,21 @@ func wrap(s string, n int, sep string) string {
 	return b.String()
 }
 
+// say prints a line, broken where it is wider than the terminal. What is broken goes
+// on two signs further in.
+func (p *program) say(line string) {
+	words := strings.TrimLeft(line, " ")
+	in := line[:len(line)-len(words)]
+	fmt.Fprintln(p.out, in+wrap(tame(words), p.width()-len(in)-2, "\n"+in+"  "))
+}
+
+// sayLines says each line of a text.
+func (p *program) sayLines(text string) {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		p.say(line)
+	}
+}
+
 // width is that of the terminal; 80 where there is none, or a narrower one.
 func (p *program) width() int {
 	if f, ok := p.out.(*os.File); ok {

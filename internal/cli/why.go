@@ -124,11 +124,13 @@ func (p *program) printWhy(w admin.WhyOut) {
 		fmt.Fprintln(p.out, "\nplan")
 		order, excluded, _ := strings.Cut(w.Plan, " | ")
 		if order != "" {
-			fmt.Fprintln(p.out, "  "+tame(order))
+			for i, c := range strings.Split(order, " > ") {
+				p.say(fmt.Sprintf("  %d %s", i+1, c))
+			}
 		}
 		if excluded != "" {
 			for _, e := range strings.Split(excluded, " | ") {
-				fmt.Fprintln(p.out, "  "+tame(e))
+				p.say("  " + e)
 			}
 		}
 	}

@@ -154,7 +154,7 @@ func TestDraw(t *testing.T) {
 			t.Fatalf("%q began at %s and went on at %s", prompt, first, again)
 		}
 	}
-	if n := int(b.Stats().Requests) / 2; n < all/5 || n > 2*all/5 {
+	if n := b.Stats().Requests / 2; n < all/5 || n > 2*all/5 {
 		t.Errorf("%d of %d conversations are in the share of 0.3", n, all)
 	}
 	for _, row := range s.WaitRows(t, 2*all) {
@@ -184,7 +184,7 @@ func TestSLO(t *testing.T) {
 	if why := h.Get("X-Freehold-Route"); !got.Whole() || why != "workload, slo probe" && h.Get("X-Freehold-Provider") != "b" {
 		t.Errorf("after ten slow answers: by %s because of %q", h.Get("X-Freehold-Provider"), why)
 	}
-	if plan := s.WaitRows(t, 23)[0].Plan; !strings.Contains(plan, "both@b > both@a (last: p95 of the first token is ") && !strings.Contains(plan, "tried again: p95") {
+	if plan := s.WaitRows(t, 23)[0].Plan; !strings.Contains(plan, "both@b > both@a (model, last: p95 of the first token is ") && !strings.Contains(plan, "tried again: p95") {
 		t.Errorf("plan on record: %s", plan)
 	}
 	// A reload that leaves the deployments as they are forgets nothing.

@@ -1,9 +1,10 @@
 package routing
 
 import (
-	"fmt"
+	"bytes"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"freehold/internal/fleet"
@@ -26,28 +27,36 @@ type place struct {
 	value float64
 }
 
-// String says it for people, "" where there is nothing to say.
-func (p place) String() string {
-	switch p.by {
-	case fleet.Weighted:
-		return fmt.Sprintf("weight %g", p.value)
-	case fleet.LeastLatency:
-		switch p.value {
-		case 0:
-			return "no recent latency"
-		case explored:
-			return "tried again: another is faster"
-		}
-		return fmt.Sprintf("first content in %s", time.Duration(p.value).Round(time.Millisecond))
-	case fleet.LeastBusy:
-		return fmt.Sprintf("load %.3g", p.value)
-	case fleet.Cheapest:
-		if math.IsInf(p.value, 1) {
-			return "last: price unknown"
-		}
-		return fmt.Sprintf("about %.3g USD", p.value)
+// append says it for people, behind the reason that stands there: nothing where there
+// is nothing to say.
+func (p place) append(b []byte) []byte {
+	switch {
+	case p.by == fleet.Weighted:
+		return strconv.AppendFloat(append(b, ", weight "...), p.value, 'g', -1, 64)
+	case p.by == fleet.LeastLatency && p.value == 0:
+		return append(b, ", no recent latency"...)
+	case p.by == fleet.LeastLatency && p.value == explored:
+		return append(b, ", tried again: another is faster"...)
+	case p.by == fleet.LeastLatency:
+		return append(append(b, ", first content in "...), time.Duration(p.value).Round(time.Millisecond).String()...)
+	case p.by == fleet.LeastBusy:
+		return strconv.AppendFloat(append(b, ", load "...), p.value, 'g', 3, 64)
+	case p.by == fleet.Cheapest && math.IsInf(p.value, 1):
+		return append(b, ", last: price unknown"...)
+	case p.by == fleet.Cheapest:
+		return append(appendMoney(append(b, ", about "...), p.value), " USD"...)
 	}
-	return ""
+	return b
+}
+
+// appendMoney appends an amount with three digits that count, and no exponent.
+func appendMoney(b []byte, usd float64) []byte {
+	digits := 2
+	if usd > 0 && usd < 1 {
+		digits -= int(math.Floor(math.Log10(usd)))
+	}
+	b = strconv.AppendFloat(b, usd, 'f', digits, 64)
+	return bytes.TrimSuffix(bytes.TrimRight(b, "0"), []byte("."))
 }
 
 // explored marks the candidate that goes first for once.

@@ -157,6 +157,9 @@ func TestCheapest(t *testing.T) {
 	if got := order(p); got != "m@c m@b m@a" {
 		t.Errorf("order %s", got)
 	}
+	if plan := p.String(); !strings.Contains(plan, " USD) > ") || !strings.Contains(plan, "(model, about 0.0") {
+		t.Errorf("the plan on record does not say why: %s", plan)
+	}
 	if got := p.Candidates[0].Reason(); got != "model, about 0.00526 USD" {
 		t.Errorf("reason %q", got)
 	}
@@ -181,10 +184,10 @@ func TestStays(t *testing.T) {
 			t.Errorf("%s: first %v", by, n)
 		}
 		p := routing.Make(in)
-		if c := p.Candidates[0]; c.Reason() != "model (stays: conversation)" || c.Short("workload") != "workload, same conversation" {
+		if c := p.Candidates[0]; c.Reason() != "model, stays: conversation" || c.Short("workload") != "workload, same conversation" {
 			t.Errorf("%s: reasons %q, %q", by, c.Reason(), c.Short("workload"))
 		}
-		if got := p.String(); !strings.HasPrefix(got, "m@c (stays: conversation) > m@") {
+		if got := p.String(); !strings.HasPrefix(got, "m@c (model, stays: conversation) > m@") {
 			t.Errorf("%s: %s", by, got)
 		}
 		in.Down = func(d *fleet.Deployment) string {
@@ -226,7 +229,7 @@ func TestSLO(t *testing.T) {
 		t.Errorf("one is late: order %s", got)
 	}
 	late := p.Candidates[2]
-	if got := late.Reason(); !strings.HasPrefix(got, "model (last: p90 of the first token is 1.0") || !strings.HasSuffix(got, "over the SLO of 300ms)") {
+	if got := late.Reason(); !strings.HasPrefix(got, "model, last: p90 of the first token is 1.0") || !strings.HasSuffix(got, "over the SLO of 300ms") {
 		t.Errorf("reason %q", got)
 	}
 	if late.Short("workload") != "workload, over slo" || late.LastResort {
@@ -246,7 +249,7 @@ func TestSLO(t *testing.T) {
 	in.Trace = false
 	in.Pick = func(int) int { return 0 }
 	p = routing.Make(in)
-	if c := p.Candidates[0]; c.Name != "m@a" || c.Short("workload") != "workload, slo probe" || !strings.HasPrefix(c.Reason(), "model (tried again: p90") || len(p.Candidates) != 3 {
+	if c := p.Candidates[0]; c.Name != "m@a" || c.Short("workload") != "workload, slo probe" || !strings.HasPrefix(c.Reason(), "model, tried again: p90") || len(p.Candidates) != 3 {
 		t.Errorf("probe: %s: %q", order(p), p.Candidates[0].Reason())
 	}
 	in.Pick = func(n int) int { return n - 1 }
@@ -292,7 +295,7 @@ func TestSLOWhereAllAreLate(t *testing.T) {
 	}
 	picks := []int{1, 0} // the second of the late ones, and the least chance
 	in.Pick = func(int) int { n := picks[0]; picks = picks[1:]; return n }
-	if p := routing.Make(in); p.Candidates[0].Name != "m@a" || !strings.HasPrefix(p.Candidates[0].Reason(), "model (tried again: p95") {
+	if p := routing.Make(in); p.Candidates[0].Name != "m@a" || !strings.HasPrefix(p.Candidates[0].Reason(), "model, tried again: p95") {
 		t.Errorf("probe: order %s, %q", order(p), p.Candidates[0].Reason())
 	}
 }
@@ -313,5 +316,18 @@ func TestSLOOfWholeAnswers(t *testing.T) {
 	}
 	if got := p.Candidates[2].Reason(); !strings.Contains(got, "p95 of the answer is 3.") {
 		t.Errorf("reason %q", got)
+	}
+}
+
+// TestSmallMoney: an amount has no exponent, however small.
+func TestSmallMoney(t *testing.T) {
+	for usd, want := range map[string]string{"0.011": "model, about 0.000011 USD", "10": "model, about 0.01 USD", "1234567": "model, about 1234.57 USD", "0": "model, about 0 USD"} {
+		r, ds := balanced(t, fleet.Cheapest)
+		for _, d := range ds {
+			d.SetPrice(decimal.RequireFromString(usd).Shift(-6), decimal.Zero)
+		}
+		if p := routing.Make(input(r)); p.Candidates[0].Reason() != want {
+			t.Errorf("%s: %q, want %q", usd, p.Candidates[0].Reason(), want)
+		}
 	}
 }

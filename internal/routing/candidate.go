@@ -24,28 +24,34 @@ type Candidate struct {
 }
 
 // Reason says why it stands where it does.
-func (c *Candidate) Reason() string {
-	why := "model"
+func (c *Candidate) Reason() string { return string(c.reason(nil)) }
+
+// usualReason is the reason of a workload's own model, where there is no more to say.
+const usualReason = "model"
+
+// reason appends the reason. It is part of each request's record, and costs no more
+// than its bytes in the common case.
+func (c *Candidate) reason(b []byte) []byte {
 	switch {
 	case c.Fallback > 0:
-		why = "fallback " + strconv.Itoa(c.Fallback)
+		b = strconv.AppendInt(append(b, "fallback "...), int64(c.Fallback), 10)
 	case c.moved:
-		why = "rollout"
+		b = append(b, "rollout"...)
 	case c.rule != nil:
-		why = "rule " + c.rule.Name
+		b = append(append(b, "rule "...), c.rule.Name...)
+	default:
+		b = append(b, usualReason...)
 	}
 	if !c.stays {
-		if place := c.place.String(); place != "" {
-			why += ", " + place
-		}
+		b = c.place.append(b)
 	}
 	if c.LastResort {
-		return why + " (last resort: " + c.down + ")"
+		return append(append(b, ", last resort: "...), c.down...)
 	}
 	if note := c.note(); note != "" {
-		why += " (" + note + ")"
+		b = append(append(b, ", "...), note...)
 	}
-	return why
+	return b
 }
 
 // note is what is special about the candidate's place, "" in the common case.

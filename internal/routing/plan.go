@@ -196,7 +196,8 @@ func appendLate(candidates, late []Candidate, in *Input) []Candidate {
 	return append(candidates, late...)
 }
 
-// String renders the plan for the ledger: candidates in order, then what was
+// String renders the plan for the ledger: candidates in order, with the reason of
+// each but for the workload's model where it is no more than that, then what was
 // excluded and why, then what the rules did.
 func (p *Plan) String() string {
 	b := make([]byte, 0, 256)
@@ -205,8 +206,11 @@ func (p *Plan) String() string {
 			b = append(b, " > "...)
 		}
 		b = append(b, p.Candidates[i].Name...)
-		if note := p.Candidates[i].note(); note != "" {
-			b = append(append(append(b, " ("...), note...), ')')
+		end := len(b)
+		if b = p.Candidates[i].reason(append(b, " ("...)); string(b[end+2:]) == usualReason {
+			b = b[:end]
+		} else {
+			b = append(b, ')')
 		}
 	}
 	for i := range p.Excluded {

@@ -36,7 +36,7 @@ func (l learned) Lacks() llm.Features { return l.lacks }
 // What an engine learns of its model counts, unless the configuration knows better.
 func TestLearnedFeatures(t *testing.T) {
 	none := func(*fleet.Deployment) string { return "" }
-	for has, want := range map[llm.Features]string{0: "f@c | not m@a: lacks tools | not m@b: lacks tools", llm.FeatureTools: "m@a > f@c | not m@b: lacks tools"} {
+	for has, want := range map[llm.Features]string{0: "f@c (fallback 1) | not m@a: lacks tools | not m@b: lacks tools", llm.FeatureTools: "m@a > f@c (fallback 1) | not m@b: lacks tools"} {
 		r := route()
 		a := r.Models[0].Deployments[0]
 		a.Sender, a.Has = learned{lacks: llm.FeatureTools | llm.FeatureLogprobs}, has
@@ -68,13 +68,13 @@ func TestMake(t *testing.T) {
 		budget       func(*fleet.Deployment) string
 		want         string
 	}{
-		"all":             {want: "m@a > m@b > f@c"},
-		"a feature lacks": {features: llm.FeatureTools, want: "m@a > f@c | not m@b: lacks tools"},
-		"a long prompt":   {prompt: 5000, want: "m@b > f@c | not m@a: the prompt's 5000 tokens or so are over the context of 1000"},
+		"all":             {want: "m@a > m@b > f@c (fallback 1)"},
+		"a feature lacks": {features: llm.FeatureTools, want: "m@a > f@c (fallback 1) | not m@b: lacks tools"},
+		"a long prompt":   {prompt: 5000, want: "m@b > f@c (fallback 1) | not m@a: the prompt's 5000 tokens or so are over the context of 1000"},
 		"perimeter":       {permit: only("f@c", "data class x: no"), want: "m@a > m@b | not f@c: data class x: no"},
-		"budget":          {budget: only("m@a", "budget x: 5 USD are spent"), want: "m@b > f@c | not m@a: budget x: 5 USD are spent"},
-		"one is down":     {down: only("m@a", "open: cut"), want: "m@b > f@c | not m@a: open: cut"},
-		"all are down":    {down: all("open: cut"), want: "m@a > m@b > f@c"},
+		"budget":          {budget: only("m@a", "budget x: 5 USD are spent"), want: "m@b > f@c (fallback 1) | not m@a: budget x: 5 USD are spent"},
+		"one is down":     {down: only("m@a", "open: cut"), want: "m@b > f@c (fallback 1) | not m@a: open: cut"},
+		"all are down":    {down: all("open: cut"), want: "m@a (model, last resort: open: cut) > m@b (model, last resort: open: cut) > f@c (fallback 1, last resort: open: cut)"},
 		"nobody may":      {permit: all("no"), want: " | not m@a: no | not m@b: no | not f@c: no"},
 		"no such endpoint": {op: llm.Embedding, want: " | not m@a: provider a has no embedding endpoint | not m@b: provider b has no embedding endpoint" +
 			" | not f@c: provider c has no embedding endpoint"},

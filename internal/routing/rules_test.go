@@ -60,37 +60,37 @@ func TestRules(t *testing.T) {
 		want  string
 	}{
 		"none matches": {[]string{"x: turns > 5"}, nil, "m@a > m@b"},
-		"one matches":  {[]string{"x: turns > 5", "y: prompt_tokens == 1000"}, nil, "small@s > m@a > m@b | rule y: prompt_tokens=1000"},
+		"one matches":  {[]string{"x: turns > 5", "y: prompt_tokens == 1000"}, nil, "small@s (rule y) > m@a (fallback 1) > m@b (fallback 1) | rule y: prompt_tokens=1000"},
 		"the first holds": {[]string{"x: stream", "y: true", "z: true"}, func(in *routing.Input) { in.Facts.Stream = true },
-			"small@s > m@a > m@b | rule x: stream=true"},
+			"small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: stream=true"},
 		"dry": {[]string{"dry x: true", "dry y: false"}, nil, "m@a > m@b | dry rule x would match"},
 		"dry, then one that holds": {[]string{"dry x: true", "y: true"}, nil,
-			"small@s > m@a > m@b | rule y:  | dry rule x would match"},
+			"small@s (rule y) > m@a (fallback 1) > m@b (fallback 1) | rule y:  | dry rule x would match"},
 		"an error is no match": {[]string{"x: 1 / (turns - turns) > 0", "y: true"}, nil,
-			"small@s > m@a > m@b | rule y:  | rule x failed: at character 3: division by zero"},
+			"small@s (rule y) > m@a (fallback 1) > m@b (fallback 1) | rule y:  | rule x failed: at character 3: division by zero"},
 		"task": {[]string{`x: task == "summarize" && complexity < 0.5`}, func(in *routing.Input) { in.Classify = classify },
-			"small@s > m@a > m@b | rule x: task=summarize, complexity=0.20 | task summarize, confidence 0.90, complexity 0.20"},
+			"small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: task=summarize, complexity=0.20 | task summarize, confidence 0.90, complexity 0.20"},
 		"unsure": {[]string{`x: task == "summarize"`}, func(in *routing.Input) { in.Classify = unsure },
 			"m@a > m@b | task summarize (unsure), confidence 0.30, complexity 0.80"},
 		"nobody can tell": {[]string{`x: task == "summarize"`}, nil, "m@a > m@b | rule x failed: nobody can tell task and complexity here"},
-		"language":        {[]string{`x: language == "de"`}, func(in *routing.Input) { in.Language = func() string { return "de" } }, "small@s > m@a > m@b | rule x: language=de"},
+		"language":        {[]string{`x: language == "de"`}, func(in *routing.Input) { in.Language = func() string { return "de" } }, "small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: language=de"},
 		"features": {[]string{`x: has_tools && has_images && json`}, func(in *routing.Input) {
 			in.Facts.Features = llm.FeatureTools | llm.FeatureImages | llm.FeatureJSONSchema
-		}, "small@s > m@a > m@b | rule x: has_tools=true, has_images=true, json=true"},
+		}, "small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: has_tools=true, has_images=true, json=true"},
 		"caller": {[]string{`x: key == "k" && "t" in tags && "public" in data_class && max_tokens == 5`}, func(in *routing.Input) {
 			in.Key, in.Tags, in.Classes, in.Facts.MaxTokens = "k", []string{"s", "t"}, []string{"public"}, 5
-		}, "small@s > m@a > m@b | rule x: max_tokens=5, key=k, tags=s+t, data_class=public"},
+		}, "small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: max_tokens=5, key=k, tags=s+t, data_class=public"},
 		"time, where we are": {[]string{`x: hour == 23 && day == "mon"`}, func(in *routing.Input) {
 			in.Location = time.FixedZone("", 11*3600)
-		}, "small@s > m@a > m@b | rule x: hour=23, day=mon"},
+		}, "small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: hour=23, day=mon"},
 		"the next day, where we are": {[]string{`x: hour == 2 && day == "tue"`}, func(in *routing.Input) {
 			in.Location = time.FixedZone("", 14*3600)
-		}, "small@s > m@a > m@b | rule x: hour=2, day=tue"},
+		}, "small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: hour=2, day=tue"},
 		"a share": {[]string{`x: draw < 0.1`, `y: draw < 0.3`}, func(in *routing.Input) { in.Draw = func() float64 { return 0.25 } },
-			"small@s > m@a > m@b | rule y: draw=0.2500"},
+			"small@s (rule y) > m@a (fallback 1) > m@b (fallback 1) | rule y: draw=0.2500"},
 		"spend": {[]string{`x: spend_today("key") > 5`}, func(in *routing.Input) {
 			in.Spend = func(scope string) (float64, bool) { return 7, scope == "key" }
-		}, `small@s > m@a > m@b | rule x: spend_today("key")=7`},
+		}, `small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: spend_today("key")=7`},
 		"spend that nobody counts": {[]string{`x: spend_today("all") > 5`}, nil, "m@a > m@b | rule x failed: what was spent today is not known"},
 		"spend that is not known": {[]string{`x: spend_today("all") > 5`}, func(in *routing.Input) {
 			in.Spend = func(string) (float64, bool) { return 0, false }
@@ -101,11 +101,11 @@ func TestRules(t *testing.T) {
 				v := a.Force(start)
 				v.End(start, health.Outcome{Result: health.Failure, Cause: "cut"})
 			}
-		}, `small@s > m@a > m@b | rule y: health("m@a")=down, health("m")=up`},
+		}, `small@s (rule y) > m@a (fallback 1) > m@b (fallback 1) | rule y: health("m@a")=down, health("m")=up`},
 		"limited": {[]string{`x: health("small") == "limited"`}, func(in *routing.Input) {
 			v := in.Route.Rules[0].Models[0].Deployments[0].Health.Force(start)
 			v.End(start, health.Outcome{Result: health.RateLimited, RetryAfter: time.Minute})
-		}, `small@s > m@a > m@b | rule x: health("small")=limited`},
+		}, `small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: health("small")=limited`},
 		"in flight and first token": {[]string{`x: in_flight("m") == 3 && queue("m") == 0 && first_token("m") > 90 && first_token("m") < 110 && first_token("small") == 0`}, func(in *routing.Input) {
 			ds := in.Route.Models[0].Deployments
 			answer(ds[0], 100*time.Millisecond, 5)
@@ -113,7 +113,7 @@ func TestRules(t *testing.T) {
 			ds[0].Health.Force(start)
 			ds[1].Health.Force(start)
 			ds[1].Health.Force(start)
-		}, `small@s > m@a > m@b | rule x: in_flight("m")=3, queue("m")=0, first_token("m")=102, first_token("small")=0`},
+		}, `small@s (rule x) > m@a (fallback 1) > m@b (fallback 1) | rule x: in_flight("m")=3, queue("m")=0, first_token("m")=102, first_token("small")=0`},
 	} {
 		r := ruled(t, c.rules...)
 		in := input(r)

@@ -73,7 +73,8 @@ func (w *walker) against(variable ast.Node, operator string, with ast.Node) {
 	if !ok {
 		return
 	}
-	name, s := "", counts
+	var name string
+	s := counts
 	switch v := variable.(type) {
 	case *ast.IdentifierNode:
 		name = v.Value

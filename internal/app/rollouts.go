@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"freehold/internal/feedback"
 	"freehold/internal/fleet"
 	"freehold/internal/gateway"
 	"freehold/internal/history"
@@ -21,11 +22,14 @@ func (a *App) openRollouts(ctx context.Context, ask func(context.Context, *gatew
 		a.Aside = &aside.Asker{Send: ask, Fleet: a.Fleet, Clock: a.Clock, NewID: newID, Codec: a.codecs["openai"], Classify: a.tasks.classify}
 	}
 	a.Rollouts = runner.New(runner.Options{
-		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,
+		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Feedback: a.Feedback, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,
 		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Aside: a.Aside,
 	})
 	return a.Rollouts.Load(ctx)
 }
+
+// rated tells rollouts of a person's score.
+func (a *App) rated(f feedback.Feedback) { a.Rollouts.Rated(context.Background(), f.Request, f.Score) }
 
 // modelOf is the model that the configuration names for a workload.
 func (a *App) modelOf(workload string) string {

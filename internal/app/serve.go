@@ -202,7 +202,7 @@ func (a *App) handler(h Hooks, g *gateway.Gateway, observer Observer, draining *
 		Keyring: a.Keys, Limiter: auth.NewMemoryLimiter(a.Clock),
 		Room:  health.NewLimiter(health.LimiterConfig{Concurrent: l.Concurrency, Queue: l.Queue, MaxWait: l.QueueWait}, a.Clock),
 		Clock: a.Clock, NewID: newID, Log: a.Log, Relay: &gateway.Relay{Gateway: g}, Metrics: observer.Metrics(),
-		Request: a.Ledger.Request, Feedback: a.Feedback, Ready: a.ready, Draining: draining.Load,
+		Request: a.Ledger.Request, Feedback: a.Feedback, Rated: a.rated, Ready: a.ready, Draining: draining.Load,
 	}
 	if h.Admin != nil {
 		o.Admin = h.Admin(a)

@@ -19,7 +19,7 @@ const (
 	alphaBetter   = 0.003
 	alphaSegments = 0.008 // of all segments together
 	alphaErrors   = 0.015
-	alphaRates    = 0.002 // of refusals and truncations together
+	alphaRates    = 0.002 // of refusals, truncations and feedback together
 	alphaLatency  = 0.004 // of both latencies together
 	// alphaPass is the chance to take a model that is worse by the margin.
 	alphaPass = 0.05
@@ -129,6 +129,7 @@ type Evidence struct {
 	errors   rate
 	refusals rate
 	cuts     rate
+	dislikes rate
 	first    latency
 	total    latency
 	money    [2]sum
@@ -154,6 +155,9 @@ type sum struct {
 // NewEvidence of a plan, with nothing seen. epoch is the state's.
 func NewEvidence(p *Plan, epoch int) *Evidence {
 	e := &Evidence{plan: p, quality: sequential.NewComparison(p.Margin, sequential.Levels{Worse: alphaWorse, Better: alphaBetter, Pass: alphaPass})}
+	e.errors = newRate("errors", p.Errors, p.ErrorRate)
+	e.refusals, e.cuts = newRate("refusals", p.Refusals, 0), newRate("truncations", p.Truncations, 0)
+	e.dislikes = unmeasured("bad words of people", p.Feedback)
 	e.Begin(epoch)
 	return e
 }
@@ -162,9 +166,10 @@ func NewEvidence(p *Plan, epoch int) *Evidence {
 // model did at 1 % says little of it at 50 %. What is known of quality stays.
 func (e *Evidence) Begin(epoch int) {
 	e.epoch = epoch
-	e.errors = newRate("errors", e.plan.Errors, e.plan.ErrorRate, sequential.Share(alphaErrors, epoch+1))
-	e.refusals = newRate("refusals", e.plan.Refusals, 0, sequential.Share(alphaRates/2, epoch+1))
-	e.cuts = newRate("truncations", e.plan.Truncations, 0, sequential.Share(alphaRates/2, epoch+1))
+	e.errors.again(sequential.Share(alphaErrors, epoch+1))
+	for _, r := range []*rate{&e.refusals, &e.cuts, &e.dislikes} {
+		r.again(sequential.Share(alphaRates/3, epoch+1))
+	}
 	e.first = newLatency("first token", e.plan.Latency, sequential.Share(alphaLatency/2, epoch+1))
 	e.total = newLatency("total", e.plan.Latency, sequential.Share(alphaLatency/2, epoch+1))
 	e.clients = [2]int{}
@@ -238,6 +243,20 @@ func (e *Evidence) AddOutcome(o Outcome, live bool) {
 	e.total.add(o.Total, 0)
 }
 
+// AddFeedback takes a person's score of an answer to a client's request, 0 to 1.
+func (e *Evidence) AddFeedback(candidate bool, score float64) {
+	if candidate {
+		e.dislikes.new(1 - score)
+	} else {
+		e.dislikes.old(1 - score)
+	}
+}
+
+// rates are the gates on how often something happens.
+func (e *Evidence) rates() []*rate {
+	return []*rate{&e.errors, &e.refusals, &e.cuts, &e.dislikes}
+}
+
 func (s *sum) add(side *Side) {
 	s.n++
 	s.in += side.In
@@ -259,7 +278,7 @@ func (e *Evidence) Breach() string {
 			return fmt.Sprintf("quality of %s is worse: %+.1f points after %d pairs", s.name, 100*s.Mean(), s.N())
 		}
 	}
-	for _, r := range []*rate{&e.errors, &e.refusals, &e.cuts} {
+	for _, r := range e.rates() {
 		if r.broken() {
 			return r.why()
 		}

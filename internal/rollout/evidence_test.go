@@ -238,3 +238,27 @@ func TestReport(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestFeedback: people who like the new model less break the gate; those who like
+// both as little do not.
+func TestFeedback(t *testing.T) {
+	plan := Default()
+	for _, tt := range []struct {
+		old, model float64
+		broken     bool
+	}{{0.3, 0.3, false}, {0.9, 0.5, true}, {0.9, 0.95, false}} {
+		r := rand.New(rand.NewPCG(3, 26))
+		e := NewEvidence(&plan, 1)
+		for range 150 {
+			e.AddFeedback(true, number(r.Float64() < tt.model))
+			e.AddFeedback(false, number(r.Float64() < tt.old))
+		}
+		e.Begin(2) // what is known of the old model stays
+		for range 150 {
+			e.AddFeedback(true, number(r.Float64() < tt.model))
+		}
+		if got := e.Breach(); (got != "") != tt.broken {
+			t.Errorf("%v against %v: %q", tt.model, tt.old, got)
+		}
+	}
+}

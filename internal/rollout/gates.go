@@ -18,46 +18,71 @@ type rate struct {
 	// The old model's share, of which older outcomes count less; before any, what
 	// was measured before.
 	hits, seen float64
-	n          [2]int // old and new
-	k          [2]int
+	// least is how many outcomes of the old model it takes to bet on the new one's.
+	least float64
+	n     [2]int // old and new
+	k     [2]float64
 }
 
 const (
 	priorWeight = 50           // outcomes that the measure from before counts as
+	leastBefore = 20           // outcomes of the old model that stand for such a measure
 	forget      = 1 - 1.0/1000 // what an outcome counts less with each later one
 )
 
-func newRate(name string, tolerance, before, alpha float64) rate {
-	return rate{name: name, tolerance: tolerance, alpha: alpha, bet: sequential.NewBet(0, 1, 0, sequential.Above),
-		hits: before * priorWeight, seen: priorWeight}
+// newRate begins with what was measured before.
+func newRate(name string, tolerance, before float64) rate {
+	return rate{name: name, tolerance: tolerance, hits: before * priorWeight, seen: priorWeight}
+}
+
+// unmeasured begins with nothing, and waits for the old model's first outcomes.
+func unmeasured(name string, tolerance float64) rate {
+	return rate{name: name, tolerance: tolerance, least: leastBefore}
 }
 
 // limit is how often it may happen with the new model.
-func (r *rate) limit() float64 { return min(0.99, r.tolerance+r.hits/r.seen) }
+func (r *rate) limit() float64 {
+	if r.seen == 0 {
+		return r.tolerance
+	}
+	return min(0.99, r.tolerance+r.hits/r.seen)
+}
 
-func (r *rate) baseline(hit bool) {
-	r.hits, r.seen = r.hits*forget, r.seen*forget+1
+func (r *rate) baseline(hit bool)  { r.old(number(hit)) }
+func (r *rate) candidate(hit bool) { r.new(number(hit)) }
+
+// old and new take what is between happening and not.
+func (r *rate) old(x float64) {
+	r.hits, r.seen = r.hits*forget+x, r.seen*forget+1
 	r.n[0]++
-	if hit {
-		r.hits++
-		r.k[0]++
+	r.k[0] += x
+}
+
+func (r *rate) new(x float64) {
+	r.n[1]++
+	r.k[1] += x
+	if r.seen > 0 && r.seen >= r.least {
+		r.bet.AddAgainst(x, r.limit())
 	}
 }
 
-func (r *rate) candidate(hit bool) {
-	x := 0.0
+// again is the gate with nothing seen of the new model; what is known of the old
+// one stays.
+func (r *rate) again(alpha float64) {
+	*r = rate{name: r.name, tolerance: r.tolerance, alpha: alpha, bet: sequential.NewBet(0, 1, 0, sequential.Above), hits: r.hits, seen: r.seen, least: r.least}
+}
+
+func number(hit bool) float64 {
 	if hit {
-		x = 1
-		r.k[1]++
+		return 1
 	}
-	r.n[1]++
-	r.bet.AddAgainst(x, r.limit())
+	return 0
 }
 
 func (r *rate) broken() bool { return r.bet.Sure(r.alpha) }
 
 func (r *rate) why() string {
-	return fmt.Sprintf("too many %s: %d of %d answers of the new model, where %.1f %% are accepted", r.name, r.k[1], r.n[1], 100*r.limit())
+	return fmt.Sprintf("too many %s: %.4g of %d answers of the new model, where %.1f %% are accepted", r.name, r.k[1], r.n[1], 100*r.limit())
 }
 
 // latency is a gate on a percentile of a latency.

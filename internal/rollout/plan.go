@@ -26,8 +26,10 @@ type Plan struct {
 	Errors      float64 `json:"errors"`
 	Refusals    float64 `json:"refusals"`
 	Truncations float64 `json:"truncations"`
-	Latency     Latency `json:"latency"`
-	Steps       []Step  `json:"steps"`
+	// Feedback is how much worse people's scores of answers may be, 0 to 1.
+	Feedback float64 `json:"feedback"`
+	Latency  Latency `json:"latency"`
+	Steps    []Step  `json:"steps"`
 	// Watch is how long the new model is watched after the cutover, and taken
 	// back by itself when it breaks a gate.
 	Watch time.Duration `json:"watch"`
@@ -85,7 +87,7 @@ func Default() Plan {
 	p := Plan{
 		Shadow: Shadow{Share: 0.1, Concurrency: 4, Queue: 256, Least: 50, Most: 5000},
 		Judge:  Judge{Spec: judge.Spec{Kind: judge.Normalised}},
-		Margin: 0.05, Errors: 0.02, Refusals: 0.05, Truncations: 0.05,
+		Margin: 0.05, Errors: 0.02, Refusals: 0.05, Truncations: 0.05, Feedback: 0.1,
 		Latency: Latency{Percentile: 95, Tolerance: 0.5},
 		Watch:   7 * 24 * time.Hour,
 	}
@@ -118,6 +120,7 @@ func (p *Plan) Check() error {
 	share("errors", p.Errors)
 	share("refusals", p.Refusals)
 	share("truncations", p.Truncations)
+	share("feedback", p.Feedback)
 	want(p.Latency.Percentile >= 0 && p.Latency.Percentile < 100, "latency.percentile is %v: it must be from 0 to below 100", p.Latency.Percentile)
 	want(p.Latency.Tolerance >= 0, "latency.tolerance is %v: it must not be below 0", p.Latency.Tolerance)
 	want(len(p.Steps) > 0, "steps: there is none")

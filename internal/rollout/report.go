@@ -50,8 +50,8 @@ type Rate struct {
 
 // Share is K of N.
 type Share struct {
-	K int `json:"k"`
-	N int `json:"n"`
+	K float64 `json:"k"` // a part of 1 each where it is no yes or no
+	N int     `json:"n"`
 }
 
 // Times compares a percentile.
@@ -90,7 +90,7 @@ func (e *Evidence) Report() Report {
 	for _, s := range e.segments {
 		r.Segments = append(r.Segments, quality(s.name, s.Comparison))
 	}
-	for _, x := range []*rate{&e.errors, &e.refusals, &e.cuts} {
+	for _, x := range e.rates() {
 		r.Rates = append(r.Rates, Rate{Name: x.name, Old: Share{x.k[0], x.n[0]}, New: Share{x.k[1], x.n[1]}, Limit: x.limit(), P: x.bet.P(), Broken: x.broken()})
 	}
 	for _, l := range []*latency{&e.first, &e.total} {

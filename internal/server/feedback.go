@@ -74,6 +74,9 @@ func (s *Server) takeFeedback(w http.ResponseWriter, r *http.Request) (f feedbac
 			f.KeyID = key.ID
 		}
 		err = s.Feedback.PutFeedback(r.Context(), f)
+		if err == nil && s.Rated != nil {
+			s.Rated(f)
+		}
 	}
 	switch {
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, feedback.ErrNotFound):

@@ -72,7 +72,7 @@ var may = table(`
 	rollout/aside       : dialect fault fleet gateway judge language ledger llm rollout routing
 	drill               : history ledger
 	drill/runner        : drill fleet gateway history ledger upstream
-	rollout/runner      : fleet gateway history judge ledger rollout rollout/aside
+	rollout/runner      : feedback fleet gateway history judge ledger rollout rollout/aside
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger
 

@@ -118,6 +118,9 @@ func (r *Runner) chooseJudge(f *fleet.Fleet, route *fleet.Route, s *rollout.Stat
 		}
 		j.Models = []string{chosen.Name}
 	}
+	if j.Kind == judge.Feedback {
+		return refuse("people's scores are compared in the canary: choose another kind of judge, or a shadow share of 0", "people score what they were shown, and copies are shown to nobody")
+	}
 	means := judge.Means{Asker: &asker{}, Random: strings.NewReader("")}
 	if _, err := judge.New(j.Spec, means); err != nil {
 		return refuse("", "the judge of the plan: %s", err)

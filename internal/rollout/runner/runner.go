@@ -10,6 +10,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"freehold/internal/feedback"
 	"freehold/internal/fleet"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
@@ -37,6 +39,12 @@ type Historian interface {
 type Ledger interface {
 	Each(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.Row, error]
 	Usage(ctx context.Context, q ledger.Query) ([]ledger.Group, error)
+	Request(ctx context.Context, id string) (*ledger.Row, error)
+}
+
+// Feedback are people's scores of answers, as this package sees them.
+type Feedback interface {
+	Feedbacks(ctx context.Context, since time.Time) iter.Seq2[feedback.Feedback, error]
 }
 
 // Options of a [Runner]. All are required but those that say so.
@@ -44,11 +52,13 @@ type Options struct {
 	Store   rollout.Store
 	History Historian
 	Ledger  Ledger
-	Log     *slog.Logger
-	Clock   func() time.Time
-	NewID   func() string
-	Pick    func(n int) int // a uniform number in [0,n)
-	Fleet   func() *fleet.Fleet
+	// Feedback are people's scores.
+	Feedback Feedback
+	Log      *slog.Logger
+	Clock    func() time.Time
+	NewID    func() string
+	Pick     func(n int) int // a uniform number in [0,n)
+	Fleet    func() *fleet.Fleet
 	// InUse is the model that the configuration names for a workload, "" for none.
 	InUse func(workload string) string
 	// Write makes a model a workload's own in the configuration. Where it can only
@@ -168,8 +178,29 @@ func (r *Runner) revive(ctx context.Context, s rollout.State) (*active, error) {
 		for i := len(rows) - 1; i >= 0; i-- { // the oldest first
 			a.evidence.AddOutcome(rows[i], true)
 		}
+		if err := r.rerate(ctx, a); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
+}
+
+// rerate takes the scores of the present step once more.
+func (r *Runner) rerate(ctx context.Context, a *active) error {
+	for f, err := range r.Feedback.Feedbacks(ctx, a.state.Entered) {
+		if err != nil {
+			return err
+		}
+		row, err := r.Ledger.Request(ctx, f.Request)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		a.rated(row, f.Score)
+	}
+	return nil
 }
 
 // Start begins to work until Close.

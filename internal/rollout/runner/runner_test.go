@@ -426,3 +426,38 @@ func TestPerimeter(t *testing.T) {
 		t.Errorf("%d requests left the perimeter", n)
 	}
 }
+
+// TestFeedback: people who like the new model less end its canary.
+func TestFeedback(t *testing.T) {
+	w := newWorld(t)
+	p := quick()
+	p.Shadow.Share, p.Steps = 0, []rollout.Step{{Share: 0.5, For: time.Hour, Samples: 1000}, {Share: 1}}
+	if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	st := w.until(t, "w", func() {
+		n++
+		body := fmt.Sprintf(`{"model":"w","messages":[{"role":"user","content":"question %d"}]}`, n)
+		resp, err := http.Post(w.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		thumbs := "up"
+		if resp.Header.Get("X-Freehold-Model") == "new" {
+			thumbs = "down"
+		}
+		said, err := http.Post(w.URL+"/v1/feedback", "application/json", strings.NewReader(fmt.Sprintf(`{"request_id":%q,"thumbs":%q}`, resp.Header.Get("X-Request-Id"), thumbs)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said.Body.Close()
+		if said.StatusCode >= 300 {
+			t.Fatalf("feedback: %d", said.StatusCode)
+		}
+	}, func(s runner.Status) bool { return s.Stage.Ended() })
+	if st.Stage != rollout.Aborted || !strings.Contains(st.Reason, "bad words of people") {
+		t.Errorf("%s: %s", st.Where, st.Reason)
+	}
+}

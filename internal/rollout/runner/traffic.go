@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
@@ -69,6 +70,40 @@ func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
 	default: // the loop is behind: the ledger has the request, and the next ones will do
 		r.missed.Add(1)
 	}
+}
+
+// Rated is told of a person's score of an answer, 0 to 1. It is kept elsewhere.
+func (r *Runner) Rated(ctx context.Context, request string, score float64) {
+	if len(*r.moving.Load()) == 0 {
+		return
+	}
+	row, err := r.Ledger.Request(ctx, request)
+	if err != nil || row.Part == nil {
+		return // it was found a moment before; what has gone since says nothing
+	}
+	r.mu.Lock()
+	a := r.active[row.Workload]
+	known := a != nil && a.rated(row, score)
+	r.mu.Unlock()
+	if known {
+		r.follow(ctx, a)
+	}
+}
+
+// rated takes a score, and reports whether it says something. mu is held.
+func (a *active) rated(row *ledger.Row, score float64) bool {
+	if row.Part == nil || row.Part.Rollout != a.state.ID || a.state.Stage == rollout.Shadowing {
+		return false
+	}
+	switch {
+	case row.Part.Arm == ledger.Candidate && row.Answerer() == a.state.To:
+		a.evidence.AddFeedback(true, score)
+	case row.Part.Arm == ledger.Baseline && row.Answerer() == a.state.From:
+		a.evidence.AddFeedback(false, score)
+	default:
+		return false
+	}
+	return true
 }
 
 // money adds up what a rollout has cost beside its clients' requests.

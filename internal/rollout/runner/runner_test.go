@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -460,4 +462,55 @@ func TestFeedback(t *testing.T) {
 	if st.Stage != rollout.Aborted || !strings.Contains(st.Reason, "bad words of people") {
 		t.Errorf("%s: %s", st.Where, st.Reason)
 	}
+}
+
+// TestRollbackUnderLoad: with many clients asking, no request fails, and those that
+// begin after the rollback returned are answered by the old model.
+func TestRollbackUnderLoad(t *testing.T) {
+	w := newWorld(t)
+	p := quick()
+	p.Shadow.Share, p.Steps = 0, []rollout.Step{{Share: 1}}
+	if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, "w", nil, func(s runner.Status) bool { return s.Stage == rollout.Watching })
+	var back, over atomic.Bool
+	var before, after atomic.Int64
+	var clients sync.WaitGroup
+	for c := range 16 {
+		clients.Go(func() {
+			for n := 0; !over.Load(); n++ {
+				was := back.Load()
+				status, model := w.ask(t, "w", fmt.Sprintf("client %d, question %d", c, n), n%2 == 0)
+				switch {
+				case status != 200:
+					t.Errorf("%d from %q", status, model)
+					return
+				case was && model != "old":
+					t.Errorf("%s answers a request that was made after the rollback", model)
+					return
+				case was:
+					after.Add(1)
+				default:
+					before.Add(1)
+				}
+			}
+		})
+	}
+	for before.Load() < 200 && !t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+	begun := time.Now()
+	s, err := w.App.Rollouts.Rollback(t.Context(), "w", bob, "")
+	took := time.Since(begun)
+	back.Store(true)
+	if err != nil || s.Stage != rollout.RolledBack {
+		t.Errorf("%s: %v", s.Where(), err)
+	}
+	for after.Load() < 200 && !t.Failed() {
+		time.Sleep(time.Millisecond)
+	}
+	over.Store(true)
+	clients.Wait()
+	t.Logf("the rollback took %v beside 16 clients; %d requests before it, %d after", took, before.Load(), after.Load())
 }

@@ -17,6 +17,7 @@ type Capture struct {
 	Expires     time.Time `json:"expires" doc:"when the texts are deleted, at the latest"`
 	Workload    string    `json:"workload"`
 	KeyID       string    `json:"key_id,omitempty"`
+	Tenant      string    `json:"tenant,omitempty" doc:"whose request it was"`
 	DataClasses []string  `json:"data_classes"`
 	Dialect     string    `json:"dialect" doc:"of both texts"`
 	Operation   string    `json:"operation"`
@@ -27,7 +28,7 @@ type Capture struct {
 
 func captureOf(e *capture.Entry) Capture {
 	return Capture{
-		ID: e.ID, Time: e.Time, Expires: e.Expires, Workload: e.Workload, KeyID: e.KeyID, DataClasses: orEmpty(e.Classes),
+		ID: e.ID, Time: e.Time, Expires: e.Expires, Workload: e.Workload, KeyID: e.KeyID, Tenant: e.Tenant, DataClasses: orEmpty(e.Classes),
 		Dialect: e.Dialect, Operation: e.Operation, Outcome: e.Outcome, Size: e.Size, SealKey: e.SealKey,
 	}
 }
@@ -36,13 +37,14 @@ func captureOf(e *capture.Entry) Capture {
 type CaptureFilter struct {
 	Workload string    `json:"workload,omitempty"`
 	Key      string    `json:"key,omitempty" doc:"id or name of a virtual key"`
+	Tenant   string    `json:"tenant,omitempty" doc:"whose requests"`
 	User     string    `json:"user,omitempty" doc:"end user, as requests name it: user or safety_identifier, metadata.user_id"`
 	Since    time.Time `json:"since,omitzero" doc:"inclusive"`
 	Until    time.Time `json:"until,omitzero" doc:"exclusive"`
 }
 
 func (s *Service) captures(f CaptureFilter) (capture.Filter, error) {
-	out := capture.Filter{Workload: f.Workload, User: f.User, Since: f.Since, Until: f.Until}
+	out := capture.Filter{Workload: f.Workload, Tenant: f.Tenant, User: f.User, Since: f.Since, Until: f.Until}
 	if err := ordered(f.Since, f.Until); err != nil {
 		return out, err
 	}
@@ -89,7 +91,7 @@ type CaptureOut struct {
 }
 
 // CaptureEraseIn says what is to be erased: at least a request, a workload, a
-// key or a user. What is given narrows it down together.
+// key, a tenant or a user. What is given narrows it down together.
 type CaptureEraseIn struct {
 	ID string `json:"request_id,omitempty"`
 	CaptureFilter

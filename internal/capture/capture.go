@@ -38,6 +38,7 @@ type Facts struct {
 	Time      time.Time
 	Workload  string
 	KeyID     string   // the virtual key; empty without authentication
+	Tenant    string   // whose request it was; empty: nobody's
 	Classes   []string // data classes that governed it
 	Dialect   string   // that the client speaks: of both texts
 	Operation string
@@ -98,6 +99,7 @@ type Filter struct {
 	ID       string
 	Workload string
 	KeyID    string
+	Tenant   string
 	User     string // as requests named it
 	Since    time.Time
 	Until    time.Time // before
@@ -114,11 +116,11 @@ type Sealed struct {
 // Query is a [Filter] in the words of a store, which knows end users by their
 // marks only: a keyed hash, so that no name of a person is in the state.
 type Query struct {
-	ID, Workload, KeyID string
-	UserMark            []byte
-	Since, Until        time.Time
-	AliveAt             time.Time // not expired then; zero: also what has expired
-	Limit               int
+	ID, Workload, KeyID, Tenant string
+	UserMark                    []byte
+	Since, Until                time.Time
+	AliveAt                     time.Time // not expired then; zero: also what has expired
+	Limit                       int
 }
 
 // Store holds sealed captures.
@@ -146,5 +148,5 @@ var (
 	ErrNoKey    = errors.New("the capture key is not known here")
 	ErrWrongKey = errors.New("another capture key is needed")
 	ErrDamaged  = errors.New("the captured text is damaged")
-	ErrNothing  = errors.New("an erasure must say what: a request, key, user or workload")
+	ErrNothing  = errors.New("an erasure must say what: a request, key, tenant, user or workload")
 )

@@ -123,7 +123,7 @@ func (v *Vault) List(ctx context.Context, f Filter, by By) ([]Entry, error) {
 // still wait to be stored among them, and returns of how many requests. That it
 // is asked for is in the history first. It needs no key.
 func (v *Vault) Erase(ctx context.Context, f Filter, by By) (int, error) {
-	if f.ID == "" && f.KeyID == "" && f.User == "" && f.Workload == "" {
+	if f.ID == "" && f.KeyID == "" && f.Tenant == "" && f.User == "" && f.Workload == "" {
 		return 0, ErrNothing
 	}
 	q, details, err := v.query(ctx, f)
@@ -170,7 +170,7 @@ func (v *Vault) flush(ctx context.Context) error {
 
 // query puts a filter into the store's words and into the history's.
 func (v *Vault) query(ctx context.Context, f Filter) (Query, map[string]string, error) {
-	q := Query{ID: f.ID, Workload: f.Workload, KeyID: f.KeyID, Since: f.Since, Until: f.Until, Limit: f.Limit}
+	q := Query{ID: f.ID, Workload: f.Workload, KeyID: f.KeyID, Tenant: f.Tenant, Since: f.Since, Until: f.Until, Limit: f.Limit}
 	details := map[string]string{}
 	add := func(name, value string) {
 		if value != "" {
@@ -189,6 +189,7 @@ func (v *Vault) query(ctx context.Context, f Filter) (Query, map[string]string, 
 	add("request", f.ID)
 	add("workload", f.Workload)
 	add("key", f.KeyID)
+	add("tenant", f.Tenant)
 	if !f.Since.IsZero() {
 		add("since", f.Since.UTC().Format(time.RFC3339))
 	}
@@ -209,6 +210,8 @@ func subject(f Filter, q Query) string {
 		return "user " + markText(q)
 	case f.KeyID != "":
 		return f.KeyID
+	case f.Tenant != "":
+		return "tenant " + f.Tenant
 	}
 	return f.Workload
 }

@@ -286,7 +286,9 @@ func TestErase(t *testing.T) {
 		w.Keep(exchange("a", "chat", "key_1", customer))
 		w.Keep(exchange("b", "chat", "key_2", "another"))
 		w.Keep(exchange("c", "other", "key_1", ""))
-		w.Keep(exchange("d", "other", "key_2", customer))
+		d := exchange("d", "other", "key_2", customer)
+		d.Tenant = "acme"
+		w.Keep(d)
 	}
 	for _, c := range []struct {
 		filter  capture.Filter
@@ -297,6 +299,7 @@ func TestErase(t *testing.T) {
 		{capture.Filter{Workload: "chat"}, "cd", "chat"},
 		{capture.Filter{KeyID: "key_1"}, "bd", "key_1"},
 		{capture.Filter{User: customer}, "bc", "user mark "},
+		{capture.Filter{Tenant: "acme"}, "abc", "tenant acme"},
 		{capture.Filter{User: customer, Workload: "chat"}, "bcd", "user mark "},
 		{capture.Filter{KeyID: "key_2", Until: start}, "abcd", "key_2"},
 		{capture.Filter{Workload: "other", Since: start}, "ab", "other"},

@@ -22,6 +22,7 @@ func (p *program) selectsCaptures(c *cobra.Command, f *admin.CaptureFilter) {
 	p.between(c, &f.Since, &f.Until)
 	c.Flags().StringVar(&f.Workload, "workload", "", "only of this `WORKLOAD`")
 	c.Flags().StringVar(&f.Key, "key", "", "only of this virtual `KEY` (id or name)")
+	c.Flags().StringVar(&f.Tenant, "tenant", "", "only of this `TENANT`")
 	c.Flags().StringVar(&f.User, "user", "", "only of this end `USER`, as requests name it")
 }
 
@@ -72,7 +73,7 @@ the key of capture.key in this environment.`,
 				return p.done(out, err)
 			}
 			p.fields("request", out.ID, "time", at(out.Time)+" UTC", "kept until", at(out.Expires)+" UTC", "workload", out.Workload, "key", out.KeyID,
-				"user", out.User, "data classes", strings.Join(out.DataClasses, ", "), "dialect", out.Dialect, "outcome", out.Outcome)
+				"tenant", out.Tenant, "user", out.User, "data classes", strings.Join(out.DataClasses, ", "), "dialect", out.Dialect, "outcome", out.Outcome)
 			p.printText("request", out.Request)
 			p.printText("answer", out.Answer)
 			return nil
@@ -93,9 +94,9 @@ func (p *program) captureEraseCommand() *cobra.Command {
 	c := p.changes(p.facts(&cobra.Command{
 		Use:   "erase [REQUEST_ID]",
 		Short: "Erase prompts and answers for good",
-		Long: `erase deletes the kept texts of one request, or of all that --workload, --key
-and --user select together, and overwrites their place in the state. The ledger
-keeps what it has of the requests, which is no text. A key that was rotated has
+		Long: `erase deletes the kept texts of one request, or of all that --workload, --key,
+--tenant and --user select together, and overwrites their place in the state. The
+ledger keeps what it has of the requests, which is no text. A key that was rotated has
 an id of its own: erase each. Backups of the state are not reached.`,
 		Example: `  freehold capture erase 01936f5e-7c1a-7000-8000-1b2c3d4e5f60
   freehold capture erase --user customer-17 --reason "erasure request"`,

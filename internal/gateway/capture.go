@@ -32,7 +32,7 @@ func (x *exchange) capture() {
 	r := &x.row
 	e := &capture.Exchange{
 		Facts: capture.Facts{
-			ID: r.ID, Time: r.Time, Workload: r.Workload, KeyID: r.KeyID, Classes: r.DataClasses,
+			ID: r.ID, Time: r.Time, Workload: r.Workload, KeyID: r.KeyID, Tenant: r.Tenant, Classes: r.DataClasses,
 			Dialect: r.Dialect, Operation: r.Operation, Outcome: string(r.Outcome),
 		},
 		Retention: keep.Retention,

@@ -54,7 +54,7 @@ func (c *Captures) CaptureSalt(ctx context.Context, fresh []byte) ([]byte, error
 func (c *Captures) AddCaptures(ctx context.Context, batch []capture.Sealed) error {
 	return c.db.Tx(ctx, func(tx *sql.Tx) error {
 		insert, err := tx.PrepareContext(ctx, `INSERT INTO captures (id, at, expires, workload, key_id, user_mark, data_classes,
-			dialect, operation, outcome, seal_key, size, text) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING`)
+			dialect, operation, outcome, seal_key, size, text, tenant) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING`)
 		if err != nil {
 			return c.fail(err)
 		}
@@ -66,7 +66,7 @@ func (c *Captures) AddCaptures(ctx context.Context, batch []capture.Sealed) erro
 				return c.fail(err)
 			}
 			if _, err := insert.ExecContext(ctx, s.ID, s.Time.UnixMicro(), s.Expires.UnixMicro(), s.Workload, s.KeyID, s.UserMark, string(classes),
-				s.Dialect, s.Operation, s.Outcome, s.SealKey, s.Size, s.Text); err != nil {
+				s.Dialect, s.Operation, s.Outcome, s.SealKey, s.Size, s.Text, s.Tenant); err != nil {
 				return c.fail(err)
 			}
 		}
@@ -74,7 +74,7 @@ func (c *Captures) AddCaptures(ctx context.Context, batch []capture.Sealed) erro
 	})
 }
 
-const captureColumns = `id, at, expires, workload, key_id, data_classes, dialect, operation, outcome, seal_key, size`
+const captureColumns = `id, at, expires, workload, key_id, data_classes, dialect, operation, outcome, seal_key, size, tenant`
 
 // Captures implements [capture.Store].
 func (c *Captures) Captures(ctx context.Context, q capture.Query) ([]capture.Entry, error) {
@@ -119,7 +119,7 @@ func (c *Captures) Capture(ctx context.Context, id string, at time.Time) (captur
 func scanCapture(row interface{ Scan(...any) error }, e *capture.Entry, more ...any) error {
 	var at, expires int64
 	var classes string
-	if err := row.Scan(append([]any{&e.ID, &at, &expires, &e.Workload, &e.KeyID, &classes, &e.Dialect, &e.Operation, &e.Outcome, &e.SealKey, &e.Size}, more...)...); err != nil {
+	if err := row.Scan(append([]any{&e.ID, &at, &expires, &e.Workload, &e.KeyID, &classes, &e.Dialect, &e.Operation, &e.Outcome, &e.SealKey, &e.Size, &e.Tenant}, more...)...); err != nil {
 		return err
 	}
 	e.Time, e.Expires = time.UnixMicro(at).UTC(), time.UnixMicro(expires).UTC()
@@ -140,6 +140,9 @@ func selected(q capture.Query) (where string, args []any) {
 	}
 	if q.KeyID != "" {
 		add("key_id = ?", q.KeyID)
+	}
+	if q.Tenant != "" {
+		add("tenant = ?", q.Tenant)
 	}
 	if q.UserMark != nil {
 		add("user_mark = ?", q.UserMark)

@@ -95,9 +95,9 @@ func (p *program) captureEraseCommand() *cobra.Command {
 		Use:   "erase [REQUEST_ID]",
 		Short: "Erase prompts and answers for good",
 		Long: `erase deletes the kept texts of one request, or of all that --workload, --key,
---tenant and --user select together, and overwrites their place in the state. The
-ledger keeps what it has of the requests, which is no text. A key that was rotated has
-an id of its own: erase each. Backups of the state are not reached.`,
+--tenant and --user select together, and overwrites their place in the state.
+The ledger keeps what it has of the requests, which is no text. A key that was
+rotated has an id of its own: erase each. Backups of the state are not reached.`,
 		Example: `  freehold capture erase 01936f5e-7c1a-7000-8000-1b2c3d4e5f60
   freehold capture erase --user customer-17 --reason "erasure request"`,
 		Args: takes(0, 1),

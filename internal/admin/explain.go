@@ -173,6 +173,8 @@ type ExplainOut struct {
 	Cascade      *Cascade    `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
 	Candidates   []Candidate `json:"candidates"`
 	Excluded     []Exclusion `json:"excluded"`
+	Warned       string      `json:"budget_warned,omitempty" doc:"name of a budget with on_exceed: warn that is exceeded"`
+	Over         string      `json:"budget_over,omitempty" doc:"how that budget is exceeded"`
 	Refused      *Error      `json:"refused,omitempty" doc:"why the request would be refused before any attempt"`
 	Live         bool        `json:"live" doc:"health was known: a server runs"`
 }
@@ -216,7 +218,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	e := planner.Explain(call)
 
 	out := ExplainOut{
-		Asked: in.Workload, Tenant: e.Tenant, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
+		Asked: in.Workload, Tenant: e.Tenant, Warned: e.Warned, Over: e.Over, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
 		Cascade: cascadeOf(&e), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
 		Language: e.Language, Rules: rulings(&e.Plan), Detected: append([]Detection{}, e.Detected...),
 	}

@@ -189,6 +189,10 @@ func (p *program) printExplain(e admin.ExplainOut) {
 			p.say("  " + x.Deployment + ": " + by + x.Reason)
 		}
 	}
+	if e.Warned != "" {
+		fmt.Fprintln(p.out, "\nbudget")
+		p.say("  warns of " + e.Warned + ": " + e.Over)
+	}
 	if r := e.Refused; r != nil {
 		fmt.Fprintln(p.out)
 		p.sayLines("refused with " + r.Code + ": " + r.Message)

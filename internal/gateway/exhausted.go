@@ -21,7 +21,11 @@ func (x *exchange) exhausted() error {
 		total++
 		count[groupOf(e.Kind)]++
 		worst = e
-		f.Hint += sep(f.Hint) + c.Name + ": " + string(e.Kind)
+		what := string(e.Kind)
+		if redirect(e.ProviderStatus) {
+			what = "a redirect, which is not followed"
+		}
+		f.Hint += sep(f.Hint) + c.Name + ": " + what
 	}
 	f.Cause, f.RetryAfter = worst, x.soonest()
 	switch total {

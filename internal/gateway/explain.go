@@ -36,6 +36,9 @@ type Explanation struct {
 	// Cascade is what the workload's cascade would do; nil where it has none, or
 	// the request does not get that far.
 	Cascade *ExplainedCascade
+	// Warned is the budget that the client would be warned of, "" for none, and
+	// what is over.
+	Warned, Over string
 	// Refused is why the request would be refused before any attempt, or nil.
 	Refused *fault.Error
 }
@@ -96,6 +99,9 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	e.Detected, e.Unasked = x.row.Detected, x.unasked
 	if x.route != nil {
 		e.Language = x.language()
+	}
+	if o := x.warned; o != nil && err == nil {
+		e.Warned, e.Over = o.Rule.String(), o.Error()
 	}
 	if err != nil {
 		e.Refused = x.faultOf(err)

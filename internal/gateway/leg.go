@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -365,26 +364,6 @@ func (l *leg) end(err error) {
 	}
 	l.visit.End(x.g.Clock(), l.outcome(f))
 	l.watch(f)
-}
-
-// maxDetail bounds what is kept of a connection's error.
-const maxDetail = 200
-
-// detail is what the connection failed with, or which of several keys the provider
-// refused. What a provider says is not kept: it may hold the prompt.
-func (l *leg) detail(f *fault.Error, err error) string {
-	if ring := l.d.Provider.Keys; keyRefused(f) && ring.Len() > 1 {
-		return ring.Place(l.key)
-	}
-	var u *upstream.Error
-	if !errors.As(err, &u) || u.Err == nil || u.Kind == upstream.Canceled {
-		return ""
-	}
-	text := strings.ToValidUTF8(l.d.Provider.Secrets.Hide(u.Err.Error()), "")
-	if len(text) > maxDetail {
-		text = strings.ToValidUTF8(text[:maxDetail], "") + "..."
-	}
-	return text
 }
 
 // watch tells the workload's SLO how fast the attempt was. Who was given up

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"freehold/internal/app/apptest"
@@ -110,5 +111,29 @@ models: {m: {provider: p}}
 	row := s.WaitRows(t, 1)[0]
 	if got.Status != 503 || strings.Contains(got.Body, "refused") || len(row.Attempts) != 1 || !strings.Contains(row.Attempts[0].Detail, "refused") {
 		t.Errorf("%.300v, attempts %+v", got, row.Attempts)
+	}
+}
+
+// A redirect is called one, with the place that it leads to and no more of the
+// address, and is not followed.
+func TestRedirectDetail(t *testing.T) {
+	var asked atomic.Int64
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(w, r, "http://127.0.0.1:9/elsewhere?token=t0ken", http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(moved.Close)
+	s := apptest.Start(t, fmt.Sprintf(`
+server: {listen: 127.0.0.1:0}
+retries: {max: 0}
+providers: {p: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}}
+models: {m: {provider: p}}
+`, moved.URL))
+	got := client{url: s.URL}.ask(t, "m", "hello", false, "")
+	row := s.WaitRows(t, 1)[0]
+	const want = "a redirect to http://127.0.0.1:9, and none is followed: base_url must be where requests are answered"
+	if got.Status < 500 || !strings.Contains(got.Body, "m@p: a redirect, which is not followed") || asked.Load() != 1 ||
+		len(row.Attempts) != 1 || row.Attempts[0].Detail != want || row.Attempts[0].Status != 307 {
+		t.Errorf("%.300v, asked %d times, attempts %+v", got, asked.Load(), row.Attempts)
 	}
 }

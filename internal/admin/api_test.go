@@ -144,12 +144,13 @@ func TestAnswersFitDocument(t *testing.T) {
 	w := start(t)
 	id := w.ask(t, "chat")
 	call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "k", Workloads: []string{"chat"}})
+	call(t, w.socket, admin.RolloutStart, quickly())
 	_, raw := openAPI(t)
 	for _, op := range admin.Operations() {
-		if op.Method != http.MethodGet || strings.HasPrefix(op.Name, "capture.") {
-			continue // texts are not for callers without a key: see TestCaptures
+		if op.Method != http.MethodGet || strings.HasPrefix(op.Name, "capture.") || op == admin.RolloutTexts.Operation {
+			continue // texts are not for callers without a key: see TestCaptures, TestRolloutTexts
 		}
-		path := strings.NewReplacer("{request_id}", id, "{seq}", "1").Replace(op.Path)
+		path := strings.NewReplacer("{request_id}", id, "{seq}", "1", "{workload}", "chat").Replace(op.Path)
 		switch op.Name {
 		case "usage":
 			path += "?by=model&by=day"

@@ -2,12 +2,15 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"freehold/internal/capture"
+	"freehold/internal/ledger"
+	"freehold/internal/rollout/runner"
 )
 
 // Capture is a request whose texts are kept, without them.
@@ -149,10 +152,46 @@ func (s *Service) captureErase(ctx context.Context, c Caller, in CaptureEraseIn)
 	}
 	f.ID = in.ID
 	n, err := s.app.Captures.Erase(ctx, f, by)
+	if err == nil {
+		var more int
+		more, err = s.eraseCopies(ctx, f, by)
+		n += more
+	}
 	if err == nil && n == 0 && f.ID != "" {
 		err = fmt.Errorf("erase %s: %w", f.ID, capture.ErrNotFound)
 	}
 	return CaptureEraseOut{Erased: n}, err
+}
+
+// eraseCopies erases what a rollout asked the new model in the same words. A key or
+// end user selects copies as it does requests; a request or workload does not.
+func (s *Service) eraseCopies(ctx context.Context, f capture.Filter, by capture.By) (int, error) {
+	if f.ID == "" {
+		if f.Workload == "" {
+			return 0, nil
+		}
+		f.Workload = runner.Label(f.Workload)
+		return s.app.Captures.Erase(ctx, f, by)
+	}
+	row, err := s.app.Ledger.Request(ctx, f.ID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case row.Part == nil || row.Part.Rollout == "":
+		return 0, nil
+	}
+	pairs, err := s.app.Rollouts.Pairs(ctx, row.Part.Rollout)
+	if err != nil {
+		return 0, err
+	}
+	for i := range pairs {
+		if pairs[i].Request == f.ID && pairs[i].Shadow != "" {
+			return s.app.Captures.Erase(ctx, capture.Filter{ID: pairs[i].Shadow}, by)
+		}
+	}
+	return 0, nil
 }
 
 // captureBy is who asks, who must be somebody: without authentication, anyone

@@ -14,6 +14,8 @@ import (
 	"freehold/internal/fault"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
+	"freehold/internal/rollout"
+	"freehold/internal/rollout/runner"
 )
 
 // Error is an operation that failed or was refused. It is the same whether it
@@ -65,9 +67,12 @@ func errorOf(err error) error {
 	var denied *auth.Denied
 	var request *auth.RequestError
 	var f *fault.Error
+	var told *runner.RefusedError
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &told):
+		return refusedBy(told)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &bad):
@@ -92,9 +97,9 @@ func errorOf(err error) error {
 		return invalid(err.Error(), "")
 	case errors.Is(err, capture.ErrNothing), errors.Is(err, history.ErrVerifierKey):
 		return invalid(err.Error(), "")
-	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey):
+	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey), errors.Is(err, rollout.ErrNotFound):
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}
-	case errors.Is(err, config.ErrChanged), errors.Is(err, auth.ErrConflict):
+	case errors.Is(err, config.ErrChanged), errors.Is(err, auth.ErrConflict), errors.Is(err, rollout.ErrOpen):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error(), Hint: "try again"}
 	case errors.As(err, &denied):
 		return &Error{Status: http.StatusForbidden, Code: string(denied.Code), Message: denied.Message}

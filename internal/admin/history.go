@@ -6,6 +6,7 @@ import (
 
 	"freehold/internal/capture"
 	"freehold/internal/history"
+	"freehold/internal/rollout/runner"
 )
 
 // HistoryIn selects changes.
@@ -21,7 +22,7 @@ type HistoryIn struct {
 func HistoryKinds() []history.Kind {
 	return []history.Kind{
 		history.KindConfig, history.KindOverlay, history.KindKeyCreate, history.KindKeyRotate, history.KindKeyRevoke,
-		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindRouteUse, history.KindHistoryKey,
+		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindRouteUse, runner.Kind, history.KindHistoryKey,
 	}
 }
 

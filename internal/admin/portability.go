@@ -56,7 +56,7 @@ func (s *Service) portability(ctx context.Context, _ Caller, in PortabilityIn) (
 	f, now := s.app.Fleet(), s.app.Clock()
 	route := f.Workloads[in.Workload]
 	if route == nil {
-		return PortabilityOut{}, invalid("there is no workload "+strconv.Quote(in.Workload), hintOr(suggest.Hint(in.Workload, f.WorkloadNames()), "freehold workloads lists them"))
+		return PortabilityOut{}, s.noWorkload(in.Workload)
 	}
 	model := f.Models[in.To]
 	if model == nil {
@@ -103,4 +103,8 @@ func hintOr(hint, other string) string {
 		return hint
 	}
 	return other
+}
+
+func (s *Service) noWorkload(name string) *Error {
+	return invalid("there is no workload "+strconv.Quote(name), hintOr(suggest.Hint(name, s.app.Fleet().WorkloadNames()), "freehold workloads lists them"))
 }

@@ -39,6 +39,8 @@ func (s *schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{"type": "number"}
 	case reflect.Slice:
 		return map[string]any{"type": []string{"array", "null"}, "items": s.of(t.Elem())}
+	case reflect.Array:
+		return map[string]any{"type": "array", "items": s.of(t.Elem()), "minItems": t.Len(), "maxItems": t.Len()}
 	case reflect.Map:
 		return map[string]any{"type": []string{"object", "null"}, "additionalProperties": s.of(t.Elem())}
 	case reflect.Pointer:

@@ -40,6 +40,31 @@ var (
 	PerimeterCheck = define("perimeter.check", "POST", "/admin/v1/perimeter/check",
 		"Where each workload's requests may go by the configuration in use, and what differs from what is expected.", (*Service).perimeterCheck)
 
+	RolloutStart = define("rollout.start", "POST", "/admin/v1/rollouts",
+		"Starts to move a workload to another model, by the plan of the configuration.", (*Service).rolloutStart)
+	RolloutList = define("rollout.list", "GET", "/admin/v1/rollouts",
+		"Rollouts, the latest first.", (*Service).rolloutList)
+	RolloutStatusOf = define("rollout.status", "GET", "/admin/v1/rollouts/{workload}",
+		"The last rollout of a workload, or one by its id: where it is, what is known, what is missing to go on.", (*Service).rolloutStatus)
+	RolloutPromote = define("rollout.promote", "POST", "/admin/v1/rollouts/{workload}/promote",
+		"Goes to the next stage or step; at a cutover, the caller approves it.", (*Service).rolloutPromote)
+	RolloutPause = define("rollout.pause", "POST", "/admin/v1/rollouts/{workload}/pause",
+		"Keeps a rollout where it is: nothing follows but what protects clients.", (*Service).rolloutPause)
+	RolloutResume = define("rollout.resume", "POST", "/admin/v1/rollouts/{workload}/resume",
+		"Lets a paused rollout go on.", (*Service).rolloutResume)
+	RolloutAbort = define("rollout.abort", "POST", "/admin/v1/rollouts/{workload}/abort",
+		"Ends a rollout before its cutover: all requests go to the old model.", (*Service).rolloutAbort)
+	RolloutBack = define("rollout.rollback", "POST", "/admin/v1/rollouts/{workload}/rollback",
+		"Takes the old model back, also long after the cutover.", (*Service).rolloutBack)
+	RolloutPairs = define("rollout.pairs", "GET", "/admin/v1/rollouts/{workload}/pairs",
+		"Requests that both models answered, how they compare, and what people said of them.", (*Service).rolloutPairs)
+	RolloutTexts = define("rollout.texts", "GET", "/admin/v1/rollouts/{workload}/pairs/{request_id}",
+		"What was asked and both answers, where they are kept. That they are read is in the history.", (*Service).rolloutTexts)
+	RolloutLabelOf = define("rollout.label", "POST", "/admin/v1/rollouts/{workload}/pairs/{request_id}/label",
+		"Says which of two answers is better.", (*Service).rolloutLabel)
+	RolloutReport = define("rollout.report", "GET", "/admin/v1/rollouts/{workload}/report",
+		"All that is known of a rollout: quality as it became known, latencies, money, segments, transitions.", (*Service).rolloutReport)
+
 	KeysList = define("keys.list", "GET", "/admin/v1/keys",
 		"Virtual keys, without their secrets.", (*Service).keysList)
 	KeysCreate = define("keys.create", "POST", "/admin/v1/keys",
@@ -82,6 +107,9 @@ func Operations() []*Operation {
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
 		Requests.Operation, Why.Operation, Usage.Operation, Portability.Operation, Cascaded.Operation, RouteUse.Operation, Budgets.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
+		RolloutStart.Operation, RolloutList.Operation, RolloutStatusOf.Operation, RolloutPromote.Operation, RolloutPause.Operation,
+		RolloutResume.Operation, RolloutAbort.Operation, RolloutBack.Operation, RolloutPairs.Operation, RolloutTexts.Operation,
+		RolloutLabelOf.Operation, RolloutReport.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
 		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureErase.Operation,

@@ -12,6 +12,7 @@ import (
 
 	"freehold/internal/config"
 	"freehold/internal/history"
+	"freehold/internal/rollout/runner"
 )
 
 // useCapture takes the capture settings of a configuration into use.
@@ -20,6 +21,7 @@ func (a *App) useCapture(cfg *config.Config) {
 	for name, w := range cfg.Workloads {
 		if c := w.Capture; c != nil && c.Enabled {
 			keep[name] = c.Retention
+			keep[runner.Label(name)] = c.Retention // copies for its rollout
 		}
 	}
 	secret := cfg.Capture.Key.Reveal()

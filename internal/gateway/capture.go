@@ -30,9 +30,11 @@ func (x *exchange) capture() {
 		return
 	}
 	r := &x.row
+	x.captured = true
 	e := &capture.Exchange{
 		Facts: capture.Facts{
-			ID: r.ID, Time: r.Time, Workload: r.Workload, KeyID: r.KeyID, Tenant: r.Tenant, Classes: r.DataClasses,
+			// A copy is erased with its request: by the key that it was made for.
+			ID: r.ID, Time: r.Time, Workload: r.Workload, KeyID: x.call.Caller.KeyID, Tenant: r.Tenant, Classes: r.DataClasses,
 			Dialect: r.Dialect, Operation: r.Operation, Outcome: string(r.Outcome),
 		},
 		Retention: keep.Retention,

@@ -39,6 +39,8 @@ type Copy struct {
 	Answer func() (*llm.Response, error)
 	// Size is about how much memory is held, in bytes.
 	Size int
+	// Captured: the request's texts are kept.
+	Captured bool
 }
 
 // move says how a rollout changes the plan, nil where it does not.
@@ -94,7 +96,7 @@ func (x *exchange) copied() *Copy {
 	call := *x.call
 	call.Raw, call.Header = bytes.Clone(x.call.Raw), x.call.Header.Clone()
 	call.Settled, call.Caller.AllowModel, call.Caller.AllowWorkload = nil, nil, nil
-	c := &Copy{Call: &call, Size: len(call.Raw)}
+	c := &Copy{Call: &call, Size: len(call.Raw), Captured: x.captured}
 	switch {
 	case x.plain != nil:
 		plain := bytes.Clone(x.plain)

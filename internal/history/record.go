@@ -57,6 +57,10 @@ type Who struct {
 	Name string `json:"name"`
 }
 
+// Known reports whether one person or program can be told from another: not
+// where callers are let in without a key.
+func (w Who) Known() bool { return w.Via != "http" }
+
 // String is via:name.
 func (w Who) String() string { return w.Via + ":" + w.Name }
 

@@ -56,8 +56,9 @@ type State struct {
 }
 
 // Approve notes that somebody wants the cutover, and reports whether that is new.
+// Who came without a key is nobody: the same person may be on the list.
 func (s *State) Approve(who history.Who) bool {
-	if slices.Contains(s.Wanted, who.String()) {
+	if !who.Known() || slices.Contains(s.Wanted, who.String()) {
 		return false
 	}
 	s.Wanted = append(s.Wanted, who.String())
@@ -65,7 +66,12 @@ func (s *State) Approve(who history.Who) bool {
 }
 
 // Missing is how many people more must want the cutover.
-func (s *State) Missing() int { return max(0, s.Plan.Approvals-len(s.Wanted)) }
+func (s *State) Missing() int {
+	if s.Plan.Approvals <= 1 {
+		return 0
+	}
+	return max(0, s.Plan.Approvals-len(s.Wanted))
+}
 
 // Share of conversations that the new model answers, and of requests that are
 // copied to it.

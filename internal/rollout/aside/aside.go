@@ -41,6 +41,9 @@ type For struct {
 	Workload string       // whose requests these are
 	Label    string       // stands in the ledger in the place of a workload
 	Part     *ledger.Part // nil: none
+	// Keep: the texts are kept as those of the workload's requests are, if they are;
+	// of the workload Label, so that nobody takes them for a client's.
+	Keep bool
 }
 
 // GoneError is a workload or model that the configuration does not have.
@@ -68,6 +71,10 @@ func (a *Asker) ask(ctx context.Context, f For, model string, call *gateway.Call
 		return gateway.Answer{}, &GoneError{"model", model}
 	}
 	only := route.Only(m)
+	if f.Keep {
+		only.Capture = route.Capture
+		only.Capture.Share = 1
+	}
 	change(only)
 	call.ID, call.Received, call.ClientID = a.NewID(), a.Clock(), ""
 	call.Aside = &gateway.Aside{Route: only, Label: f.Label, Part: f.Part}

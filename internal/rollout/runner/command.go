@@ -192,6 +192,10 @@ func (r *Runner) find(ctx context.Context, workload string, ended bool) (*active
 	return r.revive(ctx, all[i])
 }
 
+// Command is what a person tells a rollout of a workload to do. It returns the
+// rollout as it then is.
+type Command func(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error)
+
 // Promote goes to the next stage or step, whatever the evidence says; at a
 // cutover it is a person's approval.
 func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
@@ -199,8 +203,12 @@ func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, 
 		switch s.Stage {
 		case rollout.Cutover:
 			s.Wanted = slices.Clone(s.Wanted)
-			if !s.Approve(who) && s.Missing() > 0 {
+			switch {
+			case s.Approve(who) || s.Missing() == 0:
+			case who.Known():
 				return s, refuse("somebody else must promote it, with a key of their own", "%s has approved the cutover of %s already", who, workload)
+			default:
+				return s, refuse("show a key of your own: freehold keys create NAME --admin", "the cutover of %s is for people who are known to approve", workload)
 			}
 			s.Reason = or(why, "approved by "+who.String())
 			return s, nil

@@ -159,7 +159,9 @@ func (r *Runner) pair(ctx context.Context, s *rollout.State, j job) (*rollout.Pa
 		return nil, fmt.Errorf("the old model's answer cannot be read: %w", err)
 	}
 	call := *j.Call
-	answer, err := r.Aside.Request(ctx, forRollout(s, ledger.Shadow), s.To, &call)
+	f := forRollout(s, ledger.Shadow)
+	f.Keep = j.Captured // a pair is compared by people where both of its answers are kept
+	answer, err := r.Aside.Request(ctx, f, s.To, &call)
 	if err != nil {
 		return nil, err
 	}

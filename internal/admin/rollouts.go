@@ -63,6 +63,7 @@ type RolloutPlan struct {
 	Errors            float64           `json:"errors"`
 	Refusals          float64           `json:"refusals"`
 	Truncations       float64           `json:"truncations"`
+	Feedback          float64           `json:"feedback"`
 	LatencyPercentile float64           `json:"latency_percentile" doc:"0: latencies are no gate"`
 	LatencyTolerance  float64           `json:"latency_tolerance"`
 	Steps             []RolloutPlanStep `json:"steps"`
@@ -79,7 +80,7 @@ type RolloutPlanStep struct {
 
 func planOf(p *rollout.Plan) RolloutPlan {
 	out := RolloutPlan{
-		Judge: string(p.Judge.Kind), Margin: p.Margin, Errors: p.Errors, Refusals: p.Refusals, Truncations: p.Truncations,
+		Judge: string(p.Judge.Kind), Margin: p.Margin, Errors: p.Errors, Refusals: p.Refusals, Truncations: p.Truncations, Feedback: p.Feedback,
 		LatencyPercentile: p.Latency.Percentile, LatencyTolerance: p.Latency.Tolerance, Steps: []RolloutPlanStep{}, WatchSeconds: p.Watch.Seconds(), Manual: p.Manual,
 	}
 	s := &out.Shadow

@@ -24,7 +24,7 @@ func planOf(r *config.Rollout) rollout.Plan {
 	p := rollout.Plan{
 		Shadow: rollout.Shadow{Share: float64(r.Shadow.Share), Concurrency: r.Shadow.Concurrency, Queue: r.Shadow.Queue, Least: r.Shadow.Least, Most: r.Shadow.Most},
 		Judge:  rollout.Judge{Spec: r.Judge.Spec(), Models: r.Judge.Models},
-		Margin: float64(r.Margin), Errors: float64(r.Gates.Errors), Refusals: float64(r.Gates.Refusals), Truncations: float64(r.Gates.Truncations),
+		Margin: float64(r.Margin), Errors: float64(r.Gates.Errors), Refusals: float64(r.Gates.Refusals), Truncations: float64(r.Gates.Truncations), Feedback: float64(r.Gates.Feedback),
 		Latency: rollout.Latency{Percentile: r.Gates.Latency.Percentile, Tolerance: float64(r.Gates.Latency.Tolerance)},
 		Watch:   r.Watch, Manual: r.Manual,
 	}

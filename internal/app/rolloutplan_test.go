@@ -31,7 +31,7 @@ rollouts:
     shadow: {share: 20%, concurrency: 2, queue: 9, budget: 7.50 USD, least: 10, most: 20}
     judge: {kind: pairwise, models: [c], rubric: short, max_text: 100}
     margin: 3%
-    gates: {errors: 4%, refusals: 6%, truncations: 7%, latency: {percentile: 0, tolerance: 8%}}
+    gates: {errors: 4%, refusals: 6%, truncations: 7%, feedback: 9%, latency: {percentile: 0, tolerance: 8%}}
     steps: [{share: 30%, for: 1h, samples: 4}, 100%]
     watch: 1h
     manual: true
@@ -52,7 +52,7 @@ rollouts:
 	want := rollout.Plan{
 		Shadow: rollout.Shadow{Share: 0.2, Concurrency: 2, Queue: 9, Budget: decimal.NewNullDecimal(decimal.RequireFromString("7.50")), Least: 10, Most: 20},
 		Judge:  rollout.Judge{Spec: judge.Spec{Kind: judge.Pairwise, Rubric: "short", MaxText: 100, Timeout: judge.DefaultTimeout}, Models: []string{"c"}},
-		Margin: 0.03, Errors: 0.04, Refusals: 0.06, Truncations: 0.07, Latency: rollout.Latency{Tolerance: 0.08},
+		Margin: 0.03, Errors: 0.04, Refusals: 0.06, Truncations: 0.07, Feedback: 0.09, Latency: rollout.Latency{Tolerance: 0.08},
 		Steps: []rollout.Step{{Share: 0.3, For: time.Hour, Samples: 4}, {Share: 1, For: 30 * time.Minute, Samples: 50}},
 		Watch: time.Hour, Manual: true, Approvals: 3,
 	}

@@ -116,12 +116,14 @@ type RolloutGates struct {
 	Refusals Share `yaml:"refusals" jsonschema:"minimum=0,maximum=1,default=5%"`
 	// Answers that a limit of length cut: so much above the old model's share.
 	Truncations Share `yaml:"truncations" jsonschema:"minimum=0,maximum=1,default=5%"`
+	// People's scores of answers to clients' requests (POST /v1/feedback): so much below the old model's, of a scale from 0 to 1.
+	Feedback Share `yaml:"feedback" jsonschema:"minimum=0,maximum=1,default=10%"`
 	// A percentile of the times to the first content and to the end.
 	Latency RolloutLatency `yaml:"latency"`
 }
 
 func (g *RolloutGates) defaults() {
-	g.Errors, g.Refusals, g.Truncations = 0.02, 0.05, 0.05
+	g.Errors, g.Refusals, g.Truncations, g.Feedback = 0.02, 0.05, 0.05, 0.1
 	g.Latency.defaults()
 }
 

@@ -32,8 +32,11 @@ func Next(s State, e *Evidence, inUse string, now time.Time) (next State, ok boo
 			return s.enter(Aborted, 0, why, now), true
 		}
 	}
-	if inUse != s.From && inUse != s.To {
-		return s.pause(fmt.Sprintf("the configuration now names %s, which is neither %s nor %s", inUse, s.From, s.To))
+	switch {
+	case inUse == "":
+		return s.Pause("the configuration has no workload " + s.Workload + " any more")
+	case inUse != s.From && inUse != s.To:
+		return s.Pause(fmt.Sprintf("the configuration now names %s, which is neither %s nor %s", inUse, s.From, s.To))
 	}
 	if s.Stage == Watching {
 		if now.Before(s.Entered.Add(s.Plan.Watch)) || inUse != s.To {
@@ -73,13 +76,13 @@ func (s State) judged(e *Evidence, now time.Time) (State, bool) {
 		return s.Forward(fmt.Sprintf("quality is %s: %+.1f points (95 %%: %+.1f to %+.1f) after %d pairs", o, 100*q.Mean(), 100*low, 100*high, q.N()), now), true
 	case q.N() >= s.Asked+s.Plan.Shadow.Most:
 		s.Asked = q.N()
-		return s.pause(fmt.Sprintf("inconclusive after %d pairs: promote, go on with resume, or abort", q.N()))
+		return s.Pause(fmt.Sprintf("inconclusive after %d pairs: promote, go on with resume, or abort", q.N()))
 	}
 	return s, false
 }
 
-// pause is the state paused for a reason, unless it is so already.
-func (s State) pause(reason string) (State, bool) {
+// Pause is the state paused for a reason; ok is false where it is so already.
+func (s State) Pause(reason string) (State, bool) {
 	if s.Paused && s.Reason == reason {
 		return s, false
 	}

@@ -60,6 +60,7 @@ func TestNext(t *testing.T) {
 		{name: "broken", stage: Canary, requests: 20, failed: true, want: "aborted", reason: "errors: 20 of 20"},
 		{name: "broken, paused", stage: Canary, change: func(s *State) { s.Paused = true }, requests: 20, failed: true, want: "aborted"},
 		{name: "somebody else's change", stage: Canary, requests: 20, inUse: "third", after: time.Hour, want: "canary 5 % (step 1 of 2), paused", reason: "third"},
+		{name: "no workload", stage: Canary, requests: 20, inUse: "-", after: time.Hour, want: "canary 5 % (step 1 of 2), paused", reason: "no workload w"},
 		{name: "waits", stage: Cutover, requests: 20, after: time.Hour},
 		{name: "written", stage: Cutover, inUse: "new", want: "watch"},
 		{name: "broken before it was written", stage: Cutover, requests: 20, failed: true, want: "aborted"},
@@ -78,6 +79,9 @@ func TestNext(t *testing.T) {
 			}
 			if tt.inUse == "" {
 				tt.inUse = "old"
+			}
+			if tt.inUse == "-" {
+				tt.inUse = ""
 			}
 			now := start.Add(tt.after)
 			next, ok := Next(s, seen(&s, tt.pairs, tt.diff, tt.requests, tt.failed), tt.inUse, now)

@@ -305,6 +305,9 @@ func (r *Runner) settle(ctx context.Context, a *active, who history.Who) (err er
 		r.mu.Lock()
 		next, ok := rollout.Next(a.state, a.evidence, inUse, r.Clock())
 		r.mu.Unlock()
+		if why := r.lost(&a.state); !ok && why != "" {
+			next, ok = a.state.Pause(why)
+		}
 		if ok {
 			if err := r.enter(ctx, a, next, who); err != nil {
 				return err
@@ -328,6 +331,14 @@ func (r *Runner) settle(ctx context.Context, a *active, who history.Who) (err er
 			return nil // it is proposed only: requests go where they should meanwhile
 		}
 	}
+}
+
+// lost says that the configuration has no new model any more, "" while it has.
+func (r *Runner) lost(s *rollout.State) string {
+	if s.Stage.Ended() || s.Stage == rollout.Returning || r.Fleet().Models[s.To] != nil {
+		return ""
+	}
+	return "the configuration has no model " + s.To + " any more"
 }
 
 // enter makes a rollout's next state its present one: in the history, in the

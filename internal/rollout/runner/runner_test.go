@@ -514,3 +514,42 @@ func TestRollbackUnderLoad(t *testing.T) {
 	clients.Wait()
 	t.Logf("the rollback took %v beside 16 clients; %d requests before it, %d after", took, before.Load(), after.Load())
 }
+
+// TestReloads: a reload leaves a rollout alone, unless what it is about has gone.
+func TestReloads(t *testing.T) {
+	w := newWorld(t)
+	p := quick()
+	p.Shadow.Share, p.Steps = 0, []rollout.Step{{Share: 0.5, For: time.Hour}, {Share: 1}}
+	s, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(worldConfig, w.old.URL(), w.model.URL(), w.other.URL())
+	w.Configure(t, text+"# another line\n")
+	sides := map[string]bool{}
+	for n := range 40 {
+		_, model := w.ask(t, "w", fmt.Sprint("question ", n), false)
+		sides[model] = true
+	}
+	st := w.until(t, "w", nil, func(s runner.Status) bool { return s.Report.Clients[0]+s.Report.Clients[1] == 40 })
+	if st.ID != s.ID || st.Paused || !sides["old"] || !sides["new"] {
+		t.Errorf("%s: %s, answered by %v", st.Where, st.Reason, sides)
+	}
+	w.Configure(t, strings.Replace(text, "  new: {", "  newer: {", 1))
+	st = w.until(t, "w", nil, func(s runner.Status) bool { return s.Paused })
+	if !strings.Contains(st.Reason, "no model new any more") {
+		t.Errorf("%s: %s", st.Where, st.Reason)
+	}
+	if status, model := w.ask(t, "w", "hello", false); status != 200 || model != "old" {
+		t.Errorf("%d from %s", status, model)
+	}
+	w.Configure(t, text)
+	if s, err := w.App.Rollouts.Resume(t.Context(), "w", ann, ""); err != nil || s.Paused {
+		t.Errorf("%s: %v", s.Where(), err)
+	}
+	w.Configure(t, strings.Replace(text, "model: old # the line", "model: third # the line", 1))
+	st = w.until(t, "w", nil, func(s runner.Status) bool { return s.Paused })
+	if !strings.Contains(st.Reason, "neither old nor new") {
+		t.Errorf("%s: %s", st.Where, st.Reason)
+	}
+}

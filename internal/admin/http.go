@@ -80,7 +80,8 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 // read takes the whole body of a request.
 func (s *Service) read(r *http.Request, op *Operation) ([]byte, error) {
 	limit := int64(maxBody)
-	if op == Explain.Operation { // as much as there may be to explain
+	switch op {
+	case Explain.Operation, ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation: // as much as there may be to ask
 		limit += int64(s.app.Config().Server.Limits.Body)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))

@@ -32,6 +32,13 @@ var (
 	RouteUse = define("route.use", "POST", "/admin/v1/route/use",
 		"Puts a routing model that is kept beside the state in use, once that is in the history.", (*Service).routeUse)
 
+	ComparePlan = define("compare.plan", "POST", "/admin/v1/compare/plan",
+		"What a comparison of models on a workload's requests would be: who may be asked, sizes, prices. Sends nothing.", (*Service).comparePlan)
+	CompareAsk = define("compare.ask", "POST", "/admin/v1/compare/ask",
+		"Asks one model, and no other, one request as the workload would: with its data classes, parameters and the model's variant.", (*Service).compareAsk)
+	CompareJudge = define("compare.judge", "POST", "/admin/v1/compare/judge",
+		"Asks a model which of two answers to a workload's request is better.", (*Service).compareJudge)
+
 	Budgets = define("usage.budgets", "GET", "/admin/v1/usage/budgets",
 		"Budgets with what is spent and reserved of them in their present periods.", (*Service).budgets)
 
@@ -87,6 +94,8 @@ var (
 		"Prompt and answer of a request. That they are read is in the history.", (*Service).captureShow)
 	CaptureRated = define("capture.rated", "GET", "/admin/v1/captures/rated",
 		"Kept prompts of a workload whose answers were rated, to train the routing model on. That they are read is in the history.", (*Service).rated)
+	CaptureExport = define("capture.export", "POST", "/admin/v1/captures/export",
+		"Kept prompts and answers of a workload in the form of OpenAI chat, to compare with or to train on. That they are read is in the history.", (*Service).captureExport)
 	CaptureErase = define("capture.erase", "POST", "/admin/v1/captures/erase",
 		"Erases kept prompts and answers by request, workload, key or end user.", (*Service).captureErase)
 
@@ -106,13 +115,14 @@ func Operations() []*Operation {
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
 		Requests.Operation, Why.Operation, Usage.Operation, Portability.Operation, Cascaded.Operation, RouteUse.Operation, Budgets.Operation,
+		ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		RolloutStart.Operation, RolloutList.Operation, RolloutStatusOf.Operation, RolloutPromote.Operation, RolloutPause.Operation,
 		RolloutResume.Operation, RolloutAbort.Operation, RolloutBack.Operation, RolloutPairs.Operation, RolloutTexts.Operation,
 		RolloutLabelOf.Operation, RolloutReport.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
-		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureErase.Operation,
+		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureExport.Operation, CaptureErase.Operation,
 		ConfigShow.Operation, ConfigDrift.Operation, ConfigSet.Operation, ConfigUnset.Operation,
 	}
 }

@@ -84,3 +84,48 @@ func (g *progress) close() {
 	g.mu.Unlock()
 	g.bars.Wait()
 }
+
+// counter shows how many of a number of things are done: a bar on a terminal,
+// lines elsewhere.
+type counter struct {
+	p     *program
+	what  string
+	total int
+	bars  *mpb.Progress // nil: lines
+	bar   *mpb.Bar
+
+	mu   sync.Mutex
+	done int
+}
+
+// newCounter begins to count; close it.
+func (p *program) newCounter(what string, total int) *counter {
+	c := &counter{p: p, what: what, total: total}
+	if terminal(p.err) {
+		c.bars = mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(40))
+		c.bar = c.bars.AddBar(int64(total), mpb.PrependDecorators(decor.Name(what+" ")), mpb.AppendDecorators(decor.CountersNoUnit("%d / %d")))
+	}
+	return c
+}
+
+// add counts one more.
+func (c *counter) add() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := 4 * c.done / max(1, c.total)
+	c.done++
+	switch after := 4 * c.done / max(1, c.total); {
+	case c.bar != nil:
+		c.bar.Increment()
+	case after > before:
+		fmt.Fprintf(c.p.err, "%s: %s of %s\n", c.what, count(int64(c.done)), count(int64(c.total)))
+	}
+}
+
+// close ends the bar: that of work that failed stays where it is.
+func (c *counter) close() {
+	if c.bars != nil {
+		c.bar.Abort(false)
+		c.bars.Wait()
+	}
+}

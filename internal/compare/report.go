@@ -63,7 +63,7 @@ type Candidate struct {
 }
 
 func (r *running) report() *Report {
-	out := &Report{Settings: r.Settings, Rows: len(r.Rows), Margin: r.Margin, Candidates: []Candidate{}}
+	out := &Report{Settings: r.Settings, Rows: len(r.Rows), Margin: r.Plan.Margin, Candidates: []Candidate{}}
 	r.purse.mu.Lock()
 	out.Spent = Spent{r.purse.spent, r.purse.unknown}
 	r.purse.mu.Unlock()
@@ -84,8 +84,8 @@ func (r *running) report() *Report {
 
 // candidate is the report of one, with the baseline's scores.
 func (r *running) candidate(k int, model string, failed float64) (Candidate, []float64) {
-	plan := rollout.Default()
-	plan.Margin, plan.ErrorRate, plan.Latency = r.Margin, failed, rollout.Latency{}
+	plan := r.Plan
+	plan.ErrorRate, plan.Latency = failed, rollout.Latency{}
 	e := rollout.NewEvidence(&plan, 0)
 	var control judge.LengthControl
 	var c Candidate

@@ -55,7 +55,8 @@ type Comparison struct {
 	Prices      map[string]Price    // by model
 	// AnswerTokens is how long the workload's answers are; 0: not known.
 	AnswerTokens int64
-	Margin       float64 // loss of quality that is accepted, 0 to 1
+	// Plan has the margin and the gates; latency is shown and no gate.
+	Plan rollout.Plan
 	// Answered is told of each answer that came, and of each that was there already.
 	Answered func()
 	Out      *Results // nil: nothing is kept

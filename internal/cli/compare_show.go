@@ -50,7 +50,7 @@ func (p *program) printCompared(r *compare.Report) {
 // printCandidate says what follows for a model.
 func (p *program) printCandidate(r *compare.Report, c *compare.Candidate) {
 	q := &c.Evidence.Quality
-	said := ""
+	var said string
 	switch {
 	case c.Regression != "":
 		said = "no: " + c.Regression

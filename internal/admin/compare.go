@@ -209,7 +209,7 @@ func (s *Service) compareAsk(ctx context.Context, _ Caller, in CompareAskIn) (Co
 	if out.NotAsked, out.Wait, err = whyNot(answer.Err, asked); err != nil || out.NotAsked != "" {
 		return out, err
 	}
-	if out.CompareAnswer = answerOf(&answer.Row, judge.AnswerOf(answer.Response)); answer.Err != nil {
+	if out.CompareAnswer = comparedAnswer(&answer.Row, judge.AnswerOf(answer.Response)); answer.Err != nil {
 		out.Failure = answer.Err.Error()
 	}
 	reading, err := s.app.Aside.Read(call)
@@ -219,7 +219,7 @@ func (s *Service) compareAsk(ctx context.Context, _ Caller, in CompareAskIn) (Co
 	return out, nil
 }
 
-func answerOf(r *ledger.Row, a judge.Answer) CompareAnswer {
+func comparedAnswer(r *ledger.Row, a judge.Answer) CompareAnswer {
 	return CompareAnswer{Answer: a, FirstToken: millis(r.FirstToken), Total: millis(r.Total), TokensIn: r.Tokens.In, TokensOut: r.Tokens.Out, Cost: r.Cost}
 }
 
@@ -297,7 +297,7 @@ func (s *Service) compareJudge(ctx context.Context, _ Caller, in CompareJudgeIn)
 	if out.NotAsked, out.Wait, err = whyNot(answer.Err, asked); err != nil || out.NotAsked != "" {
 		return out, err
 	}
-	if out.CompareAnswer = answerOf(&answer.Row, judge.AnswerOf(answer.Response)); answer.Err != nil {
+	if out.CompareAnswer = comparedAnswer(&answer.Row, judge.AnswerOf(answer.Response)); answer.Err != nil {
 		out.Failure = answer.Err.Error()
 	}
 	return out, nil

@@ -99,7 +99,7 @@ func (s *Service) captureExport(ctx context.Context, c Caller, in CaptureExportI
 		if !ok {
 			return nil
 		}
-		x.Model, x.Answer = row.Answerer(), answerOf(row, x.Answer.Answer)
+		x.Model, x.Answer = row.Answerer(), comparedAnswer(row, x.Answer.Answer)
 		if score, rated := scores[r.ID]; rated {
 			x.Score = &score
 		}

@@ -96,13 +96,15 @@ It prints what each margin keeps, and the line for config.yaml.`,
 
 // trained is the whole answer.
 type trained struct {
-	Version string           `json:"version,omitempty"`
-	File    string           `json:"file,omitempty"`
-	InUse   bool             `json:"in_use"`
-	Worse   []string         `json:"worse,omitempty"`
-	Refused bool             `json:"refused"`
-	HeldOut []compared       `json:"held_out"`
-	Model   *classify.Header `json:"model,omitempty"`
+	Version string     `json:"version,omitempty"`
+	File    string     `json:"file,omitempty"`
+	InUse   bool       `json:"in_use"`
+	Worse   []string   `json:"worse,omitempty"`
+	Refused bool       `json:"refused"`
+	HeldOut []compared `json:"held_out"`
+	// Calibration is what chances were worth on the rows held out.
+	Calibration []learn.Calibration `json:"calibration"`
+	Model       *classify.Header    `json:"model,omitempty"`
 }
 
 type compared struct {
@@ -222,7 +224,11 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 	if err != nil {
 		return err
 	}
-	out := trained{HeldOut: comparedOf(all)}
+	out := trained{HeldOut: comparedOf(all), Calibration: result.Calibration(pairs)}
+	for i := range out.Calibration {
+		c := &out.Calibration[i]
+		c.Said, c.Was = round4(c.Said), round4(c.Was)
+	}
 	for _, c := range all {
 		if c.Worse() {
 			out.Worse = append(out.Worse, fmt.Sprintf("%s on %s: %.3f, in use %.3f", c.Measure, c.Data, c.New.Mean, c.InUse.Mean))

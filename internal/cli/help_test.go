@@ -62,7 +62,7 @@ func TestHelp(t *testing.T) {
 func TestExamples(t *testing.T) {
 	p, _ := tester()
 	each(p.root(), func(c *cobra.Command) {
-		for line := range strings.Lines(c.Example) {
+		for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", " ")) { // lines that go on are one
 			for _, command := range strings.Split(line, "&&") {
 				_, command, ok := strings.Cut(command, "freehold ")
 				if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -199,9 +200,9 @@ type CompareAskOut struct {
 func CompareLabel(workload string) string { return "compare:" + workload }
 
 func (s *Service) compareAsk(ctx context.Context, _ Caller, in CompareAskIn) (CompareAskOut, error) {
-	call, err := s.asideCall(in.DataClasses, in.Tenant, in.Key)
-	if err != nil {
-		return CompareAskOut{}, err
+	call, denied, err := s.asideCall(in.DataClasses, in.Tenant, in.Key)
+	if err != nil || denied != "" {
+		return CompareAskOut{NotAsked: denied, Segments: []string{}}, err
 	}
 	call.Raw = in.Request
 	answer, asked := s.app.Aside.Request(ctx, aside.For{Workload: in.Workload, Label: CompareLabel(in.Workload)}, in.Model, call)
@@ -223,18 +224,27 @@ func comparedAnswer(r *ledger.Row, a judge.Answer) CompareAnswer {
 	return CompareAnswer{Answer: a, FirstToken: millis(r.FirstToken), Total: millis(r.Total), TokensIn: r.Tokens.In, TokensOut: r.Tokens.Out, Cost: r.Cost}
 }
 
-// asideCall is a call for somebody's request, without the request.
-func (s *Service) asideCall(classes []string, tenant, key string) (*gateway.Call, error) {
+// asideCall is a call for somebody's request, without the request. denied is why
+// nobody may be asked in their name: what bound the request can no longer be told.
+func (s *Service) asideCall(classes []string, tenant, key string) (call *gateway.Call, denied string, err error) {
 	if s.app.Aside == nil {
-		return nil, &Error{Status: http.StatusConflict, Code: CodeNoServer, Message: "no server runs that could ask models"}
+		return nil, "", &Error{Status: http.StatusConflict, Code: CodeNoServer, Message: "no server runs that could ask models"}
 	}
-	call := &gateway.Call{Op: llm.Chat, Codec: app.Codecs()["openai"], Classes: classes}
+	call = &gateway.Call{Op: llm.Chat, Codec: app.Codecs()["openai"], Classes: classes, Header: http.Header{}}
 	if err := s.callAs(call, key); err != nil {
-		return nil, err
+		return nil, fmt.Sprintf("its key %s: %s", key, err), nil
 	}
-	var err error
-	call.Header, err = s.headerOf(tenant)
-	return call, err
+	if tenant == "" {
+		return call, "", nil
+	}
+	tenants := &s.app.Fleet().Tenants
+	if t, err := tenants.Find(call.Caller.KeyID, call.Caller.KeyName, call.Header); err == nil && t != nil && t.Name == tenant {
+		return call, "", nil // its key says so
+	}
+	if call.Header, err = s.headerOf(tenant); err != nil {
+		return nil, fmt.Sprintf("its tenant %s: %s", tenant, err), nil
+	}
+	return call, "", nil
 }
 
 // whyNot tells apart why there is no answer: the data may not go there; nobody
@@ -288,9 +298,9 @@ type CompareJudgeOut struct {
 }
 
 func (s *Service) compareJudge(ctx context.Context, _ Caller, in CompareJudgeIn) (CompareJudgeOut, error) {
-	about, err := s.asideCall(in.DataClasses, in.Tenant, in.Key)
-	if err != nil {
-		return CompareJudgeOut{}, err
+	about, denied, err := s.asideCall(in.DataClasses, in.Tenant, in.Key)
+	if err != nil || denied != "" {
+		return CompareJudgeOut{NotAsked: denied}, err
 	}
 	answer, asked := s.app.Aside.Judge(ctx, aside.For{Workload: in.Workload, Label: CompareLabel(in.Workload)}, in.Model, about, judge.Prompt{System: in.System, User: in.User})
 	out := CompareJudgeOut{ID: answer.Row.ID}

@@ -42,6 +42,7 @@ type ExportedChat struct {
 	Score       *float64        `json:"score,omitempty"`
 	DataClasses []string        `json:"data_classes"`
 	KeyID       string          `json:"key_id,omitempty"`
+	Tenant      string          `json:"tenant,omitempty" doc:"whose request it was"`
 	Request     json.RawMessage `json:"request"`
 	Message     json.RawMessage `json:"message" doc:"the answer, as a message of the assistant"`
 	Answer      CompareAnswer   `json:"answer"`
@@ -122,7 +123,7 @@ func exported(r *capture.Record) (x ExportedChat, ok bool) {
 	if err != nil || len(answer.Choices) == 0 {
 		return x, false
 	}
-	x = ExportedChat{ID: r.ID, Time: r.Time, DataClasses: orEmpty(r.Classes), KeyID: r.KeyID, Request: bytes.Clone(r.Request.Body)}
+	x = ExportedChat{ID: r.ID, Time: r.Time, DataClasses: orEmpty(r.Classes), KeyID: r.KeyID, Tenant: r.Tenant, Request: bytes.Clone(r.Request.Body)}
 	x.Answer.Answer = judge.AnswerOf(answer)
 	if codec.Name() != "openai" {
 		if x.Request, err = asOpenAI(codec, r.Request.Body); err != nil {

@@ -10,11 +10,12 @@ import (
 )
 
 func (p *program) captureCommand() *cobra.Command {
-	return group("capture", "Show and erase prompts and answers that workloads keep",
+	return group("capture", "Show, export and erase prompts and answers that workloads keep",
 		`  freehold capture list --workload support-chat --since 24h
   freehold capture show 01936f5e-7c1a-7000-8000-1b2c3d4e5f60 --reason ticket-812
+  freehold capture export support-chat --min-score 0.8 train.jsonl
   freehold capture erase --user customer-17 --reason "erasure request"`,
-		p.captureListCommand(), p.captureShowCommand(), p.captureEraseCommand())
+		p.captureListCommand(), p.captureShowCommand(), p.captureExportCommand(), p.captureEraseCommand())
 }
 
 // selectsCaptures gives a command the flags that select captured requests.

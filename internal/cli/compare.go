@@ -146,6 +146,8 @@ func (f *compareFlags) misused() error {
 		return usagef("freehold compare needs --file FILE or --captured, and not both")
 	case f.file != "" && (f.recorded || !f.since.IsZero()):
 		return usagef("--recorded and --since are for --captured")
+	case f.captured && f.tenant != "":
+		return usagef("--tenant is for --file: what is kept is asked for the tenant whose it was")
 	case f.recorded && f.baseline != "":
 		return usagef("--recorded and --baseline are two baselines: give one")
 	case f.plot != "" && ext != ".svg" && ext != ".png":
@@ -315,7 +317,7 @@ func (p *program) capturedRows(ctx context.Context, r admin.Runner, f *compareFl
 	var rows []compare.Row
 	for i := range out.Exchanges {
 		x := &out.Exchanges[i]
-		row := compare.Row{ID: x.ID, Where: "request " + x.ID, Request: x.Request, Classes: x.DataClasses, Key: x.KeyID, Tenant: f.tenant}
+		row := compare.Row{ID: x.ID, Where: "request " + x.ID, Request: x.Request, Classes: x.DataClasses, Key: x.KeyID, Tenant: x.Tenant}
 		a := compare.Asked{Answer: answered(&x.Answer, x.ID)}
 		row.Recorded = &a.Answer
 		if x.Score != nil {

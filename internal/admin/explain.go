@@ -158,25 +158,26 @@ type Detector struct {
 
 // ExplainOut is the decision.
 type ExplainOut struct {
-	Asked        string      `json:"asked"`
-	Kind         string      `json:"kind" doc:"what the name is: workload, alias, model, vendor; empty: nothing"`
-	Workload     string      `json:"workload"`
-	Tenant       string      `json:"tenant,omitempty" doc:"whose request it is"`
-	DataClasses  []string    `json:"data_classes"`
-	PromptTokens int64       `json:"prompt_tokens" doc:"estimated"`
-	Features     []string    `json:"features" doc:"that the request uses"`
-	Language     string      `json:"language,omitempty" doc:"of the prompt; absent: not clear"`
-	Prompt       *Prompt     `json:"prompt,omitempty" doc:"absent where nobody can tell"`
-	Detected     []Detection `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
-	Detectors    []Detector  `json:"detectors" doc:"external ones, which are not asked for an explanation"`
-	Rules        []Ruling    `json:"rules" doc:"of the workload, in order"`
-	Cascade      *Cascade    `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
-	Candidates   []Candidate `json:"candidates"`
-	Excluded     []Exclusion `json:"excluded"`
-	Warned       string      `json:"budget_warned,omitempty" doc:"name of a budget with on_exceed: warn that is exceeded"`
-	Over         string      `json:"budget_over,omitempty" doc:"how that budget is exceeded"`
-	Refused      *Error      `json:"refused,omitempty" doc:"why the request would be refused before any attempt"`
-	Live         bool        `json:"live" doc:"health was known: a server runs"`
+	Asked        string       `json:"asked"`
+	Kind         string       `json:"kind" doc:"what the name is: workload, alias, model, vendor; empty: nothing"`
+	Workload     string       `json:"workload"`
+	Tenant       string       `json:"tenant,omitempty" doc:"whose request it is"`
+	DataClasses  []string     `json:"data_classes"`
+	PromptTokens int64        `json:"prompt_tokens" doc:"estimated"`
+	Features     []string     `json:"features" doc:"that the request uses"`
+	Language     string       `json:"language,omitempty" doc:"of the prompt; absent: not clear"`
+	Prompt       *Prompt      `json:"prompt,omitempty" doc:"absent where nobody can tell"`
+	Detected     []Detection  `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
+	Detectors    []Detector   `json:"detectors" doc:"external ones, which are not asked for an explanation"`
+	Rules        []Ruling     `json:"rules" doc:"of the workload, in order"`
+	Cascade      *Cascade     `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
+	Candidates   []Candidate  `json:"candidates"`
+	Excluded     []Exclusion  `json:"excluded"`
+	Rollout      *RolloutPart `json:"rollout,omitempty" doc:"the request's part in a rollout; of one conversation it stays the same"`
+	Warned       string       `json:"budget_warned,omitempty" doc:"name of a budget with on_exceed: warn that is exceeded"`
+	Over         string       `json:"budget_over,omitempty" doc:"how that budget is exceeded"`
+	Refused      *Error       `json:"refused,omitempty" doc:"why the request would be refused before any attempt"`
+	Live         bool         `json:"live" doc:"health was known: a server runs"`
 }
 
 func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainOut, error) {
@@ -228,6 +229,9 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	out.Detectors = []Detector{}
 	for _, d := range e.Unasked {
 		out.Detectors = append(out.Detectors, Detector{Name: d.Name, URL: d.Remote.At, OnHit: string(d.Action), DataClasses: orEmpty(d.Classes)})
+	}
+	if out.Rollout, err = s.partOf(ctx, &e); err != nil {
+		return ExplainOut{}, err
 	}
 	if e.Route != nil {
 		out.Kind, out.Workload = e.Route.Kind, e.Route.Workload

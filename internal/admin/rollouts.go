@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freehold/internal/app"
+	"freehold/internal/gateway"
 	"freehold/internal/judge"
 	"freehold/internal/portability"
 	"freehold/internal/rollout"
@@ -104,6 +105,7 @@ type RolloutNext struct {
 	Days     *float64   `json:"days,omitempty" doc:"until then, at the rate of pairs so far"`
 	Requests *int       `json:"requests,omitempty" doc:"more of the new model's requests in this step"`
 	Until    *time.Time `json:"until,omitempty" doc:"end of the step's least time, or of the watch"`
+	Person   bool       `json:"person,omitempty" doc:"nothing follows without a person's word"`
 	People   int        `json:"people,omitempty" doc:"more who must want the cutover"`
 }
 
@@ -161,9 +163,9 @@ func nextOf(st *runner.Status, now time.Time) RolloutNext {
 	}
 	switch {
 	case st.Paused:
-		n.What = "a person: freehold rollout resume " + st.Workload + ", promote, or abort"
+		n.Person, n.What = true, "a person: freehold rollout resume "+st.Workload+", promote, or abort"
 	case plan.Manual && (st.Stage == rollout.Shadowing || st.Stage == rollout.Canary):
-		n.What = "a person, as the plan says: freehold rollout promote " + st.Workload
+		n.Person, n.What = true, "a person, as the plan says: freehold rollout promote "+st.Workload
 	}
 	return n
 }
@@ -371,4 +373,24 @@ func (s *Service) change(ctx context.Context, c Caller, in RolloutChangeIn, do r
 
 func refusedBy(e *runner.RefusedError) *Error {
 	return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: e.Message, Hint: e.Hint}
+}
+
+// RolloutPart is a request's part in a rollout.
+type RolloutPart struct {
+	ID    string `json:"rollout"`
+	Arm   string `json:"arm" doc:"baseline: the old model is asked first; candidate: the new one"`
+	To    string `json:"to" doc:"the new model"`
+	Where string `json:"where" doc:"stage and step of the rollout, for people"`
+}
+
+// partOf is the part of a request that is explained, nil where it has none.
+func (s *Service) partOf(ctx context.Context, e *gateway.Explanation) (*RolloutPart, error) {
+	if e.Part == nil {
+		return nil, nil
+	}
+	st, err := s.app.Rollouts.Store.Rollout(ctx, e.Part.Rollout)
+	if err != nil {
+		return nil, err
+	}
+	return &RolloutPart{ID: st.ID, Arm: string(e.Part.Arm), To: st.To, Where: st.Where()}, nil
 }

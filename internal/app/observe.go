@@ -16,6 +16,7 @@ func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error)
 		Config:   func() (string, int64, bool) { return a.Fleet().Version, a.reloads.Load(), a.Refused() != nil },
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
 		Rules:    a.rules,
+		Rollouts: a.rollouts,
 		Cascades: a.cascades, Detectors: a.detectors, KeysRefused: a.keysRefused,
 	}})
 }
@@ -51,6 +52,22 @@ func (a *App) rules() []telemetry.Rule {
 				Workload: name, Name: r.Name, Dry: r.Dry, Matches: r.Counts.Matches.Load(), Errors: r.Counts.Errors.Load(),
 			})
 		}
+	}
+	return out
+}
+
+// rollouts are those under way.
+func (a *App) rollouts() []telemetry.Rollout {
+	var out []telemetry.Rollout
+	if a.Rollouts == nil {
+		return nil // not yet taken up
+	}
+	for _, s := range a.Rollouts.Active() {
+		share, _ := s.Share()
+		q := &s.Report.Quality
+		out = append(out, telemetry.Rollout{
+			Workload: s.Workload, From: s.From, To: s.To, Stage: string(s.Stage), Share: share, Paused: s.Paused, Pairs: q.Pairs, Mean: q.Mean, Low: q.Low, High: q.High,
+		})
 	}
 	return out
 }

@@ -162,7 +162,7 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	}
 	p.fields("asked", e.Asked, "is a", kind, "tenant", e.Tenant, "data classes", strings.Join(e.DataClasses, ", "),
 		"detected", detected(e.Detected), "features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
-		"language", e.Language, "task", task(e.Prompt))
+		"language", e.Language, "task", task(e.Prompt), "rollout", inRollout(e.Rollout))
 	for _, d := range e.Detectors {
 		does := map[string]string{"tighten": "adds " + strings.Join(d.DataClasses, ", "), "redact": "redacts", "block": "blocks"}[d.OnHit]
 		p.say(fmt.Sprintf("detector %s at %s is asked first, and %s on a hit; it was not asked now", d.Name, d.URL, does))
@@ -203,6 +203,14 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	if !e.Live {
 		fmt.Fprintln(p.err, "no server runs: health is not known")
 	}
+}
+
+// inRollout is the part of a request in a rollout, in words.
+func inRollout(r *admin.RolloutPart) string {
+	if r == nil {
+		return ""
+	}
+	return r.To + ", " + r.Arm + ": " + r.Where
 }
 
 // printCascade tells what is asked before the candidates.

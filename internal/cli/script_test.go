@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"database/sql"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -46,6 +47,7 @@ func TestMain(m *testing.M) {
 //	traffic BASE N TAG RATING PROMPT   asks the workload chat N times, %d in PROMPT
 //	                       counted up, and rates each answer: RATING is members
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
+//	pairs BASE WORKLOAD N  waits until a rollout knows N pairs
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
 //	forget DB              takes the history's last record away
@@ -58,7 +60,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -156,6 +158,30 @@ func traffic(ts *testscript.TestScript, _ bool, a []string) {
 		text := strings.ReplaceAll(prompt, "%d", strconv.Itoa(i))
 		id := send("/v1/chat/completions", fmt.Sprintf(`{"model":"chat","messages":[{"role":"user","content":%q}]}`, text))
 		send("/v1/feedback", fmt.Sprintf(`{"request_id":%q,%s}`, id, rating))
+	}
+}
+
+func pairs(ts *testscript.TestScript, _ bool, a []string) {
+	n, err := strconv.Atoi(a[2])
+	ts.Check(err)
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		resp, err := http.Get(a[0] + "/admin/v1/rollouts/" + a[1])
+		ts.Check(err)
+		var now struct {
+			Report struct {
+				Pairs int `json:"pairs"`
+			} `json:"report"`
+		}
+		ts.Check(json.NewDecoder(resp.Body).Decode(&now))
+		ts.Check(resp.Body.Close())
+		if now.Report.Pairs >= n {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%d pairs of %d", now.Report.Pairs, n)
+		}
+		time.Sleep(5 * time.Millisecond) // another process: there is nothing to wait on
 	}
 }
 

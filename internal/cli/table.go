@@ -232,7 +232,7 @@ func terminal(w any) bool {
 var colours = map[string]string{
 	"ok": "32", "ready": "32", "active": "32",
 	"degraded": "33", "failing over": "33", "trying": "33", "cooling": "33", "partial": "33", "shed": "33", "backoff": "33", "expired": "33",
-	"open": "31", "down": "31", "failed": "31", "revoked": "31",
+	"open": "31", "broken": "31", "down": "31", "failed": "31", "revoked": "31",
 }
 
 // paint colours a word that tells a state, on a terminal that wants colours.

@@ -39,6 +39,8 @@ type Explanation struct {
 	// Warned is the budget that the client would be warned of, "" for none, and
 	// what is over.
 	Warned, Over string
+	// Part is the request's part in a rollout; nil: none.
+	Part *ledger.Part
 	// Refused is why the request would be refused before any attempt, or nil.
 	Refused *fault.Error
 }
@@ -93,6 +95,10 @@ func (g *Gateway) Explain(c *Call) Explanation {
 	x.dry = true
 	err := x.prepare(context.Background())
 	e := Explanation{Operation: c.Op, Route: x.route, Plan: x.plan, Classes: x.row.DataClasses, Tenant: x.row.Tenant, PromptTokens: x.promptIn, Cascade: x.first.explain(x)}
+	if x.row.Part != nil {
+		part := *x.row.Part
+		e.Part = &part
+	}
 	if x.body != nil {
 		e.Facts = x.body.Facts
 	}

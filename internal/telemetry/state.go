@@ -29,6 +29,8 @@ type State struct {
 	Refusals func() map[string]int64
 	// Rules are the routing rules in use, with what they did.
 	Rules func() []Rule
+	// Rollouts are those under way.
+	Rollouts func() []Rollout
 	// Cascades are those of workloads, with what they did since the start.
 	Cascades func() []Cascade
 	// Detectors are the external detectors in use.
@@ -52,6 +54,15 @@ type Rule struct {
 	Matches, Errors int64
 }
 
+// Rollout is the moving of a workload to another model.
+type Rollout struct {
+	Workload, From, To, Stage string
+	Share                     float64 // of conversations that the new model answers
+	Paused                    bool
+	Pairs                     int // judged
+	Mean, Low, High           float64
+}
+
 // Cascade is what the cascade of a workload did.
 type Cascade struct {
 	Workload, Model string
@@ -63,28 +74,36 @@ type stateCollector struct{ s State }
 
 // The descriptions of what is looked up.
 var (
-	descState     = desc("freehold_deployment_state", "1 for the state a deployment is in: closed, half-open, cooling, open, down.", "deployment", "state")
-	descInFlight  = desc("freehold_deployment_in_flight", "Requests under way at a deployment.", "deployment")
-	descQueued    = desc("freehold_deployment_queued", "Requests that wait for a place at a deployment.", "deployment")
-	descFirst     = desc("freehold_deployment_first_token_seconds", "Recent time to the first content, by quantile.", "deployment", "quantile")
-	descBacklog   = desc("freehold_ledger_backlog_bytes", "Journal that is not in the store yet.")
-	descLag       = desc("freehold_ledger_lag_seconds", "How long the oldest request that is not in the store has waited.")
-	descFailing   = desc("freehold_ledger_failing", "1 while the journal cannot be written: requests are refused.")
-	descStored    = desc("freehold_ledger_rows_total", "Rows stored since the start.")
-	descLost      = desc("freehold_ledger_lost_total", "Requests of an earlier process that never ended.")
-	descDamaged   = desc("freehold_ledger_damaged_total", "Places in the journal that could not be read.")
-	descEngine    = desc("freehold_engine_state", "1 for the state a local engine is in.", "engine", "state")
-	descRestarts  = desc("freehold_engine_restarts_total", "Restarts of a local engine.", "engine")
-	descConfig    = desc("freehold_config_info", "The configuration in use.", "version")
-	descReloads   = desc("freehold_config_reloads_total", "Reloads that were accepted.")
-	descRefused   = desc("freehold_config_refused", "1 while the file on disk is refused and an earlier configuration is in use.")
-	descDenied    = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
-	descMatches   = desc("freehold_rule_matches_total", "Requests that a routing rule matched; a dry one is counted only.", "workload", "rule", "dry")
-	descFailed    = desc("freehold_rule_errors_total", "Requests for which a routing rule could not be evaluated.", "workload", "rule")
-	descLimit     = desc("freehold_budget_limit", "What may be spent in a period, in US dollars or tokens.", "budget", "unit", "on_exceed")
-	descSpent     = desc("freehold_budget_spent", "What is spent in the present period, by scope: a key, workload, model. The exact sum is in the ledger.", "budget", "unit", "scope")
-	descReserved  = desc("freehold_budget_reserved", "What is reserved for requests under way.", "budget", "unit", "scope")
-	descExceeded  = desc("freehold_budget_exceeded_total", "Requests that a budget had no room for.", "budget", "unit", "on_exceed")
+	descState         = desc("freehold_deployment_state", "1 for the state a deployment is in: closed, half-open, cooling, open, down.", "deployment", "state")
+	descInFlight      = desc("freehold_deployment_in_flight", "Requests under way at a deployment.", "deployment")
+	descQueued        = desc("freehold_deployment_queued", "Requests that wait for a place at a deployment.", "deployment")
+	descFirst         = desc("freehold_deployment_first_token_seconds", "Recent time to the first content, by quantile.", "deployment", "quantile")
+	descBacklog       = desc("freehold_ledger_backlog_bytes", "Journal that is not in the store yet.")
+	descLag           = desc("freehold_ledger_lag_seconds", "How long the oldest request that is not in the store has waited.")
+	descFailing       = desc("freehold_ledger_failing", "1 while the journal cannot be written: requests are refused.")
+	descStored        = desc("freehold_ledger_rows_total", "Rows stored since the start.")
+	descLost          = desc("freehold_ledger_lost_total", "Requests of an earlier process that never ended.")
+	descDamaged       = desc("freehold_ledger_damaged_total", "Places in the journal that could not be read.")
+	descEngine        = desc("freehold_engine_state", "1 for the state a local engine is in.", "engine", "state")
+	descRestarts      = desc("freehold_engine_restarts_total", "Restarts of a local engine.", "engine")
+	descConfig        = desc("freehold_config_info", "The configuration in use.", "version")
+	descReloads       = desc("freehold_config_reloads_total", "Reloads that were accepted.")
+	descRefused       = desc("freehold_config_refused", "1 while the file on disk is refused and an earlier configuration is in use.")
+	descDenied        = desc("freehold_auth_refusals_total", "Requests refused for their key, by reason.", "reason")
+	descMatches       = desc("freehold_rule_matches_total", "Requests that a routing rule matched; a dry one is counted only.", "workload", "rule", "dry")
+	descFailed        = desc("freehold_rule_errors_total", "Requests for which a routing rule could not be evaluated.", "workload", "rule")
+	descLimit         = desc("freehold_budget_limit", "What may be spent in a period, in US dollars or tokens.", "budget", "unit", "on_exceed")
+	descSpent         = desc("freehold_budget_spent", "What is spent in the present period, by scope: a key, workload, model. The exact sum is in the ledger.", "budget", "unit", "scope")
+	descReserved      = desc("freehold_budget_reserved", "What is reserved for requests under way.", "budget", "unit", "scope")
+	descExceeded      = desc("freehold_budget_exceeded_total", "Requests that a budget had no room for.", "budget", "unit", "on_exceed")
+	descRolloutShare  = desc("freehold_rollout_share", "Share of conversations that the new model of a rollout answers, 0 to 1.", "workload", "from", "to")
+	descRolloutStage  = desc("freehold_rollout_stage", "1 for the stage that a rollout under way is in.", "workload", "stage")
+	descRolloutPaused = desc("freehold_rollout_paused", "1 while a rollout is paused.", "workload")
+	descRolloutPairs  = desc("freehold_rollout_pairs", "Judged pairs that a rollout rests on.", "workload")
+	descRolloutMean   = desc("freehold_rollout_quality", "Mean difference of quality, new model less old one, -1 to 1.", "workload")
+	descRolloutLow    = desc("freehold_rollout_quality_low", "Lower end of its 95 % interval, which holds at every look.", "workload")
+	descRolloutHigh   = desc("freehold_rollout_quality_high", "Upper end of its 95 % interval, which holds at every look.", "workload")
+
 	descKept      = desc("freehold_cascade_kept_total", "Answers of a cascade's model that stood.", "workload", "model")
 	descEscalated = desc("freehold_cascade_escalated_total", "Requests that went on from a cascade to the workload's own plan, by cause.", "workload", "model", "cause")
 	descPassed    = desc("freehold_cascade_passed_total", "Requests that were not asked because the cascade is off.", "workload", "model")
@@ -158,6 +177,21 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.s.Rules() {
 		counter(descMatches, r.Matches, r.Workload, r.Name, strconv.FormatBool(r.Dry))
 		counter(descFailed, r.Errors, r.Workload, r.Name)
+	}
+	for _, r := range c.s.Rollouts() {
+		paused := 0.0
+		if r.Paused {
+			paused = 1
+		}
+		gauge(descRolloutShare, r.Share, r.Workload, r.From, r.To)
+		gauge(descRolloutStage, 1, r.Workload, r.Stage)
+		gauge(descRolloutPaused, paused, r.Workload)
+		gauge(descRolloutPairs, float64(r.Pairs), r.Workload)
+		if r.Pairs > 0 {
+			gauge(descRolloutMean, r.Mean, r.Workload)
+			gauge(descRolloutLow, r.Low, r.Workload)
+			gauge(descRolloutHigh, r.High, r.Workload)
+		}
 	}
 	for _, k := range c.s.Cascades() {
 		counter(descKept, k.Kept, k.Workload, k.Model)

@@ -39,6 +39,12 @@ func state() telemetry.State {
 		Rules: func() []telemetry.Rule {
 			return []telemetry.Rule{{Workload: "w", Name: "cheap", Dry: true, Matches: 3, Errors: 2}}
 		},
+		Rollouts: func() []telemetry.Rollout {
+			return []telemetry.Rollout{
+				{Workload: "w", From: "old", To: "new", Stage: "canary", Share: 0.05, Pairs: 70, Mean: -0.01, Low: -0.04, High: 0.02},
+				{Workload: "fresh", From: "old", To: "new", Stage: "shadow", Paused: true},
+			}
+		},
 		Cascades: func() []telemetry.Cascade {
 			return []telemetry.Cascade{{Workload: "w", Model: "small", Stats: cascade.Stats{
 				Kept: 6, Escalated: map[string]int64{"disagree": 3, "cut": 1}, Passed: 9, Spent: 0.5, Saved: 2.5, Off: true}}}
@@ -121,6 +127,9 @@ func TestMetrics(t *testing.T) {
 		`freehold_budget_spent{budget="key:day@Europe/Berlin",scope="k99",unit="tokens"} 901`,
 		`freehold_budget_exceeded_total{budget="all:hour",on_exceed="fallback",unit="usd"} 3`,
 		`freehold_config_refused 1`, `freehold_config_info{version="abc"} 1`, `freehold_auth_refusals_total{reason="invalid_key"} 4`,
+		`freehold_rollout_share{from="old",to="new",workload="w"} 0.05`, `freehold_rollout_stage{stage="canary",workload="w"} 1`,
+		`freehold_rollout_pairs{workload="w"} 70`, `freehold_rollout_quality{workload="w"} -0.01`, `freehold_rollout_quality_low{workload="w"} -0.04`,
+		`freehold_rollout_quality_high{workload="w"} 0.02`, `freehold_rollout_paused{workload="fresh"} 1`, `freehold_rollout_pairs{workload="fresh"} 0`,
 		`freehold_cascade_kept_total{model="small",workload="w"} 6`, `freehold_cascade_escalated_total{cause="disagree",model="small",workload="w"} 3`,
 		`freehold_cascade_escalated_total{cause="cut",model="small",workload="w"} 1`, `freehold_cascade_passed_total{model="small",workload="w"} 9`,
 		`freehold_cascade_off{model="small",workload="w"} 1`, `freehold_cascade_cost_usd_total{model="small",workload="w"} 0.5`,

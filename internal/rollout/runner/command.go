@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -332,6 +333,17 @@ func (r *Runner) Status(ctx context.Context, workload, id string) (Status, error
 		return Status{}, fmt.Errorf("rollout %s: %w", id, rollout.ErrNotFound)
 	}
 	return Status{}, refuse("freehold rollout start "+workload+" --to MODEL starts one", "workload %s has no rollout", workload)
+}
+
+// Active tells of the rollouts under way, by workload.
+func (r *Runner) Active() []Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Status, 0, len(r.active))
+	for _, name := range slices.Sorted(maps.Keys(r.active)) {
+		out = append(out, r.active[name].status())
+	}
+	return out
 }
 
 func (a *active) status() Status {

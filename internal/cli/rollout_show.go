@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"freehold/internal/admin"
+	"freehold/internal/rollout"
+)
+
+func (p *program) printRollouts(out admin.RolloutsOut) {
+	if len(out.Rollouts) == 0 {
+		fmt.Fprintln(p.err, "no rollouts: freehold rollout start WORKLOAD --to MODEL starts one")
+		return
+	}
+	t := table{columns: []column{{head: "WORKLOAD", keep: true}, {head: "FROM"}, {head: "TO"}, {head: "WHERE", keep: true},
+		{head: "SINCE (UTC)", keep: true, below: true}, {head: "ROLLOUT", keep: true, below: true}}}
+	for i := range out.Rollouts {
+		r := &out.Rollouts[i]
+		t.row(r.Workload, r.From, r.To, r.Where, at(r.Entered), r.ID)
+	}
+	p.print(&t)
+}
+
+// printRolloutHead says where a rollout is and what is missing to go on.
+func (p *program) printRolloutHead(r *admin.RolloutStatus) {
+	p.fields("workload", r.Workload+": "+r.From+" to "+r.To, "rollout", r.ID, "stage", r.Where+", since "+at(r.Entered)+" UTC", "started", at(r.Started)+" UTC by "+r.By)
+	p.wrapped("because", r.Reason)
+	p.wrapped("waits for", missing(r))
+	p.wrapped("error", r.Error)
+	if r.Approvals > 1 {
+		p.wrapped("approved by", fmt.Sprintf("%s (%d of %d)", orNone(strings.Join(r.Wanted, ", ")), len(r.Wanted), r.Approvals))
+	}
+}
+
+// wrapped is a field whose value may take several lines.
+func (p *program) wrapped(name, value string) {
+	const indent = 14
+	if value != "" {
+		fmt.Fprintf(p.out, "%-*s%s\n", indent, name, wrap(tame(value), p.width()-indent, "\n"+strings.Repeat(" ", indent)))
+	}
+}
+
+// missing is what it takes to go on, in words.
+func missing(r *admin.RolloutStatus) string {
+	n, out := &r.Next, r.Next.What
+	if n.Person {
+		return out
+	}
+	if n.Pairs != nil {
+		out = fmt.Sprintf("about %s more %s", count(int64(*n.Pairs)), out)
+	}
+	if n.Days != nil {
+		out += fmt.Sprintf(": %s at the rate so far", about(*n.Days))
+	}
+	if n.Requests != nil {
+		out += fmt.Sprintf(": %s more", plural(*n.Requests, "request"))
+	}
+	if n.Until != nil {
+		out += ", until " + at(*n.Until) + " UTC at the earliest"
+	}
+	return out
+}
+
+// about is a number of days in the unit that fits.
+func about(days float64) string {
+	switch {
+	case days >= 2:
+		return fmt.Sprintf("%.0f days", days)
+	case days >= 2.0/24:
+		return fmt.Sprintf("%.0f hours", 24*days)
+	case days >= 2.0/24/60:
+		return fmt.Sprintf("%.0f minutes", 24*60*days)
+	}
+	return "a moment"
+}
+
+// printRollout shows all of a rollout's status.
+func (p *program) printRollout(r *admin.RolloutStatus) {
+	p.printRolloutHead(r)
+	q := &r.Report.Quality
+	if r.Plan.Shadow.Share > 0 || q.Pairs > 0 {
+		p.wrapped("judged by", judgedBy(r))
+		fmt.Fprintln(p.out)
+		scale := scaleOf(r)
+		t := table{columns: []column{{head: "QUALITY", keep: true}, {head: "PAIRS", right: true, keep: true}, {head: "DIFFERENCE (95 %)", keep: true}, {head: "OUTCOME", keep: true},
+			{head: fmt.Sprintf("%-*s0%*s", bars/2, fmt.Sprintf("-%g", scale), bars/2, fmt.Sprintf("+%g", scale)), keep: true, below: true}}}
+		row := func(name string, q *rollout.Quality) {
+			if q.Pairs == 0 {
+				t.row(name, "0", none, string(q.Outcome), "")
+				return
+			}
+			t.row(name, count(int64(q.Pairs)), points(q), string(q.Outcome), bar(q, r.Plan.Margin, scale))
+		}
+		row("all", q)
+		for i := range r.Report.Segments {
+			row(r.Report.Segments[i].Name, &r.Report.Segments[i])
+		}
+		p.print(&t)
+	}
+	p.printRates(r)
+	p.printAside(r)
+}
+
+func judgedBy(r *admin.RolloutStatus) string {
+	out := r.Plan.Judge
+	if r.Plan.JudgeModel != "" {
+		out += " (" + r.Plan.JudgeModel + ")"
+	}
+	out += fmt.Sprintf("; %g points are accepted, marked ┊", 100*r.Plan.Margin)
+	if e := &r.Report; e.Swaps > 0 {
+		out += fmt.Sprintf("; the judge said the same in both orders in %d of %d", e.Consistent, e.Swaps)
+	}
+	return out
+}
+
+// bars is the width of a bar, odd, so that 0 has a place in its middle.
+const bars = 41
+
+// scaleOf is how many points are at either end of the bars: all of the interval
+// of all pairs, as far as that is of use.
+func scaleOf(r *admin.RolloutStatus) float64 {
+	q := &r.Report.Quality
+	most := 100 * max(math.Abs(q.Low), math.Abs(q.High), 1.5*r.Plan.Margin)
+	for _, s := range []float64{5, 10, 20, 50} {
+		if most <= s {
+			return s
+		}
+	}
+	return 100
+}
+
+// bar draws an interval and its mean between -scale and scale points. What lies
+// outside ends in an arrow.
+func bar(q *rollout.Quality, margin, scale float64) string {
+	place := func(points float64) int {
+		return int(math.Round((points/scale + 1) / 2 * (bars - 1)))
+	}
+	out := []rune(strings.Repeat(" ", bars))
+	put := func(i int, r rune) {
+		if i >= 0 && i < bars {
+			out[i] = r
+		}
+	}
+	put(place(-100*margin), '┊')
+	put(place(0), '│')
+	low, high := place(100*q.Low), place(100*q.High)
+	for i := max(low, 0); i <= min(high, bars-1); i++ {
+		put(i, '─')
+	}
+	if low < 0 {
+		out[0] = '←'
+	}
+	if high >= bars {
+		out[bars-1] = '→'
+	}
+	put(place(-100*margin), '┊')
+	put(place(0), '│')
+	put(min(max(place(100*q.Mean), 0), bars-1), '●')
+	return strings.TrimRight(string(out), " ")
+}
+
+// shareOf is K of N.
+func shareOf(s rollout.Share) string {
+	if s.N == 0 {
+		return none
+	}
+	return fmt.Sprintf("%s (%s of %d)", percent(s.K/float64(s.N)), strconv.FormatFloat(s.K, 'f', -1, 64), s.N)
+}
+
+func percent(v float64) string {
+	return strconv.FormatFloat(math.Round(1e4*v)/100, 'f', -1, 64) + " %"
+}
+
+func (p *program) printRates(r *admin.RolloutStatus) {
+	fmt.Fprintln(p.out)
+	t := table{columns: []column{{head: "GATE", keep: true}, {head: "OLD", keep: true}, {head: "NEW", keep: true}, {head: "ACCEPTED", right: true, keep: true}, {head: "STATE", keep: true}}}
+	state := func(broken bool, seen bool) string {
+		switch {
+		case broken:
+			return "broken"
+		case !seen:
+			return none
+		}
+		return "ok"
+	}
+	for _, x := range r.Report.Rates {
+		t.row(x.Name, shareOf(x.Old), shareOf(x.New), "up to "+percent(x.Limit), state(x.Broken, x.New.N > 0))
+	}
+	for _, x := range r.Report.Latency {
+		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), quantileOf(&x.Old), quantileOf(&x.New), "up to +"+percent(x.Tolerance), state(x.Broken, x.New.N > 0))
+	}
+	p.print(&t)
+}
+
+// quantileOf is a percentile with its interval, as far as it is known.
+func quantileOf(q *rollout.Quantile) string {
+	if q.Value == nil {
+		return none
+	}
+	if q.Low == nil || q.High == nil {
+		return latency(q.Value)
+	}
+	return fmt.Sprintf("%s (%s to %s)", latency(q.Value), latency(q.Low), latency(q.High))
+}
+
+func (p *program) printAside(r *admin.RolloutStatus) {
+	a := &r.Aside
+	if r.Plan.Shadow.Share == 0 {
+		return
+	}
+	spent := a.USD + " USD"
+	if r.Plan.Shadow.Budget != "" {
+		spent += " of " + r.Plan.Shadow.Budget
+	}
+	if a.Unpriced > 0 {
+		spent += ", and " + plural(a.Unpriced, "answer") + " of unknown cost"
+	}
+	said := fmt.Sprintf("%s, for %s in all", spent, plural(r.Report.Pairs, "pair"))
+	if a.Dropped+a.Failed+a.Unjudged > 0 {
+		said += fmt.Sprintf("; since the server began %d had no room, %d could not be compared, %d not be judged", a.Dropped, a.Failed, a.Unjudged)
+	}
+	if a.LastFailure != "" {
+		said += "; the last could not, because " + a.LastFailure
+	}
+	fmt.Fprintln(p.out)
+	p.wrapped("copies cost", said)
+}

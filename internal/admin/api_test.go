@@ -145,12 +145,14 @@ func TestAnswersFitDocument(t *testing.T) {
 	id := w.ask(t, "chat")
 	call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "k", Workloads: []string{"chat"}})
 	call(t, w.socket, admin.RolloutStart, quickly())
+	drill := call(t, w.socket, admin.DrillStart, admin.DrillStartIn{Kind: "down", Provider: w.app.Fleet().ProviderNames()[0], For: "1h", Share: 1})
+	call(t, w.socket, admin.DrillStop, admin.DrillStopIn{})
 	_, raw := openAPI(t)
 	for _, op := range admin.Operations() {
 		if op.Method != http.MethodGet || strings.HasPrefix(op.Name, "capture.") || op == admin.RolloutTexts.Operation {
 			continue // texts are not for callers without a key: see TestCaptures, TestRolloutTexts
 		}
-		path := strings.NewReplacer("{request_id}", id, "{seq}", "1", "{workload}", "chat").Replace(op.Path)
+		path := strings.NewReplacer("{request_id}", id, "{seq}", "1", "{workload}", "chat", "{id}", drill.ID).Replace(op.Path)
 		switch op.Name {
 		case "usage":
 			path += "?by=model&by=day"

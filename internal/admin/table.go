@@ -99,6 +99,17 @@ var (
 	CaptureErase = define("capture.erase", "POST", "/admin/v1/captures/erase",
 		"Erases kept prompts and answers by request, workload, key or end user.", (*Service).captureErase)
 
+	DrillStart = define("drill.start", "POST", "/admin/v1/drills",
+		"Begins a drill: a bounded outage inside freehold, that ends by itself.", (*Service).drillStart)
+	DrillStop = define("drill.stop", "POST", "/admin/v1/drills/stop",
+		"Ends the drill under way.", (*Service).drillStop)
+	DrillStatus = define("drill.status", "GET", "/admin/v1/drills/status",
+		"The drill under way, and how many requests it has hit.", (*Service).drillStatus)
+	DrillList = define("drill.list", "GET", "/admin/v1/drills",
+		"Drills with their reports, the latest first.", (*Service).drillList)
+	DrillShow = define("drill.show", "GET", "/admin/v1/drills/{id}",
+		"One drill with its report, and what the configuration says about its providers and stand-ins.", (*Service).drillShow)
+
 	ConfigShow = define("config.show", "GET", "/admin/v1/config",
 		"The configuration in use, secrets taken out.", (*Service).configShow)
 	ConfigDrift = define("config.drift", "GET", "/admin/v1/config/drift",
@@ -123,6 +134,7 @@ func Operations() []*Operation {
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
 		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureExport.Operation, CaptureErase.Operation,
+		DrillStart.Operation, DrillStop.Operation, DrillStatus.Operation, DrillList.Operation, DrillShow.Operation,
 		ConfigShow.Operation, ConfigDrift.Operation, ConfigSet.Operation, ConfigUnset.Operation,
 	}
 }

@@ -155,7 +155,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 	a.fleet.Store(f)
 	a.useCapture(l.cfg)
 	if !serving {
-		a.openDrills()
+		a.openDrills(nil)
 		return a, a.openRollouts(ctx, nil)
 	}
 	return a, nil

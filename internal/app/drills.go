@@ -5,14 +5,15 @@ import (
 
 	"freehold/internal/drill"
 	drills "freehold/internal/drill/runner"
+	"freehold/internal/gateway"
 	"freehold/internal/store/sqlite"
 )
 
-// openDrills makes what runs drills.
-func (a *App) openDrills() {
+// openDrills makes what runs drills. send is nil where nothing is served.
+func (a *App) openDrills(send func(context.Context, *gateway.Call) gateway.Answer) {
 	a.Drills = drills.New(drills.Options{
 		Store: sqlite.NewDrills(a.DB), History: a.History, Ledger: a.Ledger, Log: a.Log, Clock: a.Clock, NewID: newID, Fleet: a.Fleet,
-		Quality: a.standIn,
+		Quality: a.standIn, Send: send,
 	})
 }
 

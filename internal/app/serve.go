@@ -97,7 +97,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if err := a.openRollouts(ctx, g.Ask); err != nil {
 		return err
 	}
-	a.openDrills()
+	a.openDrills(g.Ask)
 	if err := a.Drills.Load(ctx); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 //	                       counted up, and rates each answer: RATING is members
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
 //	pairs BASE WORKLOAD N  waits until a rollout knows N pairs
+//	drilling               waits until a drill is under way
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
 //	forget DB              takes the history's last record away
@@ -60,7 +61,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -216,6 +217,19 @@ func capture(ts *testscript.TestScript, _ bool, a []string) {
 		ts.Fatalf("no match for %s", a[1])
 	}
 	ts.Setenv(a[0], found[1])
+}
+
+func drilling(ts *testscript.TestScript, _ bool, _ []string) {
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		ts.Check(ts.Exec("freehold", "drill", "list"))
+		if strings.Contains(ts.ReadFile("stdout"), " running ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no drill is under way")
+		}
+	}
 }
 
 func columns(ts *testscript.TestScript, _ bool, a []string) {

@@ -72,7 +72,8 @@ var may = table(`
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
 	rollout/aside       : dialect fault fleet gateway judge language ledger llm rollout routing
 	drill               : history ledger
-	drill/runner        : drill fleet gateway history ledger upstream
+	drill/document      : drill
+	drill/runner        : dialect drill fleet gateway history ledger llm upstream
 	rollout/runner      : feedback fleet gateway history judge ledger rollout rollout/aside
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger

@@ -37,7 +37,7 @@ type Ledger interface {
 	Each(ctx context.Context, q ledger.Query) iter.Seq2[*ledger.Row, error]
 }
 
-// Options of a [Runner]; all are required but Quality.
+// Options of a [Runner]; all are required but Quality and Send.
 type Options struct {
 	Store   drill.Store
 	History Historian
@@ -48,6 +48,8 @@ type Options struct {
 	Fleet   func() *fleet.Fleet
 	// Quality is what is known of a model that stands in for another; nil: nothing.
 	Quality func(ctx context.Context, from, to string) (drill.Quality, bool)
+	// Send serves a call that is made for a drill; nil: nothing is served here.
+	Send func(ctx context.Context, c *gateway.Call) gateway.Answer
 }
 
 // Runner runs the drills of one store, one at a time. Its methods may be used
@@ -56,6 +58,7 @@ type Runner struct {
 	Options
 	playing atomic.Pointer[play]
 	turn    sync.Mutex // one start or end at a time
+	asking  sync.WaitGroup
 }
 
 // play is the drill under way, as requests see it.
@@ -64,6 +67,7 @@ type play struct {
 	until  time.Time
 	errors atomic.Int64
 	hits   atomic.Int64
+	moved  atomic.Int64  // answered by somebody else
 	over   chan struct{} // closed when a client saw one error too many
 	once   sync.Once
 	ended  chan struct{} // closed when it is on record
@@ -177,6 +181,7 @@ func (r *Runner) finish(ctx context.Context, p *play, s drill.State, cause strin
 
 // Close ends the drill under way, because freehold does.
 func (r *Runner) Close(ctx context.Context) error {
+	defer r.asking.Wait()
 	if p := r.playing.Load(); p != nil {
 		return r.finish(ctx, p, drill.Interrupted, "freehold was stopped", history.Who{Via: "server", Name: "drill"})
 	}
@@ -197,13 +202,20 @@ func (r *Runner) Wait(ctx context.Context, id string) (drill.Drill, error) {
 	return r.Store.Drill(ctx, id)
 }
 
+// Progress counts, of the drill under way, the requests that have ended.
+type Progress struct {
+	Hit        int64 // touched by the drill
+	FailedOver int64 // of them: answered by somebody else
+	Errors     int64 // of them: the client saw an error
+}
+
 // Now tells of the drill under way; ok is false where there is none.
-func (r *Runner) Now() (d drill.Drill, hits, errors int64, ok bool) {
+func (r *Runner) Now() (d drill.Drill, so Progress, ok bool) {
 	p := r.playing.Load()
 	if p == nil {
-		return d, 0, 0, false
+		return d, so, false
 	}
-	return p.drill, p.hits.Load(), p.errors.Load(), true
+	return p.drill, Progress{p.hits.Load(), p.moved.Load(), p.errors.Load()}, true
 }
 
 // end sums a drill up and keeps it.
@@ -250,6 +262,9 @@ func (r *Runner) report(ctx context.Context, d *drill.Drill) (drill.Report, erro
 		if row.Part != nil && row.Part.Arm != ledger.Baseline && row.Part.Arm != ledger.Candidate {
 			continue // asked aside for a rollout
 		}
+		if strings.HasPrefix(row.Workload, drill.Label("")) != d.Plan.Synthetic {
+			continue
+		}
 		t.Add(row)
 		if row.Drill == d.ID && row.Outcome == ledger.OK {
 			if from := first(f, row.Workload); from != "" && from != row.Model {
@@ -271,7 +286,7 @@ func (r *Runner) report(ctx context.Context, d *drill.Drill) (drill.Report, erro
 
 // first is the model that a workload asks first.
 func first(f *fleet.Fleet, workload string) string {
-	if w := f.Workloads[workload]; w != nil && len(w.Models) > 0 {
+	if w := f.Workloads[strings.TrimPrefix(workload, drill.Label(""))]; w != nil && len(w.Models) > 0 {
 		return w.Models[0].Name
 	}
 	return ""

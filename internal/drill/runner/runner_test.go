@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"freehold/internal/app"
 	"freehold/internal/app/apptest"
 	"freehold/internal/drill"
 	"freehold/internal/drill/runner"
 	"freehold/internal/history"
+	"freehold/internal/llm"
 	"freehold/internal/mock"
 	"freehold/internal/mock/mocktest"
 )
@@ -22,12 +25,12 @@ var ann = history.Who{Via: "os", Name: "ann"}
 const drillConfig = `
 server: {listen: 127.0.0.1:0}
 retries: {max: 0}
-timeouts: {first_token: 300ms}
+timeouts: {first_token: 2m}
 providers:
   cloud: {preset: vllm, base_url: "%s/v1", api_key: k, probe: {enabled: false}}
   local: {preset: vllm, base_url: "%s/v1", probe: {enabled: false}}
 models:
-  large: {provider: cloud, id: large-weights, continuation: prefill}
+  large: {provider: cloud, id: large-weights, continuation: prefill, timeouts: {first_token: LIMIT}}
   small: {provider: local, id: small-weights, continuation: prefill}
 workloads:
   w: {model: large, fallbacks: [small]}
@@ -41,8 +44,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWithin(t, "2m")
+}
+
+// newWorldWithin has another limit to the first token of the cloud.
+func newWorldWithin(t *testing.T, limit string) *world {
+	t.Helper()
 	w := &world{cloud: mocktest.Start(t, mock.Options{Profile: mock.VLLM, Words: 40}), local: mocktest.Start(t, mock.Options{Profile: mock.VLLM, Words: 40})}
-	w.Server = apptest.Start(t, fmt.Sprintf(drillConfig, w.cloud.URL(), w.local.URL()))
+	w.Server = apptest.Start(t, fmt.Sprintf(strings.Replace(drillConfig, "LIMIT", limit, 1), w.cloud.URL(), w.local.URL()))
 	return w
 }
 
@@ -69,7 +78,11 @@ func (w *world) ask(t *testing.T, workload string, n int) (status int, model str
 func TestKinds(t *testing.T) {
 	for _, kind := range drill.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
-			w := newWorld(t)
+			limit := "2m"
+			if kind == drill.Slow {
+				limit = "300ms"
+			}
+			w := newWorldWithin(t, limit)
 			r := w.App.Drills
 			p := drill.Plan{Kind: kind, Providers: []string{"cloud"}, Workload: "w", For: time.Hour, Share: 1, Delay: time.Second, Errors: 1}
 			d, err := r.Start(t.Context(), p, ann, "quarterly")
@@ -85,8 +98,8 @@ func TestKinds(t *testing.T) {
 					t.Errorf("%d from %q", status, model)
 				}
 			}
-			if _, hits, errors, ok := r.Now(); !ok || hits != n || errors != 0 {
-				t.Errorf("%d hits and %d errors, under way %v", hits, errors, ok)
+			if _, so, ok := r.Now(); !ok || so != (runner.Progress{Hit: n, FailedOver: n}) {
+				t.Errorf("%+v, under way %v", so, ok)
 			}
 			got, err := r.Stop(t.Context(), ann, "seen enough")
 			if err != nil || got.State != drill.Stopped || got.ID != d.ID || got.Report == nil {
@@ -102,7 +115,7 @@ func TestKinds(t *testing.T) {
 			if asked := w.cloud.Stats().Requests; (kind == drill.Cut) != (asked > 0) {
 				t.Errorf("the provider was asked %d times", asked)
 			}
-			if status, model := w.ask(t, "w", 1); status != 200 || model != "large" {
+			if status, model := w.ask(t, "w", 1); status != 200 || model != "large" && kind != drill.Slow {
 				t.Errorf("after the drill: %d from %s", status, model)
 			}
 			for _, row := range w.Rows(t) {
@@ -224,4 +237,103 @@ func TestRefused(t *testing.T) {
 	if _, err := w.App.Drills.Stop(t.Context(), ann, ""); err == nil {
 		t.Error("stopped what there is not")
 	}
+}
+
+// TestSynthetic: freehold asks by itself; the clients of the same workload are left
+// alone, and the drill ends when all is asked.
+func TestSynthetic(t *testing.T) {
+	for _, tt := range []struct {
+		kind     drill.Kind
+		workload string
+		want     drill.Verdict
+	}{
+		{drill.Down, "w", drill.Passed}, {drill.Cut, "w", drill.Passed}, {drill.Down, "alone", drill.NotPassed},
+		{drill.Exit, "w", drill.Passed}, {drill.Exit, "alone", drill.NotPassed},
+	} {
+		t.Run(string(tt.kind)+"/"+tt.workload, func(t *testing.T) {
+			w := newWorld(t)
+			var prompts []runner.Prompt
+			for i := range 12 {
+				prompts = append(prompts, runner.Prompt{Workload: tt.workload, Op: llm.Chat, Codec: app.Codecs()["openai"], Body: drill.ChatPrompt(i)})
+			}
+			p := drill.Plan{Kind: tt.kind, Providers: []string{"cloud"}, Workload: tt.workload, For: time.Hour, Share: 1, Errors: 1}
+			d, err := w.App.Drills.Rehearse(t.Context(), p, prompts, ann, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, model := w.ask(t, tt.workload, 1); status != 200 || model != "large" {
+				t.Errorf("a client got %d from %s", status, model)
+			}
+			got, err := w.App.Drills.Wait(t.Context(), d.ID)
+			if err != nil || got.Report.Verdict != tt.want {
+				t.Fatalf("%+v %+v: %v", got, got.Report, err)
+			}
+			if tt.want == drill.Passed && (got.State != drill.Finished || got.Report.Hit != 12 || got.Report.Requests != 12 || got.Report.FailedOver != 12) {
+				t.Errorf("%+v %+v", got, got.Report)
+			}
+			if tt.kind == drill.Down && tt.want == drill.NotPassed && got.State != drill.Failed {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// TestSyntheticShare: what is not hit is what the hit ones are compared with.
+func TestSyntheticShare(t *testing.T) {
+	w := newWorld(t)
+	var prompts []runner.Prompt
+	for i := range 60 {
+		prompts = append(prompts, runner.Prompt{Workload: "w", Op: llm.Chat, Codec: app.Codecs()["openai"], Body: drill.ChatPrompt(i)})
+	}
+	d, err := w.App.Drills.Rehearse(t.Context(), drill.Plan{Kind: drill.Down, Providers: []string{"cloud"}, For: time.Hour, Share: 0.5, Errors: 1}, prompts, ann, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.App.Drills.Wait(t.Context(), d.ID)
+	if err != nil || got.Report.Requests != 60 || got.Report.Hit < 5 || got.Report.Hit > 55 || got.Report.Total.OthersP50 == 0 {
+		t.Errorf("%+v: %v", got.Report, err)
+	}
+}
+
+// TestUnderLoad: drills of all requests begin and end under load, one kind after
+// another, and no client ever sees an error.
+func TestUnderLoad(t *testing.T) {
+	w := newWorld(t)
+	over, answers := make(chan struct{}), make(chan int)
+	var clients sync.WaitGroup
+	for c := range 8 {
+		clients.Go(func() {
+			for i := c; ; i += 8 {
+				status, _ := w.ask(t, "w", i)
+				select {
+				case <-over:
+					return
+				case answers <- status:
+				}
+			}
+		})
+	}
+	for _, kind := range append(drill.Kinds(), drill.Exit) {
+		p := drill.Plan{Kind: kind, Providers: []string{"cloud"}, Workload: "w", For: time.Hour, Share: 1, Delay: 50 * time.Millisecond, Errors: 1}
+		d, err := w.App.Drills.Start(t.Context(), p, ann, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 40 {
+			if status := <-answers; status != http.StatusOK {
+				t.Errorf("%s: a client got %d", kind, status)
+			}
+		}
+		got, err := w.App.Drills.Stop(t.Context(), ann, "")
+		if err != nil {
+			if got, err = w.App.Drills.Wait(t.Context(), d.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got.State != drill.Stopped || got.Report.Errors != 0 || got.Report.Hit == 0 || got.Report.Verdict != drill.Passed {
+			t.Errorf("%s: %s, %+v", kind, got.State, got.Report)
+		}
+	}
+	close(over)
+	clients.Wait()
 }

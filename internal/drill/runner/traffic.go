@@ -40,10 +40,13 @@ func (r *Runner) hits(p *play, d *fleet.Deployment, workload, request string) bo
 	if !slices.Contains(plan.Providers, d.Provider.Name) || !r.Clock().Before(p.until) {
 		return false
 	}
+	if place(p.drill.ID, request) >= plan.Share {
+		return false
+	}
 	if plan.Synthetic {
 		return strings.HasPrefix(workload, drill.Label("")) && (plan.Workload == "" || workload == drill.Label(plan.Workload))
 	}
-	return (plan.Workload == "" || plan.Workload == workload) && !strings.Contains(workload, ":") && place(p.drill.ID, request) < plan.Share
+	return (plan.Workload == "" || plan.Workload == workload) && !strings.Contains(workload, ":")
 }
 
 // place is where a request stands in a drill, from 0 to below 1: the same for all
@@ -60,6 +63,9 @@ func (r *Runner) Ended(row *ledger.Row) {
 		return
 	}
 	p.hits.Add(1)
+	if row.Outcome == ledger.OK && (len(row.Seams) > 0 || !slices.Contains(p.drill.Plan.Providers, row.Provider)) {
+		p.moved.Add(1)
+	}
 	if row.Outcome.Err() || row.Outcome == ledger.Refused || row.Outcome == ledger.Shed {
 		if p.errors.Add(1) >= int64(p.drill.Plan.Errors) {
 			p.once.Do(func() { close(p.over) })
@@ -78,7 +84,7 @@ func Vendor(f *fleet.Fleet, workload string) []string {
 	for _, d := range w.Models[0].Deployments {
 		for _, name := range f.ProviderNames() {
 			p := f.Providers[name]
-			same := p == d.Provider || p.Preset == d.Provider.Preset && p.Hosting == "api" && d.Provider.Hosting == "api"
+			same := p == d.Provider || named(p.Preset) && p.Preset == d.Provider.Preset && p.Hosting == "api" && d.Provider.Hosting == "api"
 			if same && !slices.Contains(out, name) {
 				out = append(out, name)
 			}
@@ -86,3 +92,6 @@ func Vendor(f *fleet.Fleet, workload string) []string {
 	}
 	return out
 }
+
+// named reports whether a preset is that of one vendor.
+func named(preset string) bool { return preset != "" && preset != "openai-compatible" }

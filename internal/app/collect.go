@@ -14,7 +14,7 @@ const (
 	// gcLeast and gcMost bound that room in percent of what is alive: a large
 	// heap must not be collected all the time, a small one not left to grow to
 	// many times its size.
-	gcLeast, gcMost = 40, 400
+	gcLeast, gcMost = 25, 400
 )
 
 // gcPercent is the GOGC value that gives a heap with so many live bytes its room.

@@ -11,7 +11,7 @@ func TestGCPercent(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 400}, {1 << 20, 400}, {3 << 20, 400}, {7 << 20, 200}, {14 << 20, 100}, {50 << 20, 40}, {1 << 40, 40},
+		{0, 400}, {1 << 20, 400}, {3 << 20, 400}, {7 << 20, 200}, {14 << 20, 100}, {50 << 20, 28}, {1 << 40, 25},
 	} {
 		if got := gcPercent(c.live); got != c.want {
 			t.Errorf("%d live bytes: %d percent, want %d", c.live, got, c.want)
@@ -29,7 +29,7 @@ func TestGCTunerFollowsTheHeap(t *testing.T) {
 	}
 	defer close(tuner.stop)
 	tuner.arm()
-	hold := make([]byte, 3*gcRoom)
+	hold := make([]byte, 8*gcRoom)
 	for p := gcMost; p != gcLeast; {
 		runtime.GC()
 		select {

@@ -137,19 +137,32 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 // nobody's to set.
 var framing = []string{"Connection", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
+// written are the headers of what freehold writes and reads itself: another word on
+// them would make bodies unreadable.
+var written = []string{"Accept-Encoding", "Content-Encoding", "Content-Type"}
+
 // headers checks what is sent beside each request.
 func (c *checker) headers(p *Provider, preset PresetInfo, at func(...string) []string) {
 	key := preset.KeyHeader
 	if p.Preset == "" {
 		key = map[Dialect]string{DialectOpenAI: "Authorization", DialectAnthropic: "X-Api-Key"}[p.Dialect]
 	}
-	for name, value := range p.Headers {
+	first := map[string]string{} // by what a name means
+	for _, name := range slices.Sorted(maps.Keys(p.Headers)) {
+		value := p.Headers[name]
 		pos, where := c.keyPos(at("headers", name)...), label(at("headers"))
-		switch canonical := textproto.CanonicalMIMEHeaderKey(name); {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		before, twice := first[canonical]
+		first[canonical] = name
+		switch {
 		case !headerName(name):
 			c.rep.errorf(pos, "letters, digits and dashes", "%s: %q is no name of a header", where, name)
 		case slices.Contains(framing, canonical):
 			c.rep.errorf(pos, "take it away", "%s: %s belongs to the connection and cannot be set", where, name)
+		case slices.Contains(written, canonical):
+			c.rep.errorf(pos, "take it away", "%s: %s belongs to the body, which freehold writes, and cannot be set", where, name)
+		case twice:
+			c.rep.errorf(pos, "keep one of the two", "%s: %s is the same header as %s", where, name, before)
 		case canonical == key && len(p.Keys()) > 0:
 			c.rep.errorf(pos, "drop one of the two", "%s: %s is where the api_key goes", where, name)
 		case strings.ContainsFunc(value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):

@@ -105,11 +105,15 @@ func parsePrice(s string) (decimal.Decimal, error) {
 // parsePrefix reads a CIDR, or a single address as a network of one.
 func parsePrefix(s string) (netip.Prefix, error) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		return p, fmt.Errorf("%q is not a network", s)
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 { // addresses are compared in the short form
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
 	if p != p.Masked() {
 		return p, fmt.Errorf("%q has bits behind its length; the network is %s", s, p.Masked())

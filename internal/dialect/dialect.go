@@ -15,6 +15,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"freehold/internal/fault"
 	"freehold/internal/llm"
@@ -299,4 +300,10 @@ type StreamEncoder interface {
 	// End appends the dialect's closing (finish, usage, end mark) as far as
 	// events have not caused it already.
 	End(dst []byte) []byte
+}
+
+// AboutModel reports that a refusal (HTTP 403), in lower case, is of a model and not
+// of the key that asked: another model may be asked with it.
+func AboutModel(text string) bool {
+	return strings.Contains(text, "model") && !strings.Contains(text, "key") && !strings.Contains(text, "any model")
 }

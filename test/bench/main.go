@@ -110,7 +110,7 @@ func run(ctx context.Context) (err error) {
 		name    string
 		measure func(context.Context) error
 	}{
-		{"start", b.start}, {"load", b.load}, {"streams", b.streams}, {"local", b.local}, {"overload", b.overload},
+		{"start", b.start}, {"load", b.load}, {"shadow", b.shadow}, {"streams", b.streams}, {"local", b.local}, {"overload", b.overload},
 	} {
 		if err := part.measure(ctx); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)

@@ -66,6 +66,7 @@ var failures = []dialecttest.Failure{
 	{Name: "no credit", Status: 400, Body: envelope("invalid_request_error", "Your credit balance is too low to access the Anthropic API."), Kind: fault.Billing},
 	{Name: "key refused", Status: 401, Body: envelope("authentication_error", "invalid x-api-key"), Kind: fault.Credentials},
 	{Name: "billing", Status: 402, Body: envelope("billing_error", "payment required"), Kind: fault.Billing},
+	{Name: "not this model", Status: 403, Body: envelope("permission_error", "Your organization does not have access to this model: claude-x"), Kind: fault.ModelMissing},
 	{Name: "forbidden", Status: 403, Body: envelope("permission_error", "no access"), Kind: fault.Credentials},
 	{Name: "no such model", Status: 404, Body: envelope("not_found_error", "model: claude-9"), Kind: fault.ModelMissing},
 	{Name: "timeout", Status: 408, Body: "", Kind: fault.ProviderError},

@@ -151,6 +151,9 @@ func (Codec) DecodeError(status int, h http.Header, body []byte) *fault.Error {
 // answer, the HTTP status (0 inside a stream).
 func classify(status int, typ, msg string) *fault.Error {
 	f := &fault.Error{Kind: kindOf(status, typ), Message: msg}
+	if status == http.StatusForbidden && f.Kind == fault.Credentials && dialect.AboutModel(strings.ToLower(msg)) {
+		f.Kind = fault.ModelMissing // the key is good, for other models
+	}
 	if f.Kind == fault.ProviderRejected || f.Kind == fault.StreamError { // its words tell more
 		switch lower := strings.ToLower(msg); {
 		case isContextLength(lower):

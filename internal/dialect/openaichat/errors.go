@@ -152,7 +152,7 @@ func classify(status int, c complaint) *fault.Error {
 		f.Kind, f.Code = fault.ContextLength, "context_length_exceeded"
 	case filtered(text, c) && (reject || status == 403 || status == 451):
 		f.Kind, f.Code = fault.ContentFilter, "content_filter"
-	case status == 403 && noModel(text, c): // the key is good, for other models
+	case status == 403 && (noModel(text, c) || dialect.AboutModel(text)): // the key is good, for other models
 		f.Kind = fault.ModelMissing
 	case status == 401 || status == 403 || c.code == "invalid_api_key":
 		f.Kind = fault.Credentials
@@ -273,7 +273,8 @@ func filtered(text string, c complaint) bool {
 
 func noModel(text string, c complaint) bool {
 	switch c.code {
-	case "model_not_found", "model_not_available", "invalid_model", "model_decommissioned":
+	case "model_not_found", "model_not_available", "invalid_model", "model_decommissioned",
+		"model_permission_blocked_org", "model_permission_blocked_project": // Groq
 		return true
 	}
 	return c.typ == "invalid_model" || strings.Contains(text, "is not a valid model id")

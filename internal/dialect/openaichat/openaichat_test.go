@@ -74,6 +74,8 @@ var failures = []dialecttest.Failure{
 	{Name: "forbidden", Status: 403, Kind: fault.Credentials, Body: `{"error":{"message":"Country not supported","code":"unsupported_country_region_territory"}}`},
 	{Name: "moderation at OpenRouter", Status: 403, Kind: fault.ContentFilter, Body: `{"error":{"code":403,"message":"Input was flagged","metadata":{"reasons":["violence"],"flagged_input":"..."}}}`},
 	{Name: "payment", Status: 402, Kind: fault.Billing, Body: `{"error":{"message":"Insufficient credits","code":402}}`},
+	{Name: "not this model at vLLM's proxies", Status: 403, Kind: fault.ModelMissing, Body: `{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error","code":null}}`},
+	{Name: "a key that may nothing", Status: 403, Kind: fault.Credentials, Body: `{"error":{"message":"Your API key does not have access to any model","type":"invalid_request_error","code":null}}`},
 	{Name: "no model for this project", Status: 403, Kind: fault.ModelMissing, Body: `{"error":{"message":"Project 'p' does not have access to model 'gpt-4o'","type":"invalid_request_error","param":null,"code":"model_not_found"}}`},
 	{Name: "no such model", Status: 404, Kind: fault.ModelMissing, Body: `{"error":{"message":"The model does not exist","code":"model_not_found"}}`},
 	{Name: "no such model with 400", Status: 400, Kind: fault.ModelMissing, Body: `{"error":{"message":"x is not a valid model ID","code":400}}`},

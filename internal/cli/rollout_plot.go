@@ -126,7 +126,7 @@ func drawSegments(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	if len(s) == 0 {
 		return nil, nil
 	}
-	p := newPlot(fmt.Sprintf("%s: difference of quality by segment", r.Workload), "difference (points of 100, 95 %)", "")
+	p := newPlot(fmt.Sprintf("%s: difference of quality by segment", r.Workload), "difference (points of 100, 95 %)", "segment (judged pairs)")
 	var names []string
 	for i := range s {
 		q := &s[len(s)-1-i] // the first one on top
@@ -160,6 +160,8 @@ func drawSegments(r *admin.RolloutReportOut) (*plot.Plot, error) {
 		p.Legend.Add(x.name, line)
 	}
 	p.NominalY(names...)
+	p.Y.Tick.Label.Font.Size = vg.Points(8)
+	p.X.Min, p.X.Max = p.X.Min-2, p.X.Max+2
 	p.Y.Min, p.Y.Max = -0.5, float64(len(s))+0.6
 	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -vg.Points(6), -vg.Points(4)
 	return p, nil

@@ -110,9 +110,9 @@ func means(r *admin.RolloutReportOut) string {
 		change := n.Decimal.Sub(o.Decimal).Div(o.Decimal).Mul(decimal.NewFromInt(100)).Round(0)
 		fmt.Fprintf(&b, " A thousand requests cost %s USD instead of %s (%s%s %%).", n.Decimal.Round(4), o.Decimal.Round(4), plus(change), change)
 	}
-	fmt.Fprintf(&b, " The rollout is now: %s, since %s.", r.Where, r.Reason)
+	fmt.Fprintf(&b, " The rollout stands at: %s; because: %s.", r.Where, strings.TrimSuffix(r.Reason, "."))
 	if x := r.Reliability; x != nil {
-		fmt.Fprintf(&b, " The judge is %s: %s.", x.State, strings.TrimSuffix(x.Reason, "."))
+		fmt.Fprintf(&b, " Can the judge be relied on? %s: %s.", x.State, strings.TrimSuffix(x.Reason, "."))
 	}
 	return b.String()
 }
@@ -228,7 +228,7 @@ func reportMarkdown(r *admin.RolloutReportOut, plots []plotted, base string) str
 		fmt.Fprintf(&b, "\n## %s\n\n", s.title)
 		for _, x := range plots {
 			if x.name == s.plot {
-				fmt.Fprintf(&b, "![%s](%s)\n\n", x.title, strings.ReplaceAll(base+"-"+x.name+".svg", " ", "%20"))
+				fmt.Fprintf(&b, "![%s](%s)\n\n", cell.Replace(tame(x.title)), strings.ReplaceAll(base+"-"+x.name+".svg", " ", "%20"))
 			}
 		}
 		if len(s.rows) == 0 {

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
+
+	"freehold/internal/admin"
+	"freehold/internal/rollout"
+)
+
+// reported is a report of pairs of chance, the same ones each time.
+func reported() *admin.RolloutReportOut {
+	plan := rollout.Default()
+	r := rand.New(rand.NewPCG(5, 6))
+	side := func(scale float64) rollout.Side {
+		first := time.Duration(scale * 2e8 * math.Exp(0.4*r.NormFloat64()))
+		return rollout.Side{FirstToken: first, Total: 5 * first, In: 300, Out: 120, Cost: decimal.NewNullDecimal(decimal.RequireFromString("0.0012"))}
+	}
+	var pairs []rollout.Pair
+	out := &admin.RolloutReportOut{}
+	for i := range 400 {
+		p := rollout.Pair{Judged: true, Difference: float64(r.IntN(3)-1) / 2, Segments: []string{"task=" + []string{"code", "qa", "chat"}[i%3]}, Old: side(1), New: side(0.7)}
+		p.New.Cost.Decimal = decimal.RequireFromString("0.0004")
+		pairs = append(pairs, p)
+		for arm, s := range []rollout.Side{p.Old, p.New} {
+			out.Totals[arm] = append(out.Totals[arm], float64(s.Total.Microseconds())/1000)
+			out.Firsts[arm] = append(out.Firsts[arm], float64(s.FirstToken.Microseconds())/1000)
+		}
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	out.Rollout = admin.Rollout{ID: "r1", Workload: "support|chat", From: "old", To: "<new>", Where: "canary 1 % (step 1 of 5)", Reason: "promoted by key:ann", By: "key:ann", Started: at}
+	out.Plan.Judge, out.Plan.Margin = "pairwise", plan.Margin
+	out.Shadowed, out.Course = rollout.Beside(&plan, pairs), rollout.Course(&plan, pairs, 120)
+	thousand := func(s string) decimal.NullDecimal { return decimal.NewNullDecimal(decimal.RequireFromString(s)) }
+	out.Money = admin.RolloutMoney{Old: thousand("1.2"), New: thousand("0.4"), Aside: "0.31"}
+	out.Reliability = &admin.RolloutReliability{State: "not yet known", Reason: "there are too few labels", Labels: 12, Swaps: 400, Consistency: 0.91, Accuracy: 0.8, AccuracyLow: 0.5, AccuracyHigh: 0.94, LongerAccuracy: 0.6}
+	out.Transitions = []admin.RolloutTransition{
+		{Seq: 7, Time: at, Is: "shadow", By: "key:ann", Reason: "ticket 1"},
+		{Seq: 9, Time: at.Add(26 * time.Hour), Was: "shadow", Is: "canary 1 % (step 1 of 5)", By: "key:ann", Reason: "promoted by key:ann", Pairs: 400},
+	}
+	return out
+}
+
+// TestRolloutReport holds what a report says, and that its plots are there in
+// both forms.
+func TestRolloutReport(t *testing.T) {
+	r := reported()
+	plots, err := drawRollout(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, x := range plots {
+		names = append(names, x.name)
+		if _, err := png.Decode(bytes.NewReader(x.png)); err != nil {
+			t.Errorf("%s: %v", x.name, err)
+		}
+		if !bytes.Contains(x.svg, []byte("</svg>")) {
+			t.Errorf("%s is no SVG", x.name)
+		}
+		if dir := os.Getenv("FREEHOLD_PLOTS"); dir != "" { // to look at them
+			if err := os.WriteFile(filepath.Join(dir, x.name+".png"), x.png, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"quality", "segments", "latency"}, names); diff != "" {
+		t.Error(diff)
+	}
+	got := reportMarkdown(r, plots, "a report")
+	const file = "testdata/rollout_report.golden.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("-want +got; -update writes it anew:\n%s", diff)
+	}
+	page := reportHTML(r, plots)
+	if strings.Contains(page, "<new>") || strings.Count(page, "<svg") != 3 || !strings.Contains(page, "<td>ticket 1</td>") {
+		t.Error("the page is not whole, or names stand in it as they are")
+	}
+}
+
+// TestRolloutReportOfNothing: a rollout that has just begun has a report, too.
+func TestRolloutReportOfNothing(t *testing.T) {
+	plan := rollout.Default()
+	r := &admin.RolloutReportOut{Shadowed: rollout.Beside(&plan, nil)}
+	r.To, r.Where, r.Reason = "new", "shadow", "started"
+	plots, err := drawRollout(r)
+	if err != nil || len(plots) != 0 {
+		t.Errorf("%d plots, %v", len(plots), err)
+	}
+	if text := reportMarkdown(r, plots, "x"); !strings.Contains(text, "no pair was judged") {
+		t.Error(text)
+	}
+}
+
+func TestBar(t *testing.T) {
+	for _, tt := range []struct {
+		mean, low, high float64
+		want            string
+	}{
+		{0, -0.05, 0.05, "          ┊─────────●──────────"},
+		{-0.04, -0.2, -0.02, "←─────────┊─●────   │"},
+		{0.3, 0.01, 0.6, "          ┊         │ ──────────────────●"},
+	} {
+		got := bar(&rollout.Quality{Pairs: 9, Mean: tt.mean, Low: tt.low, High: tt.high}, 0.05, 10)
+		if got != tt.want {
+			t.Errorf("%v:\n%s|\n%s|", tt, got, tt.want)
+		}
+	}
+	for days, want := range map[float64]string{9.4: "9 days", 0.5: "12 hours", 0.01: "14 minutes", 0: "a moment"} {
+		if got := about(days); got != want {
+			t.Errorf("%v: %s", days, got)
+		}
+	}
+	if got := fmt.Sprint(percent(0.123456), shareOf(rollout.Share{})); got != "12.35 %"+none {
+		t.Error(got)
+	}
+}

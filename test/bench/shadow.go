@@ -9,18 +9,27 @@ import (
 
 const shadowName = "p99 while requests are shadowed, over p99 without"
 
-// shadowConfig has a second model that a workload can be moved to.
-const shadowConfig = mockConfig + `  moving: {model: mock-same}
+// shadowConfig has a second model that a workload can be moved to, and that says
+// the same.
+const shadowConfig = `server: {listen: "%[1]s", auth: keys, log: {level: warn, format: text}}
+state: sqlite:state.db
+providers:
+  same: {dialect: openai, base_url: "http://%[2]s/v1"}
+models:
+  mock-same: {provider: same, id: mock-model}
+  mock-twin: {provider: same, id: mock-model}
+workloads:
+  moving: {model: mock-same}
 rollouts:
   moving:
-    to: mock-other
+    to: mock-twin
     shadow: {share: 10%%, least: 1000000, most: 1000000}
     judge: {kind: normalised}
 `
 
 // shadow measures what clients notice of a shadow stage: the same load on the same
 // freehold, in turns with a rollout under way and without. The mock takes as long
-// as a quick model does, and both of its dialects are asked.
+// as a quick model does.
 func (b *bench) shadow(ctx context.Context) (err error) {
 	if !b.wanted(shadowName) {
 		return nil

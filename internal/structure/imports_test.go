@@ -57,6 +57,7 @@ var may = table(`
 	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout drill
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
+	leave               : config
 	portability         : dialect fault fleet ledger llm variant
 	routing             : fleet health llm rule
 	language            : std

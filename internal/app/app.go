@@ -207,7 +207,7 @@ func (a *App) reading(read func(config.Env) (*config.Config, config.Diagnostics)
 	env := Env(a.embedded, &l.cat)
 	env.Now = a.Clock
 	if a.Lenient {
-		env = Lenient(env, a.ConfigPath)
+		env = Lenient(env)
 	}
 	l.cfg, l.ds = read(env)
 	return l

@@ -46,23 +46,11 @@ func Installer(dir string, log *slog.Logger) (*engine.Installer, error) {
 // Unset is what [Lenient] puts in the place of a secret.
 const Unset = "unset-in-this-environment"
 
-// Lenient reads a configuration at path as env does, but takes secrets that
-// are not there for set: the shell of whoever asks a question seldom has the
-// server's environment. Nothing may be sent with such a configuration.
-func Lenient(env config.Env, path string) config.Env {
-	lookup, read := env.LookupEnv, env.ReadFile
-	env.LookupEnv = func(name string) (string, bool) {
-		if v, ok := lookup(name); ok {
-			return v, true
-		}
-		return Unset, true
-	}
-	env.ReadFile = func(file string) ([]byte, error) {
-		text, err := read(file)
-		if err != nil && file != path {
-			return []byte(Unset), nil
-		}
-		return text, err
-	}
+// Lenient reads a configuration as env does, but takes secrets that are not there
+// for set: the shell of whoever asks a question seldom has the server's
+// environment. What says where things are must be there: another state than the
+// server's would answer. Nothing may be sent with such a configuration.
+func Lenient(env config.Env) config.Env {
+	env.Unset = Unset
 	return env
 }

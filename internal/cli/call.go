@@ -79,7 +79,8 @@ func (p *program) server(ctx context.Context) *admin.Client {
 }
 
 // place is the configuration, or, where it is not valid, what can be read of it:
-// where its state is. It is nil where a file was named that is not there.
+// where its state is. It is nil where that cannot be told, and where a file was
+// named that is not there.
 func (p *program) place() (cfg *config.Config, whole bool) {
 	if cfg = p.glance(); cfg != nil {
 		return cfg, true
@@ -91,7 +92,7 @@ func (p *program) place() (cfg *config.Config, whole bool) {
 	if err != nil {
 		return nil, false
 	}
-	return config.StateOf(p.configPath(), app.Lenient(env, p.configPath())), false
+	return config.StateOf(p.configPath(), app.Lenient(env)), false
 }
 
 // stateThere is place for commands that need the state and no more: a file that is
@@ -104,7 +105,7 @@ func (p *program) stateThere() (cfg *config.Config, path string, err error) {
 		}
 	}
 	if cfg == nil || !whole && !exists(path) {
-		_, ds := p.load()
+		_, ds := p.lenient()
 		return nil, "", &app.ConfigError{Diagnostics: ds}
 	}
 	if !whole {
@@ -134,12 +135,17 @@ func (p *program) load() (*config.Config, config.Diagnostics) {
 // glance reads the configuration for its names and places only: secrets that
 // are not in this environment do not matter. It is nil where it is not valid.
 func (p *program) glance() *config.Config {
+	cfg, _ := p.lenient()
+	return cfg
+}
+
+// lenient is glance, with what is wrong with the file.
+func (p *program) lenient() (*config.Config, config.Diagnostics) {
 	env, err := p.env()
 	if err != nil {
-		return nil
+		return nil, config.Diagnostics{{File: p.configPath(), Message: err.Error()}}
 	}
-	cfg, _ := config.Load(p.configPath(), app.Lenient(env, p.configPath()))
-	return cfg
+	return config.Load(p.configPath(), app.Lenient(env))
 }
 
 func (p *program) env() (config.Env, error) {

@@ -44,7 +44,21 @@ func (p *program) enginesNow(ctx context.Context) (admin.EnginesOut, error) {
 	if s := p.server(ctx); s != nil {
 		return admin.Engines.Call(ctx, s, admin.None{})
 	}
-	return admin.Inventory(admin.CacheDirs(p.glance(), "")...)
+	dirs, err := p.cacheDirs()
+	if err != nil {
+		return admin.EnginesOut{}, err
+	}
+	return admin.Inventory(dirs...)
+}
+
+// cacheDirs are where the engines of the configuration are kept; without a file,
+// where those of any are that says nothing.
+func (p *program) cacheDirs() ([]string, error) {
+	cfg, ds := p.lenient()
+	if cfg == nil && exists(p.configPath()) {
+		return nil, &app.ConfigError{Diagnostics: ds}
+	}
+	return admin.CacheDirs(cfg, ""), nil
 }
 
 func (p *program) printEngines(e admin.EnginesOut) {
@@ -110,7 +124,11 @@ user's cache directory.`,
 					return err
 				}
 			}
-			for _, dir := range admin.CacheDirs(p.glance(), "") {
+			dirs, err := p.cacheDirs()
+			if err != nil {
+				return err
+			}
+			for _, dir := range dirs {
 				in, err := app.Installer(dir, nil)
 				if err != nil {
 					return err

@@ -165,7 +165,7 @@ func (c *checker) file(pos Pos, paths ...Path) {
 		if c.env.ReadFile == nil {
 			continue
 		}
-		if _, err := c.env.ReadFile(string(p)); err != nil {
+		if _, err := c.env.ReadFile(string(p)); err != nil && c.env.Unset == "" {
 			c.rep.errorf(pos, "the file must exist and be readable for freehold's user", "%s: %s", p, reason(err))
 		}
 	}

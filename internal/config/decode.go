@@ -249,7 +249,7 @@ func (d *decoder) secret(e *entry, v reflect.Value, where []string) {
 	if n.text != "" && !isReference(n.text) && !shown(where, n.text) {
 		d.literals = append(d.literals, n)
 	}
-	out, refs, err := d.exp.expand(n.text)
+	out, refs, err := d.exp.secret(n.text)
 	if err != nil {
 		d.rep.errorf(e.pos, err.hint, "%s", err.msg)
 		return

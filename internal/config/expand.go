@@ -22,6 +22,9 @@ type Env struct {
 	// Refresh gives the catalog with newer files laid over it; nil keeps
 	// Catalog.
 	Refresh func(CatalogFiles) (Catalog, error)
+	// Unset takes, in secrets, the place of a reference to a variable or a file that
+	// is not there. Empty: that is an error, as it is everywhere else.
+	Unset string
 	// Now is the present, for contracts that expire. Nil: none has.
 	Now func() time.Time
 }
@@ -64,6 +67,14 @@ type expander struct {
 	env   Env
 	path  string // of the configuration file
 	files map[string]bool
+	unset string // see [Env.Unset]; empty outside of secrets
+}
+
+// secret is expand for secrets.
+func (x *expander) secret(s string) (out string, refs int, err *refError) {
+	y := *x
+	y.unset = x.env.Unset
+	return y.expand(s)
 }
 
 // refError is a reference that cannot be resolved.
@@ -108,6 +119,9 @@ func (x *expander) resolve(ref string) (string, *refError) {
 			return "", &refError{"the reference ${env:} names no variable", "write ${env:NAME}"}
 		}
 		val, ok := x.env.lookup(name)
+		if !ok && x.unset != "" {
+			return x.unset, nil
+		}
 		if !ok {
 			return "", &refError{fmt.Sprintf("${env:%s}: the environment variable %s is not set", name, name), "set it before freehold starts, or take the reference away"}
 		}
@@ -139,6 +153,8 @@ func (x *expander) file(name string) (string, *refError) {
 	}
 	data, err := x.env.ReadFile(full)
 	switch {
+	case err != nil && x.unset != "":
+		return x.unset, nil
 	case err != nil:
 		return fail(reason(err), "the file must exist and be readable for freehold's user")
 	case len(data) > maxSecretFile:

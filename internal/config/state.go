@@ -11,7 +11,8 @@ var stateLine = regexp.MustCompile(`(?m)^state[ \t]*:[ \t]*(?:"([^"\n]*)"|'([^'\
 // StateOf is a configuration of which only the place of the state is read, the
 // default one where the file does not say, and that of the checkpoints' copy where
 // the file is YAML: the server that runs with an earlier version of a file is found
-// by it while the file is wrong.
+// by it while the file is wrong. It is nil where a reference says the place and
+// cannot be resolved: any other place would be a guess.
 func StateOf(path string, env Env) *Config {
 	cfg := &Config{path: path}
 	cfg.defaults()
@@ -26,10 +27,17 @@ func StateOf(path string, env Env) *Config {
 		text = string(m[1]) + string(m[2]) + string(m[3])
 	}
 	exp := &expander{env: env, path: path, files: map[string]bool{}}
-	if state, _, err := exp.expand(text); err == nil && strings.HasPrefix(state, "sqlite:") {
+	state, _, unresolved := exp.expand(text)
+	if unresolved != nil {
+		return nil
+	}
+	if strings.HasPrefix(state, "sqlite:") {
 		cfg.State = state
 	}
-	if outside, _, err := exp.expand(outside); err == nil && outside != "" {
+	if outside, _, unresolved = exp.expand(outside); unresolved != nil {
+		return nil
+	}
+	if outside != "" {
 		cfg.Server.History.CheckpointCopy = Path(cfg.Resolve(outside))
 	}
 	return cfg

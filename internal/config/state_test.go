@@ -19,7 +19,8 @@ func TestStateOf(t *testing.T) {
 		"not YAML, \"\"":  {"models: {m: [\r\nstate : \"sqlite:a.db\"\r\n", "sqlite:a.db"},
 		"not YAML, ''":    {"models: {m: [\nstate: 'sqlite:${env:DIR}/a#.db'\n", "sqlite:here/a#.db"},
 		"not YAML, deep":  {"models: {m: [\n  state: sqlite:a.db\n", usual},
-		"a bad reference": {"state: 'sqlite:${env:GONE}'\n", usual},
+		"a bad reference": {"state: 'sqlite:${env:GONE}'\n", ""},
+		"a copy unknown":  {"server: {history: {checkpoint_copy: '${env:GONE}'}}\n", ""},
 		"another store":   {"state: postgres:x\n", usual},
 		"a map":           {"state: {sqlite: a.db}\n", usual},
 	} {
@@ -32,6 +33,12 @@ func TestStateOf(t *testing.T) {
 				return []byte(tc.text), nil
 			},
 		})
+		if cfg == nil {
+			if tc.want != "" {
+				t.Errorf("%s: no place, want %q", name, tc.want)
+			}
+			continue
+		}
 		if cfg.State != tc.want || cfg.Resolve("x") != "x" {
 			t.Errorf("%s: %q, want %q", name, cfg.State, tc.want)
 		}

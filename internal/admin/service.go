@@ -2,8 +2,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"freehold/internal/app"
@@ -213,9 +216,39 @@ func (s *Service) edit(ctx context.Context, c Caller, path string, value []byte,
 	if path == "" {
 		return app.Edited{}, invalid("no path", "such as workloads.chat.model")
 	}
+	if !c.Local && strings.HasPrefix(path, "rollouts") && (strings.Contains(path, "command") || names(value, "command")) {
+		return app.Edited{}, &Error{Status: http.StatusForbidden, Code: CodeDenied, Message: "a program that freehold starts cannot be set from afar",
+			Hint: "set judge.command in config.yaml, or with freehold on this machine"}
+	}
 	out, err := s.app.Edit(ctx, path, value, c.Who, why)
 	if errors.Is(err, config.ErrReadOnly) {
 		return out, &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error()}
 	}
 	return out, err
+}
+
+// names reports whether a JSON value has a member of this name, at any depth.
+func names(value []byte, name string) bool {
+	var v any
+	if json.Unmarshal(value, &v) != nil {
+		return false // no value; a bad one is refused elsewhere
+	}
+	var has func(v any) bool
+	has = func(v any) bool {
+		switch v := v.(type) {
+		case map[string]any:
+			if _, ok := v[name]; ok {
+				return true
+			}
+			for _, inner := range v {
+				if has(inner) {
+					return true
+				}
+			}
+		case []any:
+			return slices.ContainsFunc(v, has)
+		}
+		return false
+	}
+	return has(v)
 }

@@ -310,3 +310,16 @@ func TestHeldBesideBrokenFile(t *testing.T) {
 	}
 	fails(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "retries.max", Value: 2}, admin.CodeInvalid)
 }
+
+// TestProgramsAreSetHere: an administration key from afar names no program that
+// freehold would start.
+func TestProgramsAreSetHere(t *testing.T) {
+	w := start(t)
+	for path, value := range map[string]any{
+		"rollouts.chat.judge.command": []string{"/bin/sh"}, "rollouts": map[string]any{"chat": map[string]any{"judge": map[string]any{"command": []string{"/bin/sh"}}}},
+	} {
+		if e := fails(t, &admin.Client{Base: w.url}, admin.ConfigSet, admin.ConfigSetIn{Path: path, Value: value}, admin.CodeDenied); e.Status != http.StatusForbidden {
+			t.Errorf("%s: %v", path, e)
+		}
+	}
+}

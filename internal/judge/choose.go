@@ -2,14 +2,16 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Model is one that may judge, or that is judged.
 type Model struct {
 	Name string
-	// Weights and Family identify what is behind the name; empty: not known.
-	Weights, Family string
+	// Weights are names of what is behind it; none: not known.
+	Weights []string
+	Family  string // empty: not known
 	// Denied is why the perimeter of the workload does not let it see the texts;
 	// empty: it does.
 	Denied string
@@ -56,7 +58,7 @@ func (m *Model) refused(contestants []Model) string {
 		switch {
 		case m.Name == c.Name:
 			return "is one of those judged"
-		case m.Weights != "" && m.Weights == c.Weights:
+		case slices.ContainsFunc(m.Weights, func(w string) bool { return slices.Contains(c.Weights, w) }):
 			return "has the weights of " + c.Name
 		case m.Family != "" && m.Family == c.Family:
 			return fmt.Sprintf("is of the family of %s (%s)", c.Name, m.Family)

@@ -10,12 +10,12 @@ import (
 
 func TestChoose(t *testing.T) {
 	baseline := judge.Model{Name: "gpt-4o", Family: "gpt"}
-	candidate := judge.Model{Name: "llama-3.1-70b", Weights: "w1", Family: "llama-3"}
+	candidate := judge.Model{Name: "llama-3.1-70b", Weights: []string{"w1"}, Family: "llama-3"}
 	models := []judge.Model{
 		{Name: "claude", Family: "claude", Denied: "class 2 must not leave the EU"},
 		{Name: "gpt-4o", Family: "gpt"},
-		{Name: "llama-again", Weights: "w1"},
-		{Name: "llama-3.1-8b", Weights: "w2", Family: "llama-3"},
+		{Name: "llama-again", Weights: []string{"w1"}},
+		{Name: "llama-3.1-8b", Weights: []string{"w2"}, Family: "llama-3"},
 		{Name: "qwen", Family: "qwen", Denied: ""},
 		{Name: "unknown"},
 	}

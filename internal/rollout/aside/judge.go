@@ -3,6 +3,7 @@ package aside
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"freehold/internal/dialect"
@@ -39,8 +40,8 @@ func (a *Asker) Judge(ctx context.Context, f For, model string, about *gateway.C
 // see the texts; empty: it may.
 func Contestant(m *fleet.Model, denied string) judge.Model {
 	out := judge.Model{Name: m.Name, Denied: denied}
-	for _, d := range m.Deployments {
-		out.Weights = d.ID
+	for _, d := range m.Deployments { // providers name the same weights with and without their maker
+		out.Weights = append(out.Weights, strings.ToLower(d.ID[strings.LastIndexByte(d.ID, '/')+1:]))
 	}
 	return out
 }

@@ -60,7 +60,7 @@ func load(t *testing.T) *config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, ds := config.Parse("config.yaml", []byte(source), app.Lenient(app.Env(cat, nil), "config.yaml"))
+	cfg, ds := config.Parse("config.yaml", []byte(source), app.Lenient(app.Env(cat, nil)))
 	if cfg == nil {
 		t.Fatal(ds.String())
 	}

@@ -64,6 +64,6 @@ func (x *exchange) forbid() {
 		return id != ""
 	})
 	if len(behind) > 0 {
-		x.plan.Candidates = append(keep, behind...)
+		x.plan.Candidates = slices.Concat(keep, behind)
 	}
 }

@@ -23,7 +23,7 @@ type HistoryIn struct {
 func HistoryKinds() []history.Kind {
 	return []history.Kind{
 		history.KindConfig, history.KindOverlay, history.KindKeyCreate, history.KindKeyRotate, history.KindKeyRevoke,
-		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindRouteUse, runner.Kind, drills.KindStart, drills.KindEnd, history.KindHistoryKey,
+		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindRouteUse, runner.Kind, drills.KindStart, drills.KindEnd, KindDrillSelf, history.KindHistoryKey,
 	}
 }
 

@@ -105,6 +105,8 @@ var (
 		"Ends the drill under way.", (*Service).drillStop)
 	DrillStatus = define("drill.status", "GET", "/admin/v1/drills/status",
 		"The drill under way, and how many requests it has hit.", (*Service).drillStatus)
+	DrillSelf = define("drill.self", "POST", "/admin/v1/drills/self",
+		"Asks providers past the gateway, once for each workload: what applications could do without freehold.", (*Service).drillSelf)
 	DrillList = define("drill.list", "GET", "/admin/v1/drills",
 		"Drills with their reports, the latest first.", (*Service).drillList)
 	DrillShow = define("drill.show", "GET", "/admin/v1/drills/{id}",
@@ -134,7 +136,7 @@ func Operations() []*Operation {
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
 		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureExport.Operation, CaptureErase.Operation,
-		DrillStart.Operation, DrillStop.Operation, DrillStatus.Operation, DrillList.Operation, DrillShow.Operation,
+		DrillStart.Operation, DrillStop.Operation, DrillStatus.Operation, DrillSelf.Operation, DrillList.Operation, DrillShow.Operation,
 		ConfigShow.Operation, ConfigDrift.Operation, ConfigSet.Operation, ConfigUnset.Operation,
 	}
 }

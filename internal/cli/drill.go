@@ -57,7 +57,7 @@ request was hit.`,
 	fl.StringVar(&f.workload, "workload", "", "only requests of this `WORKLOAD`")
 	fl.Var(span(&f.delay), "delay", "of kind slow: how much later answers begin")
 	p.plansDrill(c, &f)
-	c.AddCommand(p.drillExitCommand(), p.drillListCommand(), p.drillShowCommand(), p.drillStopCommand())
+	c.AddCommand(p.drillExitCommand(), p.drillSelfCommand(), p.drillListCommand(), p.drillShowCommand(), p.drillStopCommand())
 	return c
 }
 

@@ -123,7 +123,7 @@ func changes(w *config.Workload, m *config.Model, p *config.Provider, id string)
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(id != w.Name, "the model field says %s instead of %s", id, w.Name)
+	add(id != w.Name && !slices.Contains(w.Aliases, id), "the model field says %s instead of %s", id, w.Name)
 	if v := w.Variants[m.Name]; v != nil {
 		add(true, "the variant of %s (workloads.%s.variants.%s) is applied by the application", m.Name, w.Name, m.Name)
 	}

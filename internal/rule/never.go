@@ -53,10 +53,27 @@ func (s span) never(operator string, c float64) bool {
 	return false
 }
 
-// mirrored are the operators with their sides exchanged.
-var mirrored = map[string]string{"==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+// always reports that every value of the span compares so with c.
+func (s span) always(operator string, c float64) bool {
+	switch operator {
+	case "!=":
+		return s.never("==", c)
+	case "<":
+		return s.never(">=", c)
+	case "<=":
+		return s.never(">", c)
+	case ">":
+		return s.never("<=", c)
+	case ">=":
+		return s.never("<", c)
+	}
+	return false
+}
 
-// compared notes comparisons of a variable with a number that it never has.
+// mirrored are the operators with their sides exchanged.
+var mirrored = map[string]string{"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+// compared notes comparisons of a variable with a number whose outcome is always the same.
 func (w *walker) compared(n *ast.BinaryNode) {
 	if list, ok := n.Right.(*ast.ArrayNode); ok && n.Operator == "in" {
 		for _, e := range list.Nodes {
@@ -73,8 +90,8 @@ func (w *walker) against(variable ast.Node, operator string, with ast.Node) {
 	if !ok {
 		return
 	}
-	var name string
-	s := counts
+	var name, holds, hint string
+	s, known := counts, true
 	switch v := variable.(type) {
 	case *ast.IdentifierNode:
 		name = v.Value
@@ -86,13 +103,22 @@ func (w *walker) against(variable ast.Node, operator string, with ast.Node) {
 		if !ok || l.Kind.State() {
 			return
 		}
-		name = l.String()
+		name, known = l.String(), false
 	default:
 		return
 	}
-	if s.never(operator, c) {
-		w.doubts = append(w.doubts, Problem{Offset: with.Location().From, Message: fmt.Sprintf("%s is %s, so this never holds", name, s)})
+	switch {
+	case s.never(operator, c):
+		holds = "never"
+	case known && s.always(operator, c): // what is not known holds in no comparison
+		holds = "always"
+	default:
+		return
 	}
+	if name == "draw" {
+		hint = "draw < 0.1 is one in ten"
+	}
+	w.doubts = append(w.doubts, Problem{Offset: with.Location().From, Message: fmt.Sprintf("%s is %s, so this %s holds", name, s, holds), Hint: hint})
 }
 
 // constant is the number that a node is.

@@ -56,7 +56,7 @@ type Condition struct {
 // Text is the condition as it was written.
 func (c *Condition) Text() string { return c.text }
 
-// Doubts are parts that can never hold.
+// Doubts are parts that can never hold, or always do.
 func (c *Condition) Doubts() []Problem { return c.doubts }
 
 // Uses are the variables that the condition reads.

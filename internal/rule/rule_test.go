@@ -203,8 +203,8 @@ func appendInt(b []byte, n int) []byte {
 	return append(b, byte('0'+n%10))
 }
 
-// TestDoubts: a comparison with a number that a variable never has is noticed, and
-// one that may hold is not.
+// TestDoubts: a comparison that never holds, or always does, is noticed, and one that
+// may hold is not.
 func TestDoubts(t *testing.T) {
 	for text, want := range map[string]string{
 		`hour == 24`:                 `8: hour is from 0 to 23, so this never holds`,
@@ -218,9 +218,20 @@ func TestDoubts(t *testing.T) {
 		`complexity >= 1`:            ``,
 		`complexity == 0`:            ``,
 		`hour == 23 || hour < 1`:     ``,
-		`draw < 1 && draw >= 0.999`:  ``,
+		`draw <= 1`:                  `8: draw is from 0 to less than 1, so this always holds`,
+		`draw < 1`:                   `7: draw is from 0 to less than 1, so this always holds`,
+		`json && 10 > draw`:          `8: draw is from 0 to less than 1, so this always holds`,
+		`not (hour < 24)`:            `12: hour is from 0 to 23, so this always holds`,
+		`hour <= 23`:                 `8: hour is from 0 to 23, so this always holds`,
+		`turns >= 0`:                 `9: turns is at least 0, so this always holds`,
+		`complexity > -0.5`:          `13: complexity is from 0 to 1, so this always holds`,
+		`turns != -1`:                `9: turns is at least 0, so this always holds`,
+		`spend_today("all") >= 0`:    ``,
+		`draw <= 0.999`:              ``,
+		`hour < 23 || hour > 0`:      ``,
+		`complexity < 1`:             ``,
+		`draw >= 0.999`:              ``,
 		`prompt_tokens > 1000000000`: ``,
-		`turns != -1`:                ``,
 		`hour + 1 == 24`:             ``,
 		`hour > turns`:               ``,
 	} {

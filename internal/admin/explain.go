@@ -3,15 +3,18 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
 	"freehold/internal/app"
 	"freehold/internal/cascade"
+	"freehold/internal/config"
 	"freehold/internal/fault"
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
 	"freehold/internal/routing"
+	"freehold/internal/rule"
 	"freehold/internal/server"
 	"freehold/internal/variant"
 )
@@ -170,6 +173,7 @@ type ExplainOut struct {
 	Detected     []Detection  `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
 	Detectors    []Detector   `json:"detectors" doc:"external ones, which are not asked for an explanation"`
 	Rules        []Ruling     `json:"rules" doc:"of the workload, in order"`
+	KeyDraws     bool         `json:"key_draws,omitempty" doc:"a rule read draw, which is another one for each key, and no key was named"`
 	Cascade      *Cascade     `json:"cascade,omitempty" doc:"of the workload; absent: it has none"`
 	Candidates   []Candidate  `json:"candidates"`
 	Excluded     []Exclusion  `json:"excluded"`
@@ -245,6 +249,8 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	if e.Refused != nil {
 		out.Refused = refused(e.Refused)
 	}
+	out.KeyDraws = in.Key == "" && s.app.Config().Server.Auth != config.AuthNone && e.Facts.Conversation != "" &&
+		slices.ContainsFunc(e.Plan.Rulings, func(r routing.Ruling) bool { return r.Reached && r.Rule.Condition.Uses().Has(rule.Draw) })
 	return out, nil
 }
 

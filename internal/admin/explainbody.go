@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"freehold/internal/config"
 	"freehold/internal/gateway"
@@ -52,7 +53,7 @@ func (s *Service) headerOf(tenant string) (http.Header, error) {
 		return nil, invalid("there is no tenant "+strconv.Quote(tenant), suggest.Hint(tenant, slices.Sorted(maps.Keys(s.app.Config().Tenants))))
 	}
 	if t.Header == nil {
-		return nil, invalid("the tenant "+tenant+" is known by its keys, not by a header", "name one of its keys instead: --key (key)")
+		return nil, invalid("the tenant "+tenant+" is known by its keys, not by a header", "name one of its keys ("+strings.Join(t.Keys, ", ")+") instead: --key (key)")
 	}
 	return http.Header{http.CanonicalHeaderKey(t.Header.Name): {t.Header.Value}}, nil
 }

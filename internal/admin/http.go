@@ -12,6 +12,7 @@ import (
 	"freehold/internal/app"
 	"freehold/internal/auth"
 	"freehold/internal/history"
+	"freehold/internal/server"
 )
 
 // userHeader names the user of this machine who runs a command. It counts on
@@ -79,10 +80,10 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 
 // read takes the whole body of a request.
 func (s *Service) read(r *http.Request, op *Operation) ([]byte, error) {
-	limit := int64(maxBody)
+	limit, most := int64(maxBody), int64(s.app.Config().Server.Limits.Body)
 	switch op {
 	case Explain.Operation, ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation: // as much as there may be to ask
-		limit += int64(s.app.Config().Server.Limits.Body)
+		limit += most
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
@@ -92,6 +93,10 @@ func (s *Service) read(r *http.Request, op *Operation) ([]byte, error) {
 		return body, nil
 	}
 	_, _ = io.CopyN(io.Discard, r.Body, limit) // most clients read no answer before they have sent all
+	if op == Explain.Operation {
+		// What it asks about is too large by itself.
+		return nil, refused(server.TooLarge(most))
+	}
 	return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: CodeInvalid, Message: fmt.Sprintf("the body is larger than %d bytes", limit)}
 }
 

@@ -172,7 +172,7 @@ type Detection = ledger.Detection
 // here, where Request has their numbers.
 type WhyOut struct {
 	Request
-	Plan         string        `json:"plan" doc:"candidates in order, then who was excluded and why; empty: none was made"`
+	Plan         string        `json:"plan" doc:"candidates in order, each with its reason (none: the workload's own model), then who was excluded and why; empty: none was made"`
 	DataClasses  []string      `json:"data_classes"`
 	Detected     []Detection   `json:"detected" doc:"what detectors found: kinds and numbers, never the text"`
 	Features     []string      `json:"features"`

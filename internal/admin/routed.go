@@ -14,6 +14,7 @@ type RouteUseIn struct {
 // RoutedOut is the routing model that tells tasks and complexity from now on.
 type RoutedOut struct {
 	Version string `json:"version" doc:"v0001 and so on, or embedded"`
+	Before  string `json:"before" doc:"the one in use until now; the same: nothing changed, and nothing is on record"`
 }
 
 // routeUse puts a routing model of this state in use.
@@ -24,6 +25,6 @@ func (s *Service) routeUse(ctx context.Context, c Caller, in RouteUseIn) (out Ro
 	if in.Version == "" {
 		return out, invalid("no version is named", "freehold route use lists them")
 	}
-	out.Version, err = s.app.UseRoutingModel(ctx, in.Version, c.Who, in.Reason)
-	return out, err
+	made, err := s.app.UseRoutingModel(ctx, in.Version, c.Who, in.Reason)
+	return RoutedOut{Version: made.To, Before: made.From}, err
 }

@@ -91,9 +91,9 @@ func TestExplainLongPrompt(t *testing.T) {
 		t.Errorf("2 MiB: %+v", e.Refused)
 	}
 	explain.Prompt = strings.Repeat("x", 6<<20)
-	f := fails(t, w.socket, admin.Explain, explain, admin.CodeInvalid)
-	if f.Status != http.StatusRequestEntityTooLarge || f.Message != "the body is larger than 5242880 bytes" {
-		t.Errorf("6 MiB: %d %s", f.Status, f.Message)
+	f := fails(t, w.socket, admin.Explain, explain, "request_too_large")
+	if f.Status != http.StatusRequestEntityTooLarge || f.Message != "the request's body is larger than 1048576 bytes" || f.Hint != "server.limits.body sets the bound" {
+		t.Errorf("6 MiB: %d %s (%s)", f.Status, f.Message, f.Hint)
 	}
 }
 

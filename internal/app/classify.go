@@ -68,30 +68,28 @@ func (c *classifier) take(name string, m *classify.Model) {
 func (c *classifier) forget() { c.model.Store(nil) }
 
 // UseRoutingModel puts a routing model in use, by its name or as the previous one,
-// and returns its name. It is in the history before it takes effect.
-func (a *App) UseRoutingModel(ctx context.Context, name string, who history.Who, why string) (string, error) {
+// and tells what that changes. It is in the history before it takes effect.
+func (a *App) UseRoutingModel(ctx context.Context, name string, who history.Who, why string) (shelf.Change, error) {
 	c, err := useModel(ctx, a.tasks.shelf, a.History, name, who, why)
-	if err != nil {
-		return "", err
+	if err == nil {
+		a.tasks.take(c.To, c.Model)
 	}
-	a.tasks.take(c.To, c.Model)
-	return c.To, nil
+	return c, err
 }
 
 // UseRoutingModelOf is UseRoutingModel of a configuration's state where no server
 // runs. More of the configuration than its state need not be good.
-func UseRoutingModelOf(ctx context.Context, cfg *config.Config, clock func() time.Time, name, why string) (version string, err error) {
+func UseRoutingModelOf(ctx context.Context, cfg *config.Config, clock func() time.Time, name, why string) (made shelf.Change, err error) {
 	path, err := StatePath(cfg)
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	l, done, err := historyOf(ctx, cfg, history.Options{Clock: clock})
 	if err != nil {
-		return "", err
+		return made, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	c, err := useModel(ctx, shelf.Beside(path), l, name, history.OSUser(), why)
-	return c.To, err
+	return useModel(ctx, shelf.Beside(path), l, name, history.OSUser(), why)
 }
 
 // useModel makes the change on the shelf, once it is on record. What is in use

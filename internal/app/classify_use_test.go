@@ -38,8 +38,8 @@ workloads: {chat: {model: m, route: [{when: 'complexity >= 0.99', model: m}]}}
 	who := history.Who{Via: "os", Name: "tester"}
 	use := func(name, why, want string) {
 		t.Helper()
-		if got, err := s.App.UseRoutingModel(t.Context(), name, who, why); err != nil || got != want {
-			t.Errorf("%s put %q in use, %v; want %q", name, got, err, want)
+		if got, err := s.App.UseRoutingModel(t.Context(), name, who, why); err != nil || got.To != want {
+			t.Errorf("%s put %q in use, %v; want %q", name, got.To, err, want)
 		}
 	}
 	ask(t, s)

@@ -168,6 +168,9 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		p.say(fmt.Sprintf("detector %s at %s is asked first, and %s on a hit; it was not asked now", d.Name, d.URL, does))
 	}
 	p.printRulings(e.Rules)
+	if e.KeyDraws {
+		p.say("  draw depends on the key, and this is that of no key: --key names one")
+	}
 	if len(e.Candidates) > 0 {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "#", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE", whole: true}, {head: "CL", right: true, keep: true, below: true},

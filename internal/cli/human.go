@@ -63,7 +63,8 @@ func latency(ms *float64) string {
 	return millis(*ms)
 }
 
-// price shows input and output prices for a million tokens.
+// price shows input and output prices for a million tokens: four digits behind the
+// point, and three that count, so that no price looks like none.
 func price(p *admin.Price) string {
 	if p == nil {
 		return unknown
@@ -72,7 +73,8 @@ func price(p *admin.Price) string {
 		if !d.Valid {
 			return unknown
 		}
-		return d.Decimal.Round(4).String()
+		first := d.Decimal.NumDigits() + int(d.Decimal.Exponent()) // where its first digit stands before the point
+		return d.Decimal.Round(int32(max(4, 3-first))).String()
 	}
 	return one(p.Input) + "/" + one(p.Output) + " " + p.Currency
 }

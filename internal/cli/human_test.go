@@ -8,6 +8,8 @@ import (
 
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
+
+	"freehold/internal/admin"
 )
 
 func TestMoney(t *testing.T) {
@@ -20,6 +22,17 @@ func TestMoney(t *testing.T) {
 	}
 	if got := costOf(decimal.NullDecimal{}, "USD"); got != "?" {
 		t.Errorf("an unknown cost is shown as %q", got)
+	}
+}
+
+func TestPrice(t *testing.T) {
+	for in, want := range map[string]string{
+		"0": "0", "0.0000": "0", "0.000001": "0.000001", "0.00015": "0.00015", "0.0000123456": "0.0000123", "0.0375": "0.0375", "0.12345": "0.1235", "2.5": "2.5", "1200": "1200",
+	} {
+		d := decimal.NewNullDecimal(decimal.RequireFromString(in))
+		if got := price(&admin.Price{Input: d, Currency: "USD"}); got != want+"/? USD" {
+			t.Errorf("price(%s) = %q, want %s", in, got, want)
+		}
 	}
 }
 

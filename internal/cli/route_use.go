@@ -33,6 +33,9 @@ takes it at once. Without one it lists what there is.`,
 			if !ok {
 				return usagef("there is no %s: routing models are kept beside its state", defaultConfig)
 			}
+			if len(a) == 0 && c.Flags().Changed("reason") {
+				return usagef("--reason is for a change, and no version is named: freehold route use VERSION --reason WHY")
+			}
 			if len(a) == 1 {
 				if err := p.useModel(c.Context(), a[0]); err != nil {
 					return err
@@ -52,18 +55,28 @@ func (p *program) useModel(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := app.UseRoutingModelOf(ctx, cfg, p.clock, name, p.reason); err != nil {
-			return err
+		change, err := app.UseRoutingModelOf(ctx, cfg, p.clock, name, p.reason)
+		if err == nil && !p.inUse(change.From, change.To) {
+			fmt.Fprintln(p.err, "no server runs: it takes the model when it starts")
 		}
-		fmt.Fprintln(p.err, "no server runs: it takes the model when it starts")
-		return nil
+		return err
 	}
 	took, err := admin.RouteUse.Call(ctx, c, admin.RouteUseIn{Version: name, Reason: p.reason})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(p.err, "the running server has taken", tame(took.Version))
+	if !p.inUse(took.Before, took.Version) {
+		fmt.Fprintln(p.err, "the running server has taken", tame(took.Version))
+	}
 	return nil
+}
+
+// inUse says so where a model was in use before.
+func (p *program) inUse(before, now string) bool {
+	if before == now {
+		fmt.Fprintln(p.err, tame(now), "is already in use: nothing changed, and nothing is on record")
+	}
+	return before == now
 }
 
 // shelved is one routing model.

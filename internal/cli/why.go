@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/fault"
 	"freehold/internal/ledger"
 )
 
@@ -33,13 +35,32 @@ The id is in the header x-request-id of every answer.`,
 	})
 }
 
-// fields prints names and values, the empty ones left out.
+// fields prints names and values, the empty ones left out. A value that is wider than
+// the terminal goes on below itself.
 func (p *program) fields(pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			fmt.Fprintf(p.out, "%-13s %s\n", tame(pairs[i]), tame(pairs[i+1]))
+		name, value := fmt.Sprintf("%-13s ", tame(pairs[i])), tame(pairs[i+1])
+		if value == "" {
+			continue
 		}
+		in := utf8.RuneCountInString(name)
+		if room := p.width() - in; utf8.RuneCountInString(value) > room {
+			value = wrap(value, room, "\n"+strings.Repeat(" ", in))
+		}
+		fmt.Fprintln(p.out, name+value)
 	}
+}
+
+// redirected is what stands for the fault of an answer that is a redirect: none is
+// followed, so it is on record as one that cannot be understood.
+const redirected = "redirect"
+
+// faultOf is an attempt's fault in a word.
+func faultOf(a *admin.Attempt) string {
+	if a.Fault == string(fault.Malformed) && a.Status >= 300 && a.Status <= 399 {
+		return redirected
+	}
+	return a.Fault
 }
 
 // detected lists what detectors found and did.
@@ -125,6 +146,9 @@ func (p *program) printWhy(w admin.WhyOut) {
 		order, excluded, _ := strings.Cut(w.Plan, " | ")
 		if order != "" {
 			for i, c := range strings.Split(order, " > ") {
+				if !strings.HasSuffix(c, ")") { // the one reason that is not on record
+					c += " (model)"
+				}
 				p.say(fmt.Sprintf("  %d %s", i+1, c))
 			}
 		}
@@ -138,12 +162,15 @@ func (p *program) printWhy(w admin.WhyOut) {
 		fmt.Fprintln(p.out, "\nattempts")
 		t := table{columns: []column{{head: "N", right: true, keep: true}, {head: "DEPLOYMENT"}, {head: "BECAUSE", whole: true}, {head: "OUTCOME", keep: true, below: true}, {head: "FAULT", below: true},
 			{head: "HTTP", right: true, keep: true, below: true}, {head: "FIRST", right: true, keep: true, below: true}, {head: "TOTAL", right: true, keep: true, below: true}}}
-		for _, a := range w.Attempts {
-			code := none
+		for i, a := range w.Attempts {
+			code, cause := none, a.Cause
 			if a.Status > 0 {
 				code = strconv.Itoa(a.Status)
 			}
-			t.row(strconv.Itoa(a.N), a.Deployment, orNone(a.Cause), a.Outcome, orNone(a.Fault), code, millis(a.FirstByte), millis(a.Total))
+			if i > 0 && cause == w.Attempts[i-1].Fault {
+				cause = faultOf(&w.Attempts[i-1])
+			}
+			t.row(strconv.Itoa(a.N), a.Deployment, orNone(cause), a.Outcome, orNone(faultOf(&a)), code, millis(a.FirstByte), millis(a.Total))
 		}
 		p.print(&t)
 		for _, a := range w.Attempts {
@@ -151,7 +178,7 @@ func (p *program) printWhy(w admin.WhyOut) {
 				fmt.Fprintf(p.out, "%d: variant %s\n", a.N, tame(a.Variant))
 			}
 			if a.Detail != "" {
-				fmt.Fprintf(p.out, "%d: %s\n", a.N, tame(a.Detail))
+				p.say(fmt.Sprintf("%d: %s", a.N, a.Detail))
 			}
 		}
 	}

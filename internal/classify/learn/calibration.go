@@ -64,7 +64,7 @@ func (r *Result) Calibration(pairs []Pair) []Calibration {
 			note(h.File.Name(), MeasureComplexity, h.Verdict.Complexity, shortfall(h.Row, pairs[p]))
 		}
 	}
-	var out []Calibration
+	out := []Calibration{}
 	for _, c := range parts {
 		if c.Rows >= fewest {
 			out = append(out, *c)

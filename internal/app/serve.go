@@ -2,16 +2,13 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,6 +131,13 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	failed := make(chan error, 2)
 	go func() { failed <- run(srv, listener) }()
 	go func() { failed <- local.Serve(socket) }()
+	also := alias{own: socket.Addr().String(), log: a.Log}
+	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) { also.follow(c) })
+	defer func() {
+		a.reload.Lock() // an edit may be under way
+		defer a.reload.Unlock()
+		also.remove()
+	}()
 
 	watching, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
@@ -263,47 +267,6 @@ func tlsConfig(c *certificate) *tls.Config {
 		return nil
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}
-}
-
-// localSocket is where commands on this machine reach the server: a socket
-// that only this user (and root) can open, so that it needs no key.
-func (a *App) localSocket(cfg *config.Config, h Hooks) (net.Listener, *http.Server, error) {
-	path, err := SocketPath(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	// The journal's lock is ours, so a socket that is there is a dead one's.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, nil, err
-	}
-	old := umask(0o177)
-	l, err := net.Listen("unix", path)
-	umask(old)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot make the socket for commands: %w", err)
-	}
-	handler := http.NotFoundHandler()
-	if h.Admin != nil {
-		handler = h.Admin(a)
-	}
-	return l, newServer(cfg, handler, a.Log), nil
-}
-
-// maxSocketPath is what sun_path holds on every system.
-const maxSocketPath = 100
-
-// SocketPath is the socket of the server that serves a configuration's state.
-func SocketPath(cfg *config.Config) (string, error) {
-	state, err := StatePath(cfg)
-	if err != nil {
-		return "", err
-	}
-	path := state + ".sock"
-	if len(path) <= maxSocketPath {
-		return path, nil
-	}
-	sum := sha256.Sum256([]byte(path))
-	return filepath.Join(os.TempDir(), "freehold-"+hex.EncodeToString(sum[:8])+".sock"), nil
 }
 
 // whoServes is on record for reloads that nobody asked for by name.

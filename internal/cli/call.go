@@ -100,7 +100,7 @@ func (p *program) place() (cfg *config.Config, whole bool) {
 func (p *program) stateThere() (cfg *config.Config, path string, err error) {
 	cfg, whole := p.place()
 	if cfg != nil {
-		if path, err = app.StatePath(cfg); err != nil {
+		if path, err = app.ServedState(cfg); err != nil {
 			return nil, "", err
 		}
 	}
@@ -110,6 +110,12 @@ func (p *program) stateThere() (cfg *config.Config, path string, err error) {
 	}
 	if !whole {
 		p.warn("its state is used all\nthe same")
+	}
+	if named, err := app.StatePath(cfg); err != nil || named != path {
+		fmt.Fprintf(p.err, "the running server takes state: as it is in %s at its next start; until then it is\n%s\n", p.configPath(), path)
+		served := *cfg
+		served.State = "sqlite:" + path
+		cfg = &served
 	}
 	return cfg, path, nil
 }

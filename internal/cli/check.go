@@ -105,7 +105,7 @@ func (p *program) printChecked(out checked, cfg *config.Config, probe bool) erro
 // drift lists the changes that are held apart from the file. Without a state
 // there are none, and none is made by asking.
 func (p *program) drift(ctx context.Context, cfg *config.Config) ([]admin.Drift, error) {
-	state, err := app.StatePath(cfg)
+	state, err := app.ServedState(cfg)
 	if err != nil || !exists(state) {
 		return []admin.Drift{}, err
 	}

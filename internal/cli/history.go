@@ -141,7 +141,7 @@ without any it says "self-attested". It ends with 1 if anything is wrong.`,
   freehold history verify --outside /mnt/elsewhere/freehold-checkpoints`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, _, err := p.stateThere()
+			cfg, path, err := p.stateThere()
 			if err != nil {
 				return err
 			}
@@ -156,6 +156,9 @@ without any it says "self-attested". It ends with 1 if anything is wrong.`,
 				err = printJSON(p.out, out)
 			} else {
 				p.sayLines(out.Text)
+				if out.Records == 0 {
+					fmt.Fprintln(p.err, "the state that was read is "+path)
+				}
 			}
 			if err == nil && !out.OK {
 				err = errNo

@@ -93,7 +93,10 @@ func (r *Report) Text() string {
 		attested = true
 		fmt.Fprintf(&b, "attested up to record %d by %s\n", a.UpTo, a.Where)
 	}
-	if !attested && r.Records > 0 {
+	switch {
+	case !attested && r.Records == 0:
+		b.WriteString("self-attested: no outside checkpoint vouches for it, so there may have been records\n")
+	case !attested:
 		b.WriteString("self-attested: no outside checkpoint vouches for it, so whoever has the store and the signing key could have written it anew\n")
 	}
 	for i, k := range r.Keys {

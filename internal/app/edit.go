@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"freehold/internal/config"
 	"freehold/internal/history"
@@ -134,8 +135,25 @@ func (e *edit) apply(whole []byte, c change) (Result, error) {
 	l := e.reading(func(env config.Env) (*config.Config, config.Diagnostics) {
 		return config.Parse(e.ConfigPath, whole, env)
 	})
+	if err := e.literal(l.ds); err != nil {
+		return Result{Version: e.Fleet().Version}, err
+	}
 	c.who, c.why = e.who, e.why
 	return e.take(e.ctx, l, c)
+}
+
+// literal refuses a secret that the edit would put into the file, or into the store,
+// as it is.
+func (e *edit) literal(ds config.Diagnostics) error {
+	made := strings.ReplaceAll(e.made.Path, `"`, "")
+	for _, d := range ds.Warnings() {
+		where, found := strings.CutSuffix(d.Message, config.SecretInClear)
+		where = strings.ReplaceAll(where, `"`, "")
+		if found && len(e.made.Value) > 0 && (where == made || strings.HasPrefix(where, made+".") || strings.HasPrefix(made, where+".")) {
+			return &EditError{fmt.Errorf("%s: secrets are set by reference, ${env:NAME} or ${file:/run/secrets/NAME}, so that none lies in the file or the state", where)}
+		}
+	}
+	return nil
 }
 
 // others are the changes held at other paths.

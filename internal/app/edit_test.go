@@ -184,3 +184,24 @@ func TestEditReadOnlyFile(t *testing.T) {
 		t.Errorf("was\n%+v\nis\n%+v", before, now)
 	}
 }
+
+// A secret is set by reference only: as it is it would lie in the file, or in the
+// state and in its copies.
+func TestEditNoSecret(t *testing.T) {
+	for _, writes := range []string{"file", "overlay", "propose"} {
+		s := apptest.Start(t, strings.Replace(editable, "WRITES", writes, 1))
+		before := see(t, s)
+		for path, value := range map[string]string{
+			"providers.a.api_key": `"sk-live-zzzzzzzz12345678"`,
+			"providers.a":         `{"base_url":"https://127.0.0.1:1/v1","dialect":"openai","hosting":"self","api_key":"sk-live-zzzzzzzz12345678"}`,
+		} {
+			err := set(s, path, value)
+			if err == nil || !strings.Contains(err.Error(), "by reference") || strings.Contains(err.Error(), "zzzz") {
+				t.Errorf("%s, %s: %v", writes, path, err)
+			}
+			before.same(t, see(t, s))
+		}
+		t.Setenv("EDIT_TEST_KEY", "k")
+		must(t, set(s, "providers.a.api_key", `"${env:EDIT_TEST_KEY}"`))
+	}
+}

@@ -200,6 +200,9 @@ func (c *checker) url(text string, path ...string) *url.URL {
 	return nil
 }
 
+// SecretInClear ends the warning of a secret that stands in the file itself.
+const SecretInClear = " holds a secret in the clear"
+
 // clear warns of every secret that stands in the file itself.
 func (c *checker) clear(e *entry, path []string) {
 	for _, child := range e.value.entries {
@@ -214,7 +217,7 @@ func (c *checker) clear(e *entry, path []string) {
 		if parent := path[max(0, len(path)-1):]; len(parent) > 0 && (parent[0] == "headers" || parent[0] == "query") && !soundsSecret(child.key) {
 			continue
 		}
-		c.rep.warnf(child.pos, "keep it out of the file: ${env:NAME} or ${file:/run/secrets/NAME}", "%s holds a secret in the clear", label(where))
+		c.rep.warnf(child.pos, "keep it out of the file: ${env:NAME} or ${file:/run/secrets/NAME}", "%s"+SecretInClear, label(where))
 	}
 }
 

@@ -150,7 +150,7 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 	if lacks &= features; lacks != 0 {
 		return Exclusion{Deployment: d, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
 	}
-	if d.Context > 0 && longest > d.Context {
+	if d.Context > 0 && in.Op != llm.CountTokens && surelyOver(longest, d.Context) {
 		return Exclusion{Deployment: d, Context: true,
 			Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", longest, d.Context)}, true
 	}
@@ -161,6 +161,11 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 	}
 	return Exclusion{}, false
 }
+
+// surelyOver reports that a prompt is over a context although its size is only an
+// estimate, which may be a quarter too high. A prompt between the two is asked, and
+// where it does not fit, a fallback with a larger context is.
+func surelyOver(estimate, context int64) bool { return estimate-estimate/5 > context }
 
 // unfit says why the deployment cannot do what the request is, or "".
 func unfit(d *fleet.Deployment, in *Input) string {

@@ -71,6 +71,8 @@ func TestMake(t *testing.T) {
 		"all":             {want: "m@a > m@b > f@c (fallback 1)"},
 		"a feature lacks": {features: llm.FeatureTools, want: "m@a > f@c (fallback 1) | not m@b: lacks tools"},
 		"a long prompt":   {prompt: 5000, want: "m@b > f@c (fallback 1) | not m@a: the prompt's 5000 tokens or so are over the context of 1000"},
+		"perhaps fits":    {prompt: 1250, want: "m@a > m@b > f@c (fallback 1)"}, // it is an estimate
+		"does not fit":    {prompt: 1255, want: "m@b > f@c (fallback 1) | not m@a: the prompt's 1255 tokens or so are over the context of 1000"},
 		"perimeter":       {permit: only("f@c", "data class x: no"), want: "m@a > m@b | not f@c: data class x: no"},
 		"budget":          {budget: only("m@a", "budget x: 5 USD are spent"), want: "m@b > f@c (fallback 1) | not m@a: budget x: 5 USD are spent"},
 		"one is down":     {down: only("m@a", "open: cut"), want: "m@b > f@c (fallback 1) | not m@a: open: cut"},

@@ -94,9 +94,11 @@ func (c *Comparison) Remaining() (n int, ok bool) {
 
 // Size is about how many observations a test takes to be sure of an effect that
 // lies away from its null, with this variance: what the wealth of the best stake
-// grows to, less what the mixture costs.
+// grows to, less what the mixture costs. No stake is larger than the largest,
+// however little the observations vary.
 func Size(effect, variance, alpha float64) float64 {
 	growth := effect * effect / (2 * (variance + effect*effect))
+	growth = min(growth, math.Log1p(stakes[len(stakes)-1].share*effect))
 	return (mixtureCost - math.Log(alpha)) / growth
 }
 

@@ -232,6 +232,16 @@ func TestRemaining(t *testing.T) {
 	if r := told / took; r < 0.4 || r > 2.5 {
 		t.Errorf("told %.0f pairs, took %.0f", told, took)
 	}
+	same := NewComparison(0.1, levels) // answers that never differ
+	for range 25 {
+		same.Add(0)
+	}
+	n, _ := same.Remaining()
+	for took := 0; same.Outcome() == Inconclusive; took++ {
+		if same.Add(0); took > 2*n {
+			t.Fatalf("told %d more, and %d do not suffice", n, took)
+		}
+	}
 	if n, ok := NewComparison(0.05, levels).Remaining(); ok {
 		t.Errorf("of nothing seen it tells %d", n)
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -110,7 +111,7 @@ func (l *alias) remove() {
 
 // listens reports whether a server listens at a socket.
 func listens(path string) bool {
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
 	if err != nil {
 		return false
 	}
@@ -129,9 +130,9 @@ func ServedState(cfg *config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	own, err := os.Readlink(path)
-	if err != nil || !listens(path) {
-		return state, nil // no link, or that of a server which is gone
+	own, gone := os.Readlink(path)
+	if gone != nil || !listens(path) {
+		return state, nil
 	}
 	served, _ := strings.CutSuffix(own, ".sock")
 	if _, err := os.Stat(served); err != nil {

@@ -130,13 +130,22 @@ func ServedState(cfg *config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	own, gone := os.Readlink(path)
-	if gone != nil || !listens(path) {
-		return state, nil
+	own := linked(path)
+	if own == "" || !listens(path) {
+		return state, nil // no link, or that of a server which is gone
 	}
 	served, _ := strings.CutSuffix(own, ".sock")
 	if _, err := os.Stat(served); err != nil {
 		return "", fmt.Errorf("the running server takes the state %s only at its next start: start it again first", state)
 	}
 	return served, nil
+}
+
+// linked is where a link leads, "" where there is none.
+func linked(path string) string {
+	to, err := os.Readlink(path)
+	if err != nil {
+		return ""
+	}
+	return to
 }

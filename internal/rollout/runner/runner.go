@@ -211,6 +211,7 @@ func (r *Runner) Start() {
 	for _, a := range r.active {
 		r.equip(a)
 	}
+	r.publish() // requests find the queues now
 	r.mu.Unlock()
 	r.ended.Go(func() { r.run(ctx) })
 }
@@ -377,7 +378,7 @@ func (r *Runner) put(ctx context.Context, a *active, next rollout.State, who his
 
 // use makes a state that is kept the one in use. mu is held.
 func (r *Runner) use(a *active, next rollout.State) {
-	if next.Epoch != a.state.Epoch {
+	if next.Epoch != a.state.Epoch && !next.Stage.Ended() { // what it ended by stays to be seen
 		a.evidence.Begin(next.Epoch)
 	}
 	a.state = next

@@ -288,6 +288,7 @@ func TestResumes(t *testing.T) {
 	}
 	w.until(t, "w", nil, func(s runner.Status) bool { return s.Report.Pairs == 12 })
 	again("shadow", func(a, b runner.Status) bool { return b.Report.Quality == a.Report.Quality || b.Report.Pairs == 12 })
+	w.until(t, "w", load, func(s runner.Status) bool { return s.Report.Pairs > 12 }) // copies go on
 	if _, err := w.App.Rollouts.Promote(t.Context(), "w", ann, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,10 @@ workloads: {w: {model: m}, other: {model: m}}
 	scoped, scopedPlain := issue(auth.Request{Grant: auth.Grant{Workloads: []string{"w"}}})
 	_, brief := issue(auth.Request{Expires: time.Now().Add(time.Second)})
 	_, limited := issue(auth.Request{Grant: auth.Grant{Limits: auth.Limits{RequestsPerMinute: 2, TokensPerMinute: 100_000}}})
+	mistyped := good[:len(good)-1] + "x"
+	if mistyped == good {
+		mistyped = good[:len(good)-1] + "y"
+	}
 	cs := both(t, s.url)
 	as := func(c *client.Client, header, key string) *client.Client {
 		d := *c
@@ -70,7 +74,7 @@ workloads: {w: {model: m}, other: {model: m}}
 		sent := provider.Stats().Requests
 		expect(c, "w", http.StatusUnauthorized, "missing_key")
 		expect(as(c, "X-Api-Key", "fh_nonsense"), "w", http.StatusUnauthorized, "invalid_key")
-		expect(as(c, "Authorization", "Bearer "+good[:len(good)-1]+"x"), "w", http.StatusUnauthorized, "invalid_key")
+		expect(as(c, "Authorization", "Bearer "+mistyped), "w", http.StatusUnauthorized, "invalid_key")
 		expect(as(c, "Authorization", "Bearer "+scopedPlain), "other", http.StatusForbidden, "scope_denied")
 		expect(as(c, "Authorization", "Bearer "+scopedPlain), "m", http.StatusForbidden, "scope_denied")
 		if n := provider.Stats().Requests - sent; n != 0 {

@@ -78,6 +78,7 @@ type Request struct {
 	Status          int                 `json:"status" doc:"HTTP; 0: no answer was sent"`
 	Outcome         string              `json:"outcome"`
 	ErrorCode       string              `json:"error_code,omitempty"`
+	Finish          string              `json:"finish,omitempty" doc:"why the first choice ended: stop, length, tool_calls, refusal, content_filter, ...; absent: not known, or there is no answer"`
 	Tokens          ledger.Tokens       `json:"tokens"`
 	Cost            decimal.NullDecimal `json:"cost" doc:"null: unknown"`
 	Currency        string              `json:"currency"`
@@ -101,7 +102,7 @@ func requestOf(r *ledger.Row) Request {
 	return Request{
 		ID: r.ID, ClientID: r.ClientID, Time: r.Time, KeyID: r.KeyID, Key: r.KeyName, Tenant: r.Tenant, Workload: r.Workload, Asked: r.Asked,
 		Model: r.Model, Deployment: r.Deployment, Provider: r.Provider, ProviderModel: r.ProviderModel, Dialect: r.Dialect,
-		Operation: r.Operation, Stream: r.Stream, Status: r.Status, Outcome: string(r.Outcome), ErrorCode: r.ErrorCode,
+		Operation: r.Operation, Stream: r.Stream, Status: r.Status, Outcome: string(r.Outcome), ErrorCode: r.ErrorCode, Finish: r.Finish,
 		Tokens: r.Tokens, Cost: r.Cost, Currency: "USD", CostSource: r.PriceSource, CostDate: r.PriceDate,
 		Attempts: len(r.Attempts), Seams: len(r.Seams), FirstToken: millis(r.FirstToken), Total: millis(r.Total),
 		TokensPerSecond: float64(int64(r.TokensPerSecond()*100)) / 100, Route: r.Route, Cascade: r.Cascade, Rollout: r.Part, Drill: r.Drill, RoutingModel: r.RoutingModel, ConfigVersion: r.ConfigVersion, Tags: r.Tags,

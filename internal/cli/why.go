@@ -103,6 +103,9 @@ func (p *program) printWhy(w admin.WhyOut) {
 	if w.ErrorCode != "" {
 		status += " " + w.ErrorCode
 	}
+	if w.Finish != "" {
+		status += ", ended by " + w.Finish
+	}
 	tokens := fmt.Sprintf("%s in, %s out", count(w.Tokens.In), count(w.Tokens.Out))
 	if w.Tokens.Cached > 0 {
 		tokens += ", " + count(w.Tokens.Cached) + " cached"

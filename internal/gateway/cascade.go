@@ -306,7 +306,7 @@ func (x *exchange) keep(l *leg, r *llm.Response, said string) error {
 		return noRoom()
 	}
 	x.begins(l)
-	x.row.Route = "cascade " + said
+	x.row.Route, x.row.Finish = "cascade "+said, string(r.Choices[0].Finish)
 	x.row.Dropped = append(x.row.Dropped, l.out.Dropped...)
 	if !x.body.Facts.Stream {
 		body, err := x.call.Codec.EncodeReply(r, x.call.Op, x.view())

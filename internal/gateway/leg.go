@@ -66,11 +66,12 @@ type leg struct {
 	text     int   // bytes of text, thinking and arguments received
 	shown    int64 // pieces of them that the client was shown
 	ended    bool
-	finish   llm.FinishReason
-	finished int64  // choices that have a finish reason
-	share    share  // of the room, for what is read and held
-	buffered int    // what reading a large event takes
-	tail     []byte // the end mark's bytes, held back until the request is on record
+	finish   llm.FinishReason // of the first choice
+	refused  bool             // it says its refusal in a place of its own
+	finished int64            // choices that have a finish reason
+	share    share            // of the room, for what is read and held
+	buffered int              // what reading a large event takes
+	tail     []byte           // the end mark's bytes, held back until the request is on record
 }
 
 // prime reads a stream until something of it may be shown or it has ended. The
@@ -218,10 +219,16 @@ func (l *leg) take() (last bool, err error) {
 			if e.Kind == llm.EventStart { // it knows next to nothing of the output
 				l.usage.Reported = false
 			}
+		case llm.EventPartStart:
+			if e.PartKind == llm.PartRefusal && e.Choice == 0 {
+				l.finish, l.refused = llm.FinishRefusal, true
+			}
 		case llm.EventDelta, llm.EventSignature:
 			l.text += len(e.Text)
 		case llm.EventFinish:
-			l.finish = e.Finish
+			if e.Choice == 0 && !l.refused {
+				l.finish = e.Finish
+			}
 			l.finished++
 		case llm.EventEnd:
 			last = true

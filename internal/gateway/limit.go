@@ -72,5 +72,6 @@ func (x *exchange) endAtLimit() error {
 		}
 		x.sent.Add(&ending[i])
 	}
+	x.row.Finish = string(llm.FinishLength)
 	return x.conclude(x.encoder.End(tail))
 }

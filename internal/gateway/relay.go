@@ -86,6 +86,7 @@ func (x *exchange) relayWhole(l *leg) error {
 	}
 	l.body = nil // what is sent may be as large
 	l.end(nil)
+	x.row.Finish = string(l.finish)
 	return x.sendWhole(l, body)
 }
 
@@ -263,6 +264,7 @@ func (x *exchange) finish(l *leg) error {
 		tail = x.call.Codec.NewStreamEncoder(x.call.Op, x.view(), &x.sent).End(nil)
 	}
 	l.end(nil)
+	x.row.Finish = string(l.finish)
 	return x.conclude(tail)
 }
 

@@ -342,7 +342,10 @@ func (l *leg) whole() error {
 	if err != nil {
 		return l.hide(err)
 	}
-	l.usage = s.Usage
+	l.usage, l.finish = s.Usage, s.Finish
+	if s.Refused {
+		l.finish = llm.FinishRefusal
+	}
 	l.first = l.x.g.Clock().Sub(l.start)
 	if op := l.x.call.Op; op == llm.Embedding || op == llm.CountTokens {
 		return nil

@@ -62,6 +62,7 @@ const (
 	fParameter
 	fLanguage
 	fDrill
+	fFinish
 
 	fBytes = 0x80 // set in the name of a field of bytes
 )
@@ -189,6 +190,7 @@ func (r *Row) AppendBinary(b []byte) ([]byte, error) {
 	e.texts(fFeature, r.Features)
 	e.texts(fParameter, r.Parameters)
 	e.text(fLanguage, r.Language)
+	e.text(fFinish, r.Finish)
 	e.texts(fDropped, r.Dropped)
 	e.text(fConversation, r.Conversation)
 	e.int(fBytesIn, r.BytesIn)
@@ -278,6 +280,8 @@ func (r *Row) UnmarshalBinary(data []byte) error {
 			r.Parameters = append(r.Parameters, d.text())
 		case fLanguage | fBytes:
 			r.Language = d.text()
+		case fFinish | fBytes:
+			r.Finish = d.text()
 		case fDropped | fBytes:
 			r.Dropped = append(r.Dropped, d.text())
 		case fConversation | fBytes:

@@ -51,7 +51,7 @@ func drawRow(t *rapid.T) *Row {
 		Operation: text("operation"), Stream: rapid.Bool().Draw(t, "stream"), Status: rapid.IntRange(0, 599).Draw(t, "status"),
 		Outcome: Outcome(text("outcome")), ErrorCode: text("code"), Tokens: drawTokens(t), Cost: drawMoney(t),
 		PriceSource: text("source"), PriceDate: text("date"), FirstToken: drawDuration(t), Total: drawDuration(t),
-		Route: text("route"), Plan: text("plan"), DataClasses: texts("classes"), Features: texts("features"), Parameters: texts("parameters"), Language: text("language"), Dropped: texts("dropped"),
+		Route: text("route"), Plan: text("plan"), DataClasses: texts("classes"), Features: texts("features"), Parameters: texts("parameters"), Language: text("language"), Finish: text("finish"), Dropped: texts("dropped"),
 		Conversation: text("conversation"), BytesIn: rapid.Int64().Draw(t, "in"), BytesOut: rapid.Int64().Draw(t, "out"),
 		ConfigVersion: text("config"), RoutingModel: text("routing model"), Tags: texts("tags"),
 	}

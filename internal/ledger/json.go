@@ -32,6 +32,7 @@ type jsonRow struct {
 	Status          int                 `json:"status"`
 	Outcome         Outcome             `json:"outcome"`
 	ErrorCode       string              `json:"error_code,omitempty"`
+	Finish          string              `json:"finish,omitempty"`
 	Tokens          Tokens              `json:"tokens"`
 	Cost            decimal.NullDecimal `json:"cost"`
 	PriceSource     string              `json:"price_source,omitempty"`
@@ -103,7 +104,7 @@ func (r *Row) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonRow{
 		r.ID, r.ClientID, r.Time, r.KeyID, r.KeyName, r.Tenant, r.Workload, r.Asked, r.Model,
 		r.Deployment, r.Provider, r.ProviderModel, r.Dialect, r.Operation, r.Stream,
-		r.Status, r.Outcome, r.ErrorCode, r.Tokens, r.Cost, r.PriceSource, r.PriceDate,
+		r.Status, r.Outcome, r.ErrorCode, r.Finish, r.Tokens, r.Cost, r.PriceSource, r.PriceDate,
 		millis(r.FirstToken), millis(r.Total), math.Round(r.TokensPerSecond()*100) / 100,
 		r.Route, r.Plan, r.DataClasses, r.Detected, r.Cascade, r.Part, r.Drill, r.RoutingModel, r.Seams, r.Features, r.Parameters, r.Language, r.Dropped, r.Conversation,
 		r.BytesIn, r.BytesOut, r.ConfigVersion, r.Tags, attempts,
@@ -119,7 +120,7 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 	*r = Row{
 		j.ID, j.ClientID, j.Time, j.KeyID, j.KeyName, j.Tenant, j.Workload, j.Asked, j.Model,
 		j.Deployment, j.Provider, j.ProviderModel, j.Dialect, j.Operation, j.Stream,
-		j.Status, j.Outcome, j.ErrorCode, j.Tokens, j.Cost, j.PriceSource, j.PriceDate,
+		j.Status, j.Outcome, j.ErrorCode, j.Finish, j.Tokens, j.Cost, j.PriceSource, j.PriceDate,
 		fromMillis(j.FirstToken), fromMillis(j.Total),
 		j.Route, j.Plan, j.DataClasses, j.Detected, j.Cascade, j.Part, j.Drill, j.RoutingModel, j.Seams, j.Features, j.Parameters, j.Language, j.Dropped, j.Conversation,
 		j.BytesIn, j.BytesOut, j.ConfigVersion, j.Tags, j.Attempts,

@@ -105,6 +105,7 @@ type Row struct {
 	Status    int // HTTP status of the answer; 0 when none was sent
 	Outcome   Outcome
 	ErrorCode string // the stable code of the error that the client got
+	Finish    string // why the answer's first choice ended: stop, length, tool_calls, refusal, ...; empty: it is not known, or there is none
 
 	Tokens      Tokens
 	Cost        decimal.NullDecimal // US dollars, over all attempts; not valid: unknown

@@ -73,4 +73,6 @@ type Summary struct {
 	Complete bool
 	// Content is true when any choice carries text, a refusal, thinking or a tool call.
 	Content bool
+	// Refused is true when the first choice says its refusal in a place of its own.
+	Refused bool
 }

@@ -2,6 +2,7 @@ package dialecttest
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"freehold/internal/dialect"
@@ -65,6 +66,7 @@ func summarize(t *testing.T, c dialect.Codec, s Sample, r *llm.Response) {
 	for i, ch := range r.Choices {
 		if i == 0 {
 			want.Finish = ch.Finish
+			want.Refused = slices.ContainsFunc(ch.Parts, func(p llm.Part) bool { return p.Kind == llm.PartRefusal })
 		}
 		want.Complete = want.Complete && ch.Finish != ""
 		want.Content = want.Content || len(ch.Parts) > 0

@@ -114,7 +114,7 @@ func (Codec) Summarize(op llm.Operation, body []byte) (llm.Summary, error) {
 		}
 		s.Complete = s.Complete && finish != ""
 		if s.Choices == 1 {
-			s.Finish = withCalls(finish, calls)
+			s.Finish, s.Refused = withCalls(finish, calls), c.Get("message").Get("refusal").Size() > 0
 		}
 	}
 	return s, nil

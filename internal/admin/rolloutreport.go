@@ -2,12 +2,11 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
 
-	"freehold/internal/history"
 	"freehold/internal/judge"
 	"freehold/internal/rollout"
 	"freehold/internal/rollout/runner"
@@ -22,6 +21,13 @@ type RolloutTransition struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	Pairs  int       `json:"pairs" doc:"known at that time"`
+}
+
+// RolloutPassed is a stage or step that a rollout has left.
+type RolloutPassed struct {
+	Where string         `json:"where"`
+	Until time.Time      `json:"until"`
+	Known rollout.Report `json:"known" doc:"when it was left: the gates are those of this stage or step"`
 }
 
 // RolloutReliability is whether the judge can be relied on.
@@ -87,8 +93,12 @@ func (s *Service) rolloutReport(ctx context.Context, _ Caller, in RolloutIn) (Ro
 			}
 		}
 	}
-	out.Transitions, err = s.transitions(ctx, &st.State)
-	return out, err
+	all, err := s.app.Rollouts.Transitions(ctx, &st.State)
+	if err != nil {
+		return RolloutReportOut{}, err
+	}
+	out.Transitions, out.Passed = transitionsOf(all)
+	return out, nil
 }
 
 func per1000(s rollout.Spent) decimal.NullDecimal {
@@ -113,29 +123,18 @@ func reliability(pairs []rollout.Pair, labels []rollout.Label) *RolloutReliabili
 	return out
 }
 
-// transitions are the rollout's records in the history.
-func (s *Service) transitions(ctx context.Context, st *rollout.State) ([]RolloutTransition, error) {
-	records, err := s.app.History.List(ctx, history.Filter{Kinds: []history.Kind{runner.Kind}, Subject: st.Workload, Since: st.Started.Add(-time.Minute), Limit: MaxLimit})
-	if err != nil {
-		return nil, err
+// transitionsOf shows the rollout's records in the history, and the stages and
+// steps that it has left.
+func transitionsOf(all []runner.Transition) (out []RolloutTransition, passed []RolloutPassed) {
+	out, passed = []RolloutTransition{}, []RolloutPassed{}
+	for i := range all {
+		t := &all[i]
+		out = append(out, RolloutTransition{Seq: t.Seq, Time: t.Time.UTC(), Was: t.Was, Is: t.Is, By: t.Who.String(), Reason: t.Why, Pairs: t.Known.Pairs})
+		if t.Left {
+			where, _, _ := strings.Cut(t.Was, ",")
+			where, _, _ = strings.Cut(where, " (")
+			passed = append(passed, RolloutPassed{Where: where, Until: t.Time.UTC(), Known: t.Known})
+		}
 	}
-	out := []RolloutTransition{}
-	for i := len(records) - 1; i >= 0; i-- {
-		r := &records[i]
-		if r.Details["rollout"] != st.ID {
-			continue
-		}
-		var known struct {
-			Pairs int `json:"pairs"`
-		}
-		if err := json.Unmarshal([]byte(r.Details["evidence"]), &known); err != nil {
-			return nil, err
-		}
-		t := RolloutTransition{Seq: r.Seq, Time: r.Time.UTC(), Was: r.Details["was"], Is: r.Details["is"], By: r.Who.String(), Reason: r.Why, Pairs: known.Pairs}
-		if len(out) == 0 {
-			t.Was = ""
-		}
-		out = append(out, t)
-	}
-	return out, nil
+	return out, passed
 }

@@ -116,7 +116,9 @@ type RolloutStatus struct {
 	Report rollout.Report `json:"report"`
 	Aside  runner.Aside   `json:"aside" doc:"what was asked beside clients' requests"`
 	Next   RolloutNext    `json:"next"`
-	Error  string         `json:"error,omitempty" doc:"why what should follow could not be done"`
+	// Passed are the stages and steps before the present one.
+	Passed []RolloutPassed `json:"passed" doc:"stages and steps that it has left, the oldest first"`
+	Error  string          `json:"error,omitempty" doc:"why what should follow could not be done"`
 }
 
 func (s *Service) statusOf(st *runner.Status) RolloutStatus {
@@ -273,6 +275,7 @@ func (s *Service) rolloutStart(ctx context.Context, c Caller, in RolloutStartIn)
 		return out, err
 	}
 	shown := s.statusOf(&now)
+	shown.Passed = []RolloutPassed{}
 	out.Started, out.Rollout, out.Plan = true, &shown, shown.Plan
 	return out, nil
 }
@@ -321,7 +324,13 @@ func (s *Service) rolloutStatus(ctx context.Context, _ Caller, in RolloutIn) (Ro
 	if err != nil {
 		return RolloutStatus{}, err
 	}
-	return s.statusOf(&st), nil
+	all, err := s.app.Rollouts.Transitions(ctx, &st.State)
+	if err != nil {
+		return RolloutStatus{}, err
+	}
+	out := s.statusOf(&st)
+	_, out.Passed = transitionsOf(all)
+	return out, nil
 }
 
 // rolloutNow finds a rollout. One of a workload that there is not is the caller's

@@ -150,15 +150,14 @@ func sections(r *admin.RolloutReportOut) []section {
 	}
 	gates := func(title string, report *rollout.Report) {
 		x := section{title: title, head: []string{"", r.From, r.To, "accepted", "state"}}
-		word := map[bool]string{true: "broken", false: "holds"}
 		for _, g := range report.Rates {
 			if g.Old.N+g.New.N > 0 {
-				x.rows = append(x.rows, []string{g.Name, shareOf(g.Old), shareOf(g.New), "up to " + percent(g.Limit), word[g.Broken]})
+				x.rows = append(x.rows, []string{g.Name, shareOf(g.Old), shareOf(g.New), "up to " + percent(g.Limit), gateState(g.Broken, g.Tested)})
 			}
 		}
 		for _, l := range report.Latency {
 			if l.Old.N+l.New.N > 0 {
-				x.rows = append(x.rows, []string{fmt.Sprintf("%s, p%g (95 %%)", l.Name, l.Percentile), quantileOf(&l.Old), quantileOf(&l.New), "up to +" + percent(l.Tolerance), word[l.Broken]})
+				x.rows = append(x.rows, []string{fmt.Sprintf("%s, p%g (95 %%)", l.Name, l.Percentile), quantileOf(&l.Old), quantileOf(&l.New), "up to +" + percent(l.Tolerance), gateState(l.Broken, l.Tested)})
 			}
 		}
 		if len(x.rows) > 0 {
@@ -168,6 +167,13 @@ func sections(r *admin.RolloutReportOut) []section {
 	gates("Beside clients' requests", s)
 	if r.Report.Clients[0]+r.Report.Clients[1] > 0 {
 		gates("Clients' requests, in the present step", &r.Report)
+	}
+	if len(r.Passed) > 0 {
+		x := section{title: "Stages and steps before, old model / new", head: append([]string{"", "until (UTC)"}, passedHead(r.Plan.LatencyPercentile)...)}
+		for i := range r.Passed {
+			x.rows = append(x.rows, append([]string{r.Passed[i].Where, at(r.Passed[i].Until)}, passedRow(&r.Passed[i].Known)...))
+		}
+		out = append(out, x)
 	}
 	if len(r.Totals[0])+len(r.Totals[1]) > 0 {
 		out = append(out, section{title: "Latency", plot: "latency"})

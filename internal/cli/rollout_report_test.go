@@ -45,6 +45,8 @@ func reported() *admin.RolloutReportOut {
 	thousand := func(s string) decimal.NullDecimal { return decimal.NewNullDecimal(decimal.RequireFromString(s)) }
 	out.Money = admin.RolloutMoney{Old: thousand("1.2"), New: thousand("0.4"), Aside: "0.31"}
 	out.Reliability = &admin.RolloutReliability{State: "not yet known", Reason: "there are too few labels", Labels: 12, Swaps: 400, Consistency: 0.91, Accuracy: 0.8, AccuracyLow: 0.5, AccuracyHigh: 0.94, LongerAccuracy: 0.6}
+	out.Plan.LatencyPercentile = plan.Latency.Percentile
+	out.Passed = []admin.RolloutPassed{{Where: "shadow", Until: at.Add(26 * time.Hour), Known: out.Shadowed}}
 	out.Transitions = []admin.RolloutTransition{
 		{Seq: 7, Time: at, Is: "shadow", By: "key:ann", Reason: "ticket 1"},
 		{Seq: 9, Time: at.Add(26 * time.Hour), Was: "shadow", Is: "canary 1 % (step 1 of 5)", By: "key:ann", Reason: "promoted by key:ann", Pairs: 400},

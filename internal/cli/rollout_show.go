@@ -101,6 +101,7 @@ func (p *program) printRollout(r *admin.RolloutStatus) {
 		p.print(&t)
 	}
 	p.printRates(r)
+	p.printPassed(r)
 	p.printAside(r)
 }
 
@@ -177,22 +178,87 @@ func percent(v float64) string {
 func (p *program) printRates(r *admin.RolloutStatus) {
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "GATE", keep: true}, {head: "OLD", keep: true}, {head: "NEW", keep: true}, {head: "ACCEPTED", right: true, keep: true}, {head: "STATE", keep: true}}}
-	state := func(broken bool, seen bool) string {
-		switch {
-		case broken:
-			return "broken"
-		case !seen:
-			return none
-		}
-		return "ok"
-	}
+	before := ""
 	for _, x := range r.Report.Rates {
-		t.row(x.Name, shareOf(x.Old), shareOf(x.New), "up to "+percent(x.Limit), state(x.Broken, x.New.N > 0))
+		t.row(x.Name, shareOf(x.Old), shareOf(x.New), "up to "+percent(x.Limit), gateState(x.Broken, x.Tested))
 	}
 	for _, x := range r.Report.Latency {
-		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), quantileOf(&x.Old), quantileOf(&x.New), "up to +"+percent(x.Tolerance), state(x.Broken, x.New.N > 0))
+		old := quantileOf(&x.Old)
+		if x.Before && x.Old.N > 0 {
+			old, before = old+" *", "* of the old model's last answers, before the new one took all"
+		}
+		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, quantileOf(&x.New), "up to +"+percent(x.Tolerance), gateState(x.Broken, x.Tested))
 	}
 	p.print(&t)
+	if before != "" {
+		fmt.Fprintln(p.out, before)
+	}
+}
+
+// gateState is a gate in a word. One that knows too little is not ok.
+func gateState(broken, tested bool) string {
+	switch {
+	case broken:
+		return "broken"
+	case !tested:
+		return "not tested"
+	}
+	return "ok"
+}
+
+// printPassed shows what was known of the stages and steps before, old model and
+// new.
+func (p *program) printPassed(r *admin.RolloutStatus) {
+	if len(r.Passed) == 0 {
+		return
+	}
+	fmt.Fprintln(p.out)
+	t := table{columns: []column{{head: "LEFT", keep: true}, {head: "UNTIL (UTC)", below: true}}}
+	for _, head := range passedHead(r.Plan.LatencyPercentile) {
+		t.columns = append(t.columns, column{head: strings.ToUpper(head), keep: true})
+	}
+	for i := range r.Passed {
+		t.row(append([]string{r.Passed[i].Where, at(r.Passed[i].Until)}, passedRow(&r.Passed[i].Known)...)...)
+	}
+	p.print(&t)
+}
+
+func passedHead(percentile float64) []string {
+	head := []string{"errors", "refusals", "truncations"}
+	if percentile > 0 {
+		head = append(head, fmt.Sprintf("total p%g", percentile))
+	}
+	return head
+}
+
+// passedRow is what was known of a stage or step, old model and new.
+func passedRow(k *rollout.Report) []string {
+	both := func(old, now string) string {
+		if old == none && now == none {
+			return none
+		}
+		return old + " / " + now
+	}
+	rate := func(s rollout.Share) string {
+		if s.N == 0 {
+			return none
+		}
+		return percent(s.K / float64(s.N))
+	}
+	out := []string{none, none, none}
+	for i := range min(3, len(k.Rates)) {
+		out[i] = both(rate(k.Rates[i].Old), rate(k.Rates[i].New))
+	}
+	if n := len(k.Latency); n > 0 {
+		value := func(q *rollout.Quantile) string {
+			if q.Value == nil {
+				return none
+			}
+			return latency(q.Value)
+		}
+		out = append(out, both(value(&k.Latency[n-1].Old), value(&k.Latency[n-1].New)))
+	}
+	return out
 }
 
 // quantileOf is a percentile with its interval, as far as it is known.

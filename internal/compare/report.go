@@ -86,7 +86,7 @@ func (r *running) report() *Report {
 func (r *running) candidate(k int, model string, failed float64) (Candidate, []float64) {
 	plan := r.Plan
 	plan.ErrorRate, plan.Latency = failed, rollout.Latency{}
-	e := rollout.NewEvidence(&plan, 0)
+	e := rollout.NewEvidence(&plan)
 	var control judge.LengthControl
 	var c Candidate
 	t, baseline := tally{model: model}, []float64{}

@@ -13,10 +13,8 @@ func AnswerOf(r *llm.Response) Answer {
 		return Answer{Failure: "no choice in the answer"}
 	}
 	c := &r.Choices[0]
-	a := Answer{
-		Refused:   c.Finish == llm.FinishRefusal || c.Finish == llm.FinishContentFilter,
-		Truncated: c.Finish == llm.FinishLength || c.Finish == llm.FinishContext,
-	}
+	var a Answer
+	a.Refused, a.Truncated = Ended(c.Finish)
 	var text strings.Builder
 	for i := range c.Parts {
 		switch p := &c.Parts[i]; p.Kind {
@@ -31,6 +29,11 @@ func AnswerOf(r *llm.Response) Answer {
 	}
 	a.Text = text.String()
 	return a
+}
+
+// Ended says what a finish reason alone tells of an answer.
+func Ended(f llm.FinishReason) (refused, truncated bool) {
+	return f == llm.FinishRefusal || f == llm.FinishContentFilter, f == llm.FinishLength || f == llm.FinishContext
 }
 
 // Conversation is a prompt as people and models can read it: who says what, and

@@ -9,6 +9,7 @@ import (
 
 	"freehold/internal/judge"
 	"freehold/internal/ledger"
+	"freehold/internal/llm"
 	"freehold/internal/sequential"
 )
 
@@ -25,8 +26,13 @@ const (
 	alphaPass = 0.05
 )
 
-// longestEpoch is how many outcomes an arm has in one epoch of latencies.
-const longestEpoch = 4000
+const (
+	// longestEpoch is how many outcomes an arm has in one epoch of latencies.
+	longestEpoch = 4000
+	// Recent is how many of the old model's latest outcomes stand for its latency
+	// where it does not answer any more.
+	Recent = 1000
+)
 
 // Side is what one model did with a request.
 type Side struct {
@@ -86,6 +92,8 @@ func (p *Pair) Score(v *judge.Verdict) {
 type Outcome struct {
 	Candidate bool // the new model was asked first
 	Failed    bool // by the model that was asked first
+	// Refused and Truncated are how that model's own answer ended.
+	Refused, Truncated bool
 	// FirstToken and Total are 0 where another attempt is in them.
 	FirstToken, Total time.Duration
 }
@@ -114,7 +122,11 @@ func OutcomeOf(r *ledger.Row, from, to string) (o Outcome, ok bool) {
 			o.Failed, ok = true, true
 		}
 	}
-	if ok && !o.Failed && len(r.Attempts) == 1 && r.Answerer() == model {
+	if !ok || o.Failed || r.Answerer() != model {
+		return o, ok
+	}
+	o.Refused, o.Truncated = judge.Ended(llm.FinishReason(r.Finish))
+	if len(r.Attempts) == 1 {
 		o.FirstToken, o.Total = r.FirstToken, r.Total
 	}
 	return o, ok
@@ -123,7 +135,7 @@ func OutcomeOf(r *ledger.Row, from, to string) (o Outcome, ok bool) {
 // Evidence is what is known of two models, and what follows from it.
 type Evidence struct {
 	plan     *Plan
-	epoch    int
+	live     bool // the gates are those of clients' requests, else of pairs
 	quality  *sequential.Comparison
 	segments []*segment
 	errors   rate
@@ -152,30 +164,43 @@ type sum struct {
 	cost      decimal.Decimal
 }
 
-// NewEvidence of a plan, with nothing seen. epoch is the state's.
-func NewEvidence(p *Plan, epoch int) *Evidence {
+// NewEvidence of a plan, with nothing seen: that of pairs, until [Evidence.Begin].
+func NewEvidence(p *Plan) *Evidence {
 	e := &Evidence{plan: p, quality: sequential.NewComparison(p.Margin, sequential.Levels{Worse: alphaWorse, Better: alphaBetter, Pass: alphaPass})}
 	e.errors = newRate("errors", p.Errors, p.ErrorRate)
 	e.refusals, e.cuts = newRate("refusals", p.Refusals, 0), newRate("truncations", p.Truncations, 0)
 	e.dislikes = unmeasured("bad words of people", p.Feedback)
-	e.Begin(epoch)
+	e.first, e.total = latency{name: "first token", Latency: p.Latency}, latency{name: "total", Latency: p.Latency}
+	e.begin(0)
 	return e
 }
 
-// Begin starts all gates anew, with the stage's or step's epoch, from 0: what a
-// model did at 1 % says little of it at 50 %. What is known of quality stays.
-func (e *Evidence) Begin(epoch int) {
-	e.epoch = epoch
+// Begin starts the gates of the state's stage and step anew: what a model did at
+// 1 % says little of it at 50 %. What is known of quality stays, and of the old
+// model. Where that does not answer any more, its latest latencies are those that
+// the new one's are compared with.
+func (e *Evidence) Begin(s *State) {
+	e.live = s.Stage != Shadowing
+	e.begin(s.Epoch)
+	if s.Alone() {
+		e.first.freeze()
+		e.total.freeze()
+	}
+}
+
+func (e *Evidence) begin(epoch int) {
 	e.errors.again(sequential.Share(alphaErrors, epoch+1))
 	for _, r := range []*rate{&e.refusals, &e.cuts, &e.dislikes} {
 		r.again(sequential.Share(alphaRates/3, epoch+1))
 	}
-	e.first = newLatency("first token", e.plan.Latency, sequential.Share(alphaLatency/2, epoch+1))
-	e.total = newLatency("total", e.plan.Latency, sequential.Share(alphaLatency/2, epoch+1))
+	for _, l := range []*latency{&e.first, &e.total} {
+		l.again(sequential.Share(alphaLatency/2, epoch+1))
+	}
 	e.clients = [2]int{}
 }
 
-// AddPair takes a pair of a shadow stage or of a comparison on a file.
+// AddPair takes a pair of copies or of a comparison on a file. Of clients' gates
+// it knows what the new model did; what the old one did, clients' requests say.
 func (e *Evidence) AddPair(p *Pair) {
 	e.pairs++
 	e.errors.candidate(p.New.Failed != "")
@@ -183,13 +208,15 @@ func (e *Evidence) AddPair(p *Pair) {
 		e.refusals.candidate(p.New.Refused)
 		e.cuts.candidate(p.New.Truncated)
 	}
-	if p.Old.Failed == "" {
+	if p.Old.Failed == "" && !e.live {
 		e.refusals.baseline(p.Old.Refused)
 		e.cuts.baseline(p.Old.Truncated)
 	}
 	if p.New.Failed == "" && p.Old.Failed == "" {
-		e.first.add(p.Old.FirstToken, p.New.FirstToken)
-		e.total.add(p.Old.Total, p.New.Total)
+		if !e.live {
+			e.first.add(p.Old.FirstToken, p.New.FirstToken)
+			e.total.add(p.Old.Total, p.New.Total)
+		}
 		e.money[0].add(&p.Old)
 		e.money[1].add(&p.New)
 	}
@@ -222,23 +249,33 @@ func (e *Evidence) segment(name string) *segment {
 	return e.segments[i]
 }
 
-// AddOutcome takes what became of a client's request. live says that the arms
-// are compared by clients' requests, not by pairs.
-func (e *Evidence) AddOutcome(o Outcome, live bool) {
+// AddOutcome takes what became of a client's request. Beside pairs it tells how
+// often the old model fails, and how long it takes.
+func (e *Evidence) AddOutcome(o Outcome) {
 	if !o.Candidate {
 		e.errors.baseline(o.Failed)
+		e.first.remember(o.FirstToken)
+		e.total.remember(o.Total)
 	}
-	if !live {
+	if !e.live {
 		return
 	}
 	if o.Candidate {
 		e.errors.candidate(o.Failed)
 		e.clients[1]++
+		if !o.Failed {
+			e.refusals.candidate(o.Refused)
+			e.cuts.candidate(o.Truncated)
+		}
 		e.first.add(0, o.FirstToken)
 		e.total.add(0, o.Total)
 		return
 	}
 	e.clients[0]++
+	if !o.Failed {
+		e.refusals.baseline(o.Refused)
+		e.cuts.baseline(o.Truncated)
+	}
 	e.first.add(o.FirstToken, 0)
 	e.total.add(o.Total, 0)
 }

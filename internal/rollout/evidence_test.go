@@ -86,9 +86,9 @@ func TestAlike(t *testing.T) {
 	var stops []int
 	for i := range times {
 		r := rand.New(rand.NewPCG(uint64(i), 21))
-		e := NewEvidence(&plan, 0)
+		e := NewEvidence(&plan)
 		for n := 1; n <= 2500; n++ {
-			e.AddOutcome(Outcome{Failed: r.Float64() < 0.01}, false)
+			e.AddOutcome(Outcome{Failed: r.Float64() < 0.01})
 			e.AddPair(data.pair(r, true))
 			if why := e.Breach(); why != "" {
 				alarms++
@@ -128,7 +128,7 @@ func TestWorseIsFound(t *testing.T) {
 		var ns []int
 		for i := range 300 {
 			r := rand.New(rand.NewPCG(uint64(i), 22))
-			e, n := NewEvidence(&plan, 0), 0
+			e, n := NewEvidence(&plan), 0
 			for ; n < 3000 && e.Breach() == ""; n++ {
 				e.AddPair(data.pair(r, false))
 			}
@@ -142,6 +142,13 @@ func TestWorseIsFound(t *testing.T) {
 	}
 }
 
+// live is the evidence of a canary's first step.
+func live(p *Plan, epoch int) *Evidence {
+	e := NewEvidence(p)
+	e.Begin(&State{Plan: *p, Stage: Canary, Epoch: epoch})
+	return e
+}
+
 // TestBrokenCanary: of a new model that fails at 30 %, at the second step of a
 // canary, few clients' requests are touched.
 func TestBrokenCanary(t *testing.T) {
@@ -149,13 +156,13 @@ func TestBrokenCanary(t *testing.T) {
 	var ns []int
 	for i := range 1000 {
 		r := rand.New(rand.NewPCG(uint64(i), 23))
-		e := NewEvidence(&plan, 2)
+		e := live(&plan, 2)
 		for range 400 {
-			e.AddOutcome(Outcome{}, true)
+			e.AddOutcome(Outcome{})
 		}
 		n := 0
 		for ; e.Breach() == ""; n++ {
-			e.AddOutcome(Outcome{Candidate: true, Failed: r.Float64() < 0.3}, true)
+			e.AddOutcome(Outcome{Candidate: true, Failed: r.Float64() < 0.3})
 		}
 		ns = append(ns, n)
 	}
@@ -178,13 +185,13 @@ func TestOutage(t *testing.T) {
 	alarms := 0
 	for i := range 300 {
 		r := rand.New(rand.NewPCG(uint64(i), 24))
-		e := NewEvidence(&plan, 1)
+		e := live(&plan, 1)
 		for range 2000 {
-			e.AddOutcome(Outcome{Failed: r.Float64() < 0.2}, true)
+			e.AddOutcome(Outcome{Failed: r.Float64() < 0.2})
 		}
 		for range 500 {
-			e.AddOutcome(Outcome{Candidate: true, Failed: r.Float64() < 0.2}, true)
-			e.AddOutcome(Outcome{Failed: r.Float64() < 0.2}, true)
+			e.AddOutcome(Outcome{Candidate: true, Failed: r.Float64() < 0.2})
+			e.AddOutcome(Outcome{Failed: r.Float64() < 0.2})
 		}
 		if e.Breach() != "" {
 			alarms++
@@ -205,11 +212,11 @@ func TestSlowIsFound(t *testing.T) {
 		broken bool
 	}{{1, false}, {1.2, false}, {2, true}} {
 		r := rand.New(rand.NewPCG(9, 25))
-		e := NewEvidence(&plan, 1)
+		e := live(&plan, 1)
 		draw := func() time.Duration { return time.Duration(200e6 * math.Exp(0.4*r.NormFloat64())) }
 		for range 3000 {
-			e.AddOutcome(Outcome{FirstToken: draw(), Total: time.Second}, true)
-			e.AddOutcome(Outcome{Candidate: true, FirstToken: time.Duration(tt.factor * float64(draw())), Total: time.Second}, true)
+			e.AddOutcome(Outcome{FirstToken: draw(), Total: time.Second})
+			e.AddOutcome(Outcome{Candidate: true, FirstToken: time.Duration(tt.factor * float64(draw())), Total: time.Second})
 		}
 		if got := e.Breach(); (got != "") != tt.broken {
 			t.Errorf("%v times the latency: %q", tt.factor, got)
@@ -220,7 +227,7 @@ func TestSlowIsFound(t *testing.T) {
 // TestReport: what is reported is what was seen.
 func TestReport(t *testing.T) {
 	plan, yes := Default(), true
-	e := NewEvidence(&plan, 0)
+	e := NewEvidence(&plan)
 	r := e.Report()
 	if r.Quality.Outcome != sequential.Inconclusive || r.Quality.Low != -1 || r.Quality.High != 1 || r.Quality.Remaining != nil || len(r.Latency) != 2 || r.Latency[0].Old.Value != nil {
 		t.Errorf("of nothing: %+v", r)
@@ -248,12 +255,12 @@ func TestFeedback(t *testing.T) {
 		broken     bool
 	}{{0.3, 0.3, false}, {0.9, 0.5, true}, {0.9, 0.95, false}} {
 		r := rand.New(rand.NewPCG(3, 26))
-		e := NewEvidence(&plan, 1)
+		e := live(&plan, 1)
 		for range 150 {
 			e.AddFeedback(true, number(r.Float64() < tt.model))
 			e.AddFeedback(false, number(r.Float64() < tt.old))
 		}
-		e.Begin(2) // what is known of the old model stays
+		e.Begin(&State{Plan: plan, Stage: Canary, Epoch: 2}) // what is known of the old model stays
 		for range 150 {
 			e.AddFeedback(true, number(r.Float64() < tt.model))
 		}

@@ -85,37 +85,65 @@ func (r *rate) why() string {
 	return fmt.Sprintf("too many %s: %.4g of %d answers of the new model, where %.1f %% are accepted", r.name, r.k[1], r.n[1], 100*r.limit())
 }
 
-// latency is a gate on a percentile of a latency.
+// tested reports whether outcomes of the new model were looked at.
+func (r *rate) tested() bool { return r.n[1] > 0 && r.seen > 0 && r.seen >= r.least }
+
+// latency is a gate on a percentile of a latency. Where both models answer, those
+// of the same time are compared; where the old one does not any more, the new
+// one's are compared with the old one's last ones.
 type latency struct {
-	name      string
-	tolerance float64
-	level     float64
-	alpha     float64
-	epoch     int
-	arms      [2]*sequential.Quantile // old and new
-	breach    string
+	name string
+	Latency
+	alpha  float64
+	epoch  int
+	arms   [2]*sequential.Quantile // old and new
+	frozen bool                    // the old one's do not grow
+	recent []time.Duration         // the old one's latest, a ring
+	next   int                     // place in it
+	breach string
 }
 
-func newLatency(name string, l Latency, alpha float64) latency {
-	out := latency{name: name, tolerance: l.Tolerance, level: l.Percentile / 100, alpha: alpha}
-	out.begin()
-	return out
+// again begins with nothing seen in this stage or step.
+func (l *latency) again(alpha float64) {
+	l.alpha, l.epoch, l.frozen, l.breach = alpha, 0, false, ""
+	l.begin()
 }
 
 func (l *latency) begin() {
 	l.epoch++
 	for i := range l.arms {
-		l.arms[i] = sequential.NewQuantile(l.level)
+		if i == 1 || !l.frozen {
+			l.arms[i] = sequential.NewQuantile(l.Percentile / 100)
+		}
 	}
+}
+
+// remember takes a latency of the old model for when it will not answer any more.
+func (l *latency) remember(d time.Duration) {
+	switch {
+	case d <= 0 || l.Percentile <= 0:
+	case len(l.recent) < Recent:
+		l.recent = append(l.recent, d)
+	default:
+		l.recent[l.next], l.next = d, (l.next+1)%Recent
+	}
+}
+
+// freeze makes the old model's latest latencies those that are compared with.
+func (l *latency) freeze() {
+	for _, d := range l.recent {
+		l.arms[0].Add(d.Seconds())
+	}
+	l.frozen = true
 }
 
 // add takes one latency of each arm; 0 is none.
 func (l *latency) add(old, candidate time.Duration) {
-	if l.level <= 0 {
+	if l.Percentile <= 0 {
 		return
 	}
 	for i, d := range [2]time.Duration{old, candidate} {
-		if d > 0 && l.arms[i].N() < longestEpoch {
+		if d > 0 && l.arms[i].N() < longestEpoch && !(i == 0 && l.frozen) {
 			l.arms[i].Add(d.Seconds())
 		}
 	}
@@ -134,15 +162,26 @@ func (l *latency) look() {
 	}
 	alpha := sequential.Share(l.alpha, l.epoch)
 	// Cheap first: no interval can be above before the percentile itself is.
-	if l.arms[1].Value() <= l.arms[0].Value()*(1+l.tolerance) {
+	if l.arms[1].Value() <= l.arms[0].Value()*(1+l.Tolerance) {
 		return
 	}
 	_, high := l.arms[0].Interval(alpha)
 	low, _ := l.arms[1].Interval(alpha)
-	if low > high*(1+l.tolerance) {
+	if low > high*(1+l.Tolerance) {
 		l.breach = fmt.Sprintf("p%g of %s is %s with the new model, surely more than %.0f %% over the old one's %s",
-			100*l.level, l.name, seconds(l.arms[1].Value()), 100*l.tolerance, seconds(l.arms[0].Value()))
+			l.Percentile, l.name, seconds(l.arms[1].Value()), 100*l.Tolerance, seconds(l.arms[0].Value()))
 	}
+}
+
+// tested reports whether both models have an interval to compare.
+func (l *latency) tested() bool {
+	if l.arms[0].N() == 0 || l.arms[1].N() == 0 {
+		return false
+	}
+	alpha := sequential.Share(l.alpha, l.epoch)
+	_, high := l.arms[0].Interval(alpha)
+	low, _ := l.arms[1].Interval(alpha)
+	return !math.IsInf(high, 0) && !math.IsInf(low, 0)
 }
 
 func (l *latency) broken() bool { return l.breach != "" }

@@ -65,7 +65,7 @@ func Course(p *Plan, pairs []Pair, most int) []Point {
 	}
 	out := []Point{}
 	every := max(1, (judged+most-1)/most)
-	e := NewEvidence(p, 0)
+	e := NewEvidence(p)
 	for i := range pairs {
 		if !pairs[i].Judged {
 			continue
@@ -82,7 +82,7 @@ func Course(p *Plan, pairs []Pair, most int) []Point {
 // Beside is what all pairs say, with the gates of the shadow stage: what is known
 // of a rollout that has gone on since has only its present step in the gates.
 func Beside(p *Plan, pairs []Pair) Report {
-	e := NewEvidence(p, 0)
+	e := NewEvidence(p)
 	for i := range pairs {
 		e.AddPair(&pairs[i])
 	}

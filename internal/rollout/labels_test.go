@@ -51,7 +51,7 @@ func TestReadings(t *testing.T) {
 func TestCourse(t *testing.T) {
 	plan := Default()
 	var pairs []Pair
-	e := NewEvidence(&plan, 0)
+	e := NewEvidence(&plan)
 	for i := range 333 {
 		p := Pair{Judged: i%3 != 0, Difference: float64(i%5-2) / 4}
 		pairs = append(pairs, p)

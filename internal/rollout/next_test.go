@@ -19,12 +19,15 @@ func moving(stage Stage, step int) State {
 }
 
 func seen(s *State, pairs int, difference float64, requests int, failed bool) *Evidence {
-	e := NewEvidence(&s.Plan, s.Epoch)
+	e := NewEvidence(&s.Plan)
 	for range pairs {
 		e.AddPair(&Pair{Judged: true, Difference: difference})
 	}
+	if s.Stage != Shadowing {
+		e.Begin(s)
+	}
 	for range requests {
-		e.AddOutcome(Outcome{Candidate: true, Failed: failed}, true)
+		e.AddOutcome(Outcome{Candidate: true, Failed: failed})
 	}
 	return e
 }
@@ -66,6 +69,7 @@ func TestNext(t *testing.T) {
 		{name: "broken before it was written", stage: Cutover, requests: 20, failed: true, want: "aborted"},
 		{name: "watched", stage: Watching, inUse: "new", after: 7 * 24 * time.Hour, want: "done"},
 		{name: "still watched", stage: Watching, inUse: "new", after: 6 * 24 * time.Hour},
+		{name: "worse by copies", stage: Canary, pairs: 200, diff: -0.5, want: "aborted", reason: "worse: -50.0 points"},
 		{name: "broken in the watch", stage: Watching, inUse: "new", requests: 20, failed: true, want: "returning"},
 		{name: "on the way back", stage: Returning, inUse: "new"},
 		{name: "back", stage: Returning, inUse: "old", want: "rolled-back"},
@@ -147,7 +151,7 @@ func TestPlanCheck(t *testing.T) {
 func TestAnyWay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := moving(Shadowing, 0)
-		e := NewEvidence(&s.Plan, 0)
+		e := NewEvidence(&s.Plan)
 		now := start
 		inUse := "old"
 		for range rapid.IntRange(1, 60).Draw(t, "moves") {
@@ -160,7 +164,7 @@ func TestAnyWay(t *testing.T) {
 			case 1:
 				failed := rapid.Bool().Draw(t, "failed")
 				for range rapid.IntRange(1, 40).Draw(t, "requests") {
-					e.AddOutcome(Outcome{Candidate: true, Failed: failed}, true)
+					e.AddOutcome(Outcome{Candidate: true, Failed: failed})
 				}
 			case 2:
 				now = now.Add(time.Duration(rapid.IntRange(0, 400).Draw(t, "hours")) * time.Hour)
@@ -178,7 +182,7 @@ func TestAnyWay(t *testing.T) {
 				s, _ = Next(s, e, inUse, now)
 			}
 			if s.Epoch != was.Epoch {
-				e.Begin(s.Epoch)
+				e.Begin(&s)
 			}
 			if was.Stage.Ended() && s.Stage != was.Stage {
 				t.Fatalf("%s became %s", was.Stage, s.Stage)

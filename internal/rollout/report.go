@@ -40,12 +40,14 @@ type Quality struct {
 
 // Rate is how often something happens.
 type Rate struct {
-	Name   string  `json:"name"`
-	Old    Share   `json:"old"`
-	New    Share   `json:"new"`
-	Limit  float64 `json:"limit"`
-	P      float64 `json:"p"` // that holds at every look
-	Broken bool    `json:"broken"`
+	Name  string  `json:"name"`
+	Old   Share   `json:"old"`
+	New   Share   `json:"new"`
+	Limit float64 `json:"limit"`
+	P     float64 `json:"p"` // that holds at every look
+	// Tested is false while too little is known of one of the models to tell.
+	Tested bool `json:"tested"`
+	Broken bool `json:"broken"`
 }
 
 // Share is K of N.
@@ -61,7 +63,11 @@ type Times struct {
 	Old        Quantile `json:"old"`
 	New        Quantile `json:"new"`
 	Tolerance  float64  `json:"tolerance"`
-	Broken     bool     `json:"broken"`
+	// Before: the old model does not answer any more; its latencies are its last ones.
+	Before bool `json:"before,omitempty"`
+	// Tested is false while too little is known of one of the models to tell.
+	Tested bool `json:"tested"`
+	Broken bool `json:"broken"`
 }
 
 // Quantile is a percentile with its interval; what is not known is absent.
@@ -91,11 +97,14 @@ func (e *Evidence) Report() Report {
 		r.Segments = append(r.Segments, quality(s.name, s.Comparison))
 	}
 	for _, x := range e.rates() {
-		r.Rates = append(r.Rates, Rate{Name: x.name, Old: Share{x.k[0], x.n[0]}, New: Share{x.k[1], x.n[1]}, Limit: x.limit(), P: x.bet.P(), Broken: x.broken()})
+		r.Rates = append(r.Rates, Rate{Name: x.name, Old: Share{x.k[0], x.n[0]}, New: Share{x.k[1], x.n[1]}, Limit: x.limit(), P: x.bet.P(), Tested: x.tested(), Broken: x.broken()})
 	}
 	for _, l := range []*latency{&e.first, &e.total} {
-		if l.level > 0 {
-			r.Latency = append(r.Latency, Times{Name: l.name, Percentile: 100 * l.level, Old: quantile(l.arms[0]), New: quantile(l.arms[1]), Tolerance: l.tolerance, Broken: l.broken()})
+		if l.Percentile > 0 {
+			r.Latency = append(r.Latency, Times{
+				Name: l.name, Percentile: l.Percentile, Old: quantile(l.arms[0]), New: quantile(l.arms[1]),
+				Tolerance: l.Tolerance, Before: l.frozen, Tested: l.tested(), Broken: l.broken(),
+			})
 		}
 	}
 	return r

@@ -73,20 +73,29 @@ func (s *State) Missing() int {
 	return max(0, s.Plan.Approvals-len(s.Wanted))
 }
 
-// Share of conversations that the new model answers, and of requests that are
-// copied to it.
+// Share of conversations that the new model answers, and of the requests that the
+// old one answers the share that is copied to the new one.
 func (s *State) Share() (canary, shadow float64) {
 	switch s.Stage {
 	case Shadowing:
-		if !s.Paused {
-			shadow = s.Plan.Shadow.Share
-		}
 	case Canary:
 		canary = s.Plan.Steps[s.Step].Share
 	case Cutover, Watching:
-		canary = 1
+		return 1, 0
+	default:
+		return 0, 0
+	}
+	if !s.Paused && canary < 1 {
+		shadow = s.Plan.Shadow.Share
 	}
 	return canary, shadow
+}
+
+// Alone reports whether the old model answers no client's requests any more, but
+// those that the new one fails.
+func (s *State) Alone() bool {
+	canary, _ := s.Share()
+	return canary == 1
 }
 
 // enter is the state in another stage or step.

@@ -38,7 +38,8 @@ func (r *Runner) Begin(ctx context.Context, workload, to string, plan rollout.Pl
 		why = "started"
 	}
 	s.Reason = why
-	a := &active{state: s, evidence: rollout.NewEvidence(&s.Plan, s.Epoch)}
+	a := &active{state: s, evidence: rollout.NewEvidence(&s.Plan)}
+	a.evidence.Begin(&s)
 	if err := r.put(ctx, a, s, who); err != nil {
 		return s, err
 	}
@@ -288,7 +289,8 @@ func or(s, otherwise string) string {
 // Status is a rollout with what is known of it.
 type Status struct {
 	rollout.State
-	Where  string         `json:"where"`
+	Where string `json:"where"`
+	// Report is what is known now; of a rollout that has ended, by what it ended.
 	Report rollout.Report `json:"report"`
 	Aside  Aside          `json:"aside"`
 	// Error is why what should follow could not be done; empty: it was.
@@ -326,7 +328,9 @@ func (r *Runner) Status(ctx context.Context, workload, id string) (Status, error
 			if err != nil {
 				return Status{}, err
 			}
-			return a.status(), nil
+			out := a.status()
+			out.Report, err = r.known(ctx, a)
+			return out, err
 		}
 	}
 	if id != "" {

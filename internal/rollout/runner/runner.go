@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,8 @@ const Kind history.Kind = "rollout.stage"
 // Historian is the history as this package sees it.
 type Historian interface {
 	Append(ctx context.Context, c history.Change) (history.Record, error)
+	// List returns what matches, the latest first.
+	List(ctx context.Context, f history.Filter) ([]history.Record, error)
 }
 
 // Ledger is the ledger as this package sees it.
@@ -148,41 +151,64 @@ func (r *Runner) Load(ctx context.Context) error {
 // mostReplayed bounds the clients' requests that evidence is made of again.
 const mostReplayed = 20_000
 
-// revive makes a rollout's evidence again: of its pairs, and of the requests of
-// its present step.
+// revive makes a rollout's evidence again: of its pairs, of the requests of its
+// present step, and of what the old model did last before. Of one that has ended
+// it is the pairs: by what it ended, the history says.
 func (r *Runner) revive(ctx context.Context, s rollout.State) (*active, error) {
-	a := &active{state: s, evidence: rollout.NewEvidence(&s.Plan, s.Epoch)}
+	a := &active{state: s, evidence: rollout.NewEvidence(&s.Plan)}
+	var late []rollout.Pair // of the present step
 	for p, err := range r.Store.Pairs(ctx, s.ID) {
 		if err != nil {
 			return nil, err
 		}
 		a.control.again(&s.Plan, &p)
 		a.spent.pair(&p)
-		a.evidence.AddPair(&p)
-	}
-	live := s.Stage != rollout.Shadowing
-	if live {
-		a.evidence.Begin(s.Epoch) // gates of a canary do not know the shadow stage's
-		var rows []rollout.Outcome
-		for row, err := range r.Ledger.Each(ctx, ledger.Query{Workload: s.Workload, Since: s.Entered, Limit: mostReplayed}) {
-			if err != nil {
-				return nil, err
-			}
-			if row.Part == nil || row.Part.Rollout != s.ID {
-				continue
-			}
-			if o, ok := rollout.OutcomeOf(row, s.From, s.To); ok {
-				rows = append(rows, o)
-			}
+		if p.Time.Before(s.Entered) {
+			a.evidence.AddPair(&p)
+		} else {
+			late = append(late, p)
 		}
-		for i := len(rows) - 1; i >= 0; i-- { // the oldest first
-			a.evidence.AddOutcome(rows[i], true)
+	}
+	if !s.Stage.Ended() {
+		before := ledger.Query{Workload: s.Workload, Model: s.From, Since: s.Started, Until: s.Entered}
+		if err := r.replay(ctx, a, before, rollout.Recent); err != nil {
+			return nil, err
+		}
+		a.evidence.Begin(&s)
+		if err := r.replay(ctx, a, ledger.Query{Workload: s.Workload, Since: s.Entered}, mostReplayed); err != nil {
+			return nil, err
 		}
 		if err := r.rerate(ctx, a); err != nil {
 			return nil, err
 		}
 	}
+	for i := range late {
+		a.evidence.AddPair(&late[i])
+	}
 	return a, nil
+}
+
+// replay takes the last outcomes of clients' requests once more, the oldest first.
+func (r *Runner) replay(ctx context.Context, a *active, q ledger.Query, most int) error {
+	var last []rollout.Outcome
+	for row, err := range r.Ledger.Each(ctx, q) {
+		if err != nil {
+			return err
+		}
+		if row.Part == nil || row.Part.Rollout != a.state.ID {
+			continue
+		}
+		if o, ok := rollout.OutcomeOf(row, a.state.From, a.state.To); ok {
+			last = append(last, o)
+		}
+		if len(last) == most {
+			break
+		}
+	}
+	for _, o := range slices.Backward(last) {
+		a.evidence.AddOutcome(o)
+	}
+	return nil
 }
 
 // rerate takes the scores of the present step once more.
@@ -251,7 +277,7 @@ func (r *Runner) take(ctx context.Context, e event) {
 	for more := true; more; {
 		r.mu.Lock()
 		if !e.of.state.Stage.Ended() {
-			e.of.evidence.AddOutcome(e.outcome, e.of.state.Stage != rollout.Shadowing)
+			e.of.evidence.AddOutcome(e.outcome)
 			touched[e.of] = touched[e.of] || e.outcome.Candidate
 		}
 		r.mu.Unlock()
@@ -356,9 +382,10 @@ func (r *Runner) enter(ctx context.Context, a *active, next rollout.State, who h
 
 // put puts a state into the history and the store.
 func (r *Runner) put(ctx context.Context, a *active, next rollout.State, who history.Who) error {
-	r.mu.Lock()
-	report := a.evidence.Report()
-	r.mu.Unlock()
+	report, err := r.known(ctx, a)
+	if err != nil {
+		return err
+	}
 	evidence, err := json.Marshal(report)
 	if err != nil {
 		return err
@@ -379,7 +406,7 @@ func (r *Runner) put(ctx context.Context, a *active, next rollout.State, who his
 // use makes a state that is kept the one in use. mu is held.
 func (r *Runner) use(a *active, next rollout.State) {
 	if next.Epoch != a.state.Epoch && !next.Stage.Ended() { // what it ended by stays to be seen
-		a.evidence.Begin(next.Epoch)
+		a.evidence.Begin(&next)
 	}
 	a.state = next
 	if next.Stage.Ended() {
@@ -401,7 +428,9 @@ func (r *Runner) publish() {
 	for name, a := range r.active {
 		s := &a.state
 		p := &part{id: s.ID, from: s.From, to: s.To, active: a, queue: a.shadow}
-		p.canary, p.shadow = s.Share()
+		if p.canary, p.shadow = s.Share(); a.over() != "" {
+			p.shadow = 0
+		}
 		if s.Stage == rollout.Returning { // to the old model first, whatever the configuration still says
 			p.from, p.to, p.canary, p.back = s.To, s.From, 1, true
 		}

@@ -97,7 +97,7 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	state, over := a.state, a.over()
 	r.mu.Unlock()
 	if over != "" {
-		r.pauseFor(ctx, a, over)
+		r.spent(ctx, a, over)
 		return
 	}
 	p, err := r.pair(ctx, &state, j)
@@ -138,11 +138,18 @@ func (a *active) over() string {
 	return ""
 }
 
-// pauseFor pauses a rollout once.
-func (r *Runner) pauseFor(ctx context.Context, a *active, why string) {
+// spent ends the copying of a rollout whose money for it is spent. One that waits
+// for copies pauses; in a canary clients' requests go on telling.
+func (r *Runner) spent(ctx context.Context, a *active, why string) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	if a.state.Paused || a.state.Stage != rollout.Shadowing {
+	if a.state.Stage != rollout.Shadowing {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.publish()
+		return
+	}
+	if a.state.Paused {
 		return
 	}
 	next := a.state

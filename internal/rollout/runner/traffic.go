@@ -33,7 +33,7 @@ func (r *Runner) Part(workload, sticky string) (m gateway.Moving, ok bool) {
 	if p.canary > 0 && Place(p.id, sticky) < p.canary {
 		m.Part.Arm = ledger.Candidate
 	}
-	m.Shadow = p.queue != nil && float64(r.Pick(shares)) < p.shadow*shares
+	m.Shadow = p.queue != nil && m.Part.Arm == ledger.Baseline && float64(r.Pick(shares)) < p.shadow*shares
 	return m, true
 }
 
@@ -58,7 +58,7 @@ func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
 	if p == nil || p.id != row.Part.Rollout {
 		return // it has ended while the request was under way
 	}
-	if copied != nil {
+	if copied != nil && row.Answerer() == p.from {
 		p.queue.offer(job{copied, side{aside.SideOf(row), row.ID, row.Time}})
 	}
 	outcome, ok := rollout.OutcomeOf(row, p.from, p.to)

@@ -47,13 +47,13 @@ func (r *Rollout) defaults() {
 
 // RolloutShadow is the asking of the new model beside the old one.
 type RolloutShadow struct {
-	// Share of requests that are copied to the new model; 0 leaves the shadow stage out, and nothing is known of quality.
+	// Share of requests that are copied to the new model, in the canary of those that the old one answers; 0 leaves the shadow stage out, and nothing is known of quality.
 	Share Share `yaml:"share" jsonschema:"minimum=0,maximum=1,default=10%"`
 	// How many copies are under way at once.
 	Concurrency int `yaml:"concurrency" jsonschema:"minimum=1,maximum=256,default=4"`
 	// How many copies may wait; what finds no room is dropped, and delays nobody.
 	Queue int `yaml:"queue" jsonschema:"minimum=1,maximum=65536,default=256"`
-	// The most that copies and judging may cost, such as 20 USD; then the rollout pauses. Absent: no limit.
+	// The most that copies and judging may cost, such as 20 USD; then a shadow stage pauses, and a canary goes on without copies. Absent: no limit.
 	Budget *BudgetLimit `yaml:"budget"`
 	// Least number of judged pairs before the canary begins.
 	Least int `yaml:"least" jsonschema:"minimum=1,default=50"`

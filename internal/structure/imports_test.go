@@ -69,7 +69,7 @@ var may = table(`
 	classify/learn      : classify classify/score jsondoor regular suggest
 	classify/shelf      : classify regular
 	compare             : jsondoor judge rollout sequential suggest
-	rollout             : history judge ledger sequential
+	rollout             : history judge ledger llm sequential
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
 	rollout/aside       : dialect fault fleet gateway judge language ledger llm rollout routing
 	drill               : history ledger

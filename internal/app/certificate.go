@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"freehold/internal/regular"
+	"freehold/internal/pemfile"
 )
 
 // certificate reads a key pair from files, and again after they changed. A
@@ -41,19 +41,16 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-// maxPEM bounds a file of certificates or a key.
-const maxPEM = 1 << 20
-
 func keyPair(cert, key string) (tls.Certificate, error) {
-	certPEM, err := regular.Read(cert, maxPEM)
+	certPEM, err := pemfile.Read(cert)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	keyPEM, err := regular.Read(key, maxPEM)
+	keyPEM, err := pemfile.Read(key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return tls.X509KeyPair(certPEM, keyPEM)
+	return pemfile.Pair(certPEM, keyPEM)
 }
 
 func modified(path string) time.Time {

@@ -66,11 +66,26 @@ func set(s *apptest.Server, path, value string) error {
 	return err
 }
 
-// What this machine cannot run is taken back whole, and whoever asked is told why.
+// What cannot be taken into use is taken back whole, and whoever asked is told why:
+// certificates are read with the file and have a place there, a preset is not.
 func TestEditTakenBack(t *testing.T) {
 	for _, writes := range []string{"file", "overlay", "propose"} {
 		t.Run(writes, func(t *testing.T) {
-			s := apptest.Start(t, strings.Replace(editable, "WRITES", writes, 1))
+			presets := t.TempDir()
+			must(t, os.WriteFile(filepath.Join(presets, "odd.yaml"),
+				[]byte(`title: Odd
+dialect: openai
+base_url: https://127.0.0.1:1/v1
+auth: bearer
+key_optional: true
+headers: {connection: close}
+paths: {chat: /chat/completions}
+hosting: self
+openness: open
+continuation: none
+source: [{url: "https://odd.example", date: 2026-11}]
+`), 0o600))
+			s := apptest.Start(t, strings.Replace(editable, "WRITES", writes, 1)+"catalog: {presets: "+presets+"}\n")
 			pem := filepath.Join(s.Dir, "no.pem")
 			must(t, os.WriteFile(pem, []byte("no certificate"), 0o600))
 			must(t, set(s, "providers.a.tls", `{"server_name": "a.example"}`))
@@ -80,12 +95,18 @@ func TestEditTakenBack(t *testing.T) {
 				"server.tls":      `{"cert": "` + pem + `", "key": "` + pem + `"}`,
 			} {
 				err := set(s, path, value)
-				var unfit *app.UnfitError
-				if !errors.As(err, &unfit) || !strings.Contains(err.Error(), path[:strings.LastIndex(path, ".")]) {
+				var bad *app.ConfigError
+				if !errors.As(err, &bad) || len(bad.Diagnostics.Errors()) != 1 || bad.Diagnostics.Errors()[0].Line == 0 || !strings.Contains(err.Error(), path) {
 					t.Errorf("%s: %v", path, err)
 				}
 				before.same(t, see(t, s))
 			}
+			err := set(s, "providers.odd", `{"preset": "odd"}`)
+			var unfit *app.UnfitError
+			if !errors.As(err, &unfit) || !strings.Contains(err.Error(), "providers.odd: header Connection") {
+				t.Errorf("a preset with a header that cannot be sent: %v", err)
+			}
+			before.same(t, see(t, s))
 			if s.App.Refused() != nil {
 				t.Errorf("the file counts as refused: %v", s.App.Refused())
 			}

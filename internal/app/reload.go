@@ -66,8 +66,8 @@ type change struct {
 	noted func() error
 }
 
-// UnfitError is a configuration that is in order, but that this machine cannot
-// run: a certificate that does not load.
+// UnfitError is a configuration that is in order, but cannot be run: a preset of
+// one's own that asks what no connection can do.
 type UnfitError struct{ err error }
 
 func (e *UnfitError) Error() string {

@@ -28,8 +28,9 @@ func (p *program) checkCommand() *cobra.Command {
 	c := p.facts(&cobra.Command{
 		Use:   "check",
 		Short: "Validate config.yaml",
-		Long: `check reports every problem of config.yaml with its place, and warns of rules,
-fallbacks and deployments that can never be used. With --probe it also calls
+		Long: `check reports every problem of config.yaml with its place, certificates that do
+not load among them, and warns of rules, fallbacks and deployments that can
+never be used, and of certificates that have expired. With --probe it also calls
 every provider (a list of models, or its health; no tokens are spent). It ends
 with 2 if the configuration is wrong, with 1 if a probe fails. What there is to
 configure it prints with --example, and for editors with --schema.`,

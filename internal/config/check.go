@@ -107,7 +107,7 @@ func (c *checker) server() {
 		c.rep.errorf(c.pos("server", "timezone"), "write a name of the IANA database: Europe/Berlin, America/New_York, UTC", "server.timezone: %q is not a time zone", s.Timezone)
 	}
 	if t := s.TLS; t != nil {
-		c.file(c.pos("server", "tls"), t.Cert, t.Key)
+		c.pair(t.Cert, t.Key, []string{"server", "tls"})
 	}
 	if s.Telemetry.OTLP != "" {
 		c.url(s.Telemetry.OTLP, "server", "telemetry", "otlp")

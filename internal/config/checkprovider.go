@@ -171,17 +171,6 @@ func (c *checker) headers(p *Provider, preset PresetInfo, at func(...string) []s
 	}
 }
 
-// certificates checks the files of a connection's TLS, nil for none.
-func (c *checker) certificates(t *ClientTLS, at []string) {
-	if t == nil {
-		return
-	}
-	c.file(c.keyPos(at...), t.CA, t.Cert, t.Key)
-	if (t.Cert == "") != (t.Key == "") {
-		c.rep.errorf(c.keyPos(at...), "mutual TLS needs both", "%s has only one of cert and key", label(at))
-	}
-}
-
 // inNetworks refuses an address that is none of its own networks: nothing would ever be
 // sent there. Names are looked at when they are resolved.
 func (c *checker) inNetworks(u *url.URL, networks []netip.Prefix, path []string) {

@@ -47,7 +47,7 @@ providers:
 models:
   local: {provider: engine, source: x.gguf}
   m: {context: 10, continuation: none, price: {input: "0.15"}, features: {tools: true, n: false}, deployments: [{provider: openai, features: {n: true}}, {provider: moved, id: y, context: 20, continuation: instruct, price: {input: 0}}]}
-`, withFiles(testEnv()))
+`, withFiles(t, testEnv()))
 	engine, loop, openai, moved := cfg.Providers["engine"], cfg.Providers["loop"], cfg.Providers["openai"], cfg.Providers["moved"]
 	if !engine.Inside || engine.Hosting != HostingSelf || engine.Jurisdiction != "EU" || engine.Region != "here" || !engine.Local() {
 		t.Errorf("engine %+v", engine)
@@ -85,8 +85,10 @@ models:
 	}
 }
 
-func withFiles(env Env) Env {
-	env.ReadFile = func(string) ([]byte, error) { return []byte("x"), nil }
+// withFiles gives env a certificate with its key wherever a file is read.
+func withFiles(t *testing.T, env Env) Env {
+	text := []byte(certificate(t, time.Now()))
+	env.ReadFile = func(string) ([]byte, error) { return text, nil }
 	return env
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/invopop/jsonschema"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
@@ -281,7 +282,13 @@ func TestExample(t *testing.T) {
 	}
 	env := testEnv()
 	env.LookupEnv = func(name string) (string, bool) { return "value-of-" + name, true }
-	env.ReadFile = func(string) ([]byte, error) { return []byte("value"), nil }
+	pem := []byte(certificate(t, time.Now()))
+	env.ReadFile = func(name string) ([]byte, error) {
+		if strings.Contains(name, "tls") {
+			return pem, nil
+		}
+		return []byte("value"), nil
+	}
 	if cfg, ds := Parse(exampleFile, src, env); cfg == nil || len(ds) > 0 {
 		t.Errorf("the example:\n%v", ds)
 	}

@@ -33,10 +33,11 @@ var may = table(`
 	budget              : std
 	budget/budgettest   : budget
 	regular             : std
+	pemfile             : regular std
 	detect              : std
 	detect/remote       : detect upstream
 	rule                : language suggest
-	config              : detect judge policy regular rule suggest variant
+	config              : detect judge pemfile policy regular rule suggest variant
 	auth                : std
 	auth/authtest       : auth
 	history             :
@@ -47,7 +48,7 @@ var may = table(`
 	engine/enginetest   : engine
 	meter               : llm
 	catalog             : dialect llm meter regular
-	upstream            : regular upstream/h1
+	upstream            : pemfile upstream/h1
 	upstream/h1         : std
 	upstream/upstreamtest : upstream
 	ledger              : ledger/filelock

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"freehold/internal/regular"
+	"freehold/internal/pemfile"
 )
 
 // Auth says in which header a provider expects its key.
@@ -174,10 +173,11 @@ func (c *TLSConfig) build() (*tls.Config, error) {
 		return nil, err
 	}
 	if ca != nil {
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, errors.New("tls: no certificate in the CA given")
+		authorities, err := pemfile.Authorities(ca)
+		if err != nil {
+			return nil, fmt.Errorf("tls: CA: %w", err)
 		}
+		out.RootCAs = pemfile.Pool(authorities)
 	}
 	cert, err := pemOf(c.CertPEM, c.CertFile, "client certificate")
 	if err != nil {
@@ -191,7 +191,7 @@ func (c *TLSConfig) build() (*tls.Config, error) {
 		return nil, errors.New("tls: client certificate and key must be given together")
 	}
 	if cert != nil {
-		pair, err := tls.X509KeyPair(cert, key)
+		pair, err := pemfile.Pair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("tls: client certificate: %w", err)
 		}
@@ -200,9 +200,6 @@ func (c *TLSConfig) build() (*tls.Config, error) {
 	return out, nil
 }
 
-// maxPEM bounds a file of certificates: the system's own lists have a quarter.
-const maxPEM = 1 << 20
-
 func pemOf(text, file, what string) ([]byte, error) {
 	switch {
 	case text != "" && file != "":
@@ -210,7 +207,7 @@ func pemOf(text, file, what string) ([]byte, error) {
 	case text != "":
 		return []byte(text), nil
 	case file != "":
-		b, err := regular.Read(file, maxPEM)
+		b, err := pemfile.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("tls: %s: %w", what, err)
 		}

@@ -39,17 +39,22 @@ type Drill struct {
 	Until       time.Time     `json:"until"`
 	Ended       *time.Time    `json:"ended,omitempty"`
 	By          history.Who   `json:"by"`
+	EndedBy     *history.Who  `json:"ended_by,omitempty" doc:"who stopped it, or the server"`
 	Config      string        `json:"config" doc:"version of the configuration"`
 	Now         *DrillNow     `json:"now,omitempty" doc:"while it is under way"`
 	Report      *drill.Report `json:"report,omitempty" doc:"once it has ended"`
 }
 
 func drillOf(d *drill.Drill) Drill {
-	return Drill{
+	out := Drill{
 		ID: d.ID, Kind: string(d.Plan.Kind), Providers: d.Plan.Providers, Workload: d.Plan.Workload, ForSeconds: d.Plan.For.Seconds(), Share: d.Plan.Share,
 		DelayMillis: millis(d.Plan.Delay), Synthetic: d.Plan.Synthetic, State: string(d.State), Cause: d.Cause, Reason: d.Reason, Started: d.Started.UTC(),
 		Until: d.Until.UTC(), Ended: moment(d.Ended), By: d.By, Config: d.Config, Report: d.Report,
 	}
+	if d.EndedBy != (history.Who{}) {
+		out.EndedBy = &d.EndedBy
+	}
+	return out
 }
 
 // Drill is the drill as package drill has it, for who writes reports of it.
@@ -63,6 +68,9 @@ func (d *Drill) Drill() drill.Drill {
 	}
 	if d.Ended != nil {
 		out.Ended = *d.Ended
+	}
+	if d.EndedBy != nil {
+		out.EndedBy = *d.EndedBy
 	}
 	return out
 }
@@ -104,12 +112,13 @@ func (s *Service) drillStatus(_ context.Context, _ Caller, _ None) (DrillStatusO
 	return DrillStatusOut{Drill: &out}, nil
 }
 
-func (s *Service) drillStop(ctx context.Context, c Caller, in DrillStopIn) (Drill, error) {
+func (s *Service) drillStop(ctx context.Context, c Caller, in DrillStopIn) (DrillOut, error) {
 	d, err := s.app.Drills.Stop(ctx, c.Who, in.Reason)
 	if err != nil {
-		return Drill{}, drillError(err)
+		return DrillOut{}, drillError(err)
 	}
-	return drillOf(&d), nil
+	facts, err := s.drillFacts(ctx, &d)
+	return DrillOut{Drill: drillOf(&d), Facts: facts}, err
 }
 
 func (s *Service) drillList(ctx context.Context, _ Caller, _ None) (DrillsOut, error) {

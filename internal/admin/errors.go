@@ -99,6 +99,9 @@ func errorOf(err error) error {
 		return invalid(err.Error(), "")
 	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey), errors.Is(err, rollout.ErrNotFound):
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}
+	case errors.Is(err, rollout.ErrNoPair):
+		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error(),
+			Hint: "a pair has the id of the client's request: freehold rollout label WORKLOAD shows those whose texts are kept, GET /admin/v1/rollouts/WORKLOAD/pairs lists all"}
 	case errors.Is(err, config.ErrChanged), errors.Is(err, auth.ErrConflict), errors.Is(err, rollout.ErrOpen):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error(), Hint: "try again"}
 	case errors.As(err, &denied):

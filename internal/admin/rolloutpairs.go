@@ -201,7 +201,11 @@ func (s *Service) rolloutTexts(ctx context.Context, c Caller, in RolloutTextsIn)
 		out.Conversation, out.Old, out.New = conversationOf(&old), answerOf(&old), answerOf(&candidate)
 		return out, nil
 	}
-	return out, fmt.Errorf("request %s is in no pair of rollout %s: %w", in.Request, st.ID, rollout.ErrNotFound)
+	return out, noPair(in.Request, st.ID)
+}
+
+func noPair(request, id string) error {
+	return fmt.Errorf("request %q in rollout %s: %w", request, id, rollout.ErrNoPair)
 }
 
 // conversationOf is a kept request for people; what cannot be read, since only its

@@ -62,7 +62,8 @@ JSON object with a request and, where it is known, the right answer:
 
 With --captured the workload's own kept requests are asked. What it will cost is
 said first; on a terminal it asks whether to go on. It ends with 1 if a model is
-worse, or is so in a segment (task, language, length).`,
+worse, or is so in a segment (task, language, length), and with 2 if the data
+set cannot be used.`,
 		Example: `  freehold compare support-chat --to llama-3.1-70b --file golden.jsonl
   freehold compare mail --to a --to b --captured --since 7d --judge pairwise \
     --judge-model c --max-cost "5 USD" --out results.jsonl`,
@@ -166,7 +167,7 @@ func (p *program) compare(ctx context.Context, f *compareFlags) (err error) {
 	}
 	if f.out != "" {
 		if c.Out, err = compare.Resume(f.out, c.Settings, c.Rows); err != nil {
-			return err
+			return unusable(err)
 		}
 		defer finish(&err, c.Out.Close)
 	}
@@ -265,7 +266,10 @@ func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Com
 		return nil, usagef("%s is the model that workload %s has: name another one with --to, or --baseline", c.Baseline, f.workload)
 	}
 	c.AnswerTokens = plan.AnswerTokens
-	return c, nil
+	if f.portability {
+		err = p.portable(ctx, r, f)
+	}
+	return c, err
 }
 
 func perToken(million decimal.NullDecimal) decimal.NullDecimal {
@@ -287,32 +291,46 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // rows are the data set.
 func (p *program) rows(ctx context.Context, r admin.Runner, f *compareFlags) ([]compare.Row, error) {
-	switch {
-	case f.captured:
+	if f.captured {
 		return p.capturedRows(ctx, r, f)
-	case f.file == "-":
-		return compare.Read("standard input", p.in)
 	}
-	h, _, err := regular.Open(f.file)
-	if err != nil {
-		return nil, err
+	name, from := "standard input", p.in
+	if f.file != "-" {
+		h, _, err := regular.Open(f.file)
+		if err != nil {
+			return nil, usagef("the data set cannot be read: %w", err)
+		}
+		defer h.Close()
+		name, from = f.file, h
 	}
-	defer h.Close()
-	rows, err := compare.Read(f.file, h)
+	rows, err := compare.Read(name, from)
 	for i := range rows {
 		rows[i].Tenant = f.tenant
 	}
-	return rows, err
+	return rows, unusable(err)
+}
+
+// unusable makes what is wrong with a data set a mistake of the caller's: exit
+// code 1 would say that a model is worse.
+func unusable(err error) error {
+	if err != nil {
+		return usagef("%w", err)
+	}
+	return nil
 }
 
 func (p *program) capturedRows(ctx context.Context, r admin.Runner, f *compareFlags) ([]compare.Row, error) {
 	out, err := admin.CaptureExport.Call(ctx, r, admin.CaptureExportIn{Workload: f.workload, Since: f.since, Limit: f.limit, Reason: p.reason})
+	var refused *admin.Error
+	if errors.As(err, &refused) && refused.Code == admin.CodeConflict { // nothing can be read of what is kept
+		return nil, hintedf(refused.Hint, "%w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	p.sayLeftOut(out.LeftOut)
 	if len(out.Exchanges) == 0 {
-		return nil, fmt.Errorf("workload %s keeps no request that could be asked again: workloads.%s.capture: {enabled: true} keeps them from then on", f.workload, f.workload)
+		return nil, hintedf("workloads."+f.workload+".capture: {enabled: true} keeps them from then on", "workload %s keeps no request that could be asked again", f.workload)
 	}
 	var rows []compare.Row
 	for i := range out.Exchanges {
@@ -367,7 +385,7 @@ func (p *program) judging(f *compareFlags, c *compare.Comparison) error {
 		}
 		text, err := os.ReadFile(f.rubric)
 		if err != nil {
-			return err
+			return usagef("the rubric cannot be read: %w", err)
 		}
 		c.Judge.Rubric = string(text)
 	}
@@ -409,7 +427,7 @@ func (p *program) planned(ctx context.Context, r admin.Runner, f *compareFlags, 
 		from = to
 	}
 	if len(wrong) > 0 {
-		return out, few(wrong)
+		return out, unusable(few(wrong))
 	}
 	return out, nil
 }
@@ -478,11 +496,6 @@ func (p *program) compared(ctx context.Context, f *compareFlags, c *compare.Comp
 		}
 		server = s
 	}
-	if f.portability {
-		if err := p.portable(ctx, server, f); err != nil {
-			return nil, err
-		}
-	}
 	asked := len(c.Candidates)
 	if c.Baseline != compare.Recorded {
 		asked++
@@ -543,12 +556,8 @@ func (p *program) portable(ctx context.Context, server admin.Runner, f *compareF
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.err, "portability to %s: of %s, %s would break\n", tame(model), plural(int(out.Requests), "recorded request"), count(out.Broken))
-		for _, x := range out.Findings {
-			if x.Severity != "fine" {
-				fmt.Fprintf(p.err, "  %s: %s %s (%s): %s\n", x.Severity, tame(x.Kind), tame(x.Name), plural(int(x.Requests), "request"), tame(strings.TrimSpace(x.What+" "+x.Do)))
-			}
-		}
+		p.printPortability(p.err, &out)
+		fmt.Fprintln(p.err)
 	}
 	return nil
 }

@@ -142,7 +142,7 @@ func (p *program) drillStopCommand() *cobra.Command {
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
-			p.printDrill(&admin.DrillOut{Drill: out})
+			p.printDrill(&out)
 			return nil
 		},
 	}))

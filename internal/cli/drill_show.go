@@ -19,7 +19,11 @@ func (p *program) printDrill(d *admin.DrillOut) {
 	}
 	ended := ""
 	if d.Ended != nil {
-		ended = fmt.Sprintf("%s UTC, after %s: %s", at(*d.Ended), millis(float64(d.Ended.Sub(d.Started).Milliseconds())), d.Cause)
+		ended = fmt.Sprintf("%s UTC, after %s", at(*d.Ended), millis(float64(d.Ended.Sub(d.Started).Milliseconds())))
+		if d.EndedBy != nil && d.State == string(drill.Stopped) {
+			ended += ", by " + d.EndedBy.String()
+		}
+		ended += ": " + d.Cause
 	}
 	record := ""
 	if r := d.Facts.Record; r != nil {

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,14 +120,14 @@ a growing share of conversations (canary), then is written into config.yaml
 				if err != nil {
 					return err
 				}
-				p.printPortability(&out.Portability)
+				p.printPortability(p.out, &out.Portability)
 			}
 			out, err := call(c.Context(), p, admin.RolloutStart, in)
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
 			if !out.Started {
-				p.printPortability(&out.Portability)
+				p.printPortability(p.out, &out.Portability)
 				return nil
 			}
 			fmt.Fprintln(p.out)
@@ -148,24 +151,24 @@ a growing share of conversations (canary), then is written into config.yaml
 }
 
 // printPortability says what a switch of the model would break or change.
-func (p *program) printPortability(out *admin.PortabilityOut) {
-	fmt.Fprintf(p.out, "portability to %s: %s", tame(out.To), plural(int(out.Requests), "recorded request"))
+func (p *program) printPortability(w io.Writer, out *admin.PortabilityOut) {
+	fmt.Fprintf(w, "portability to %s: %s", tame(out.To), plural(int(out.Requests), "recorded request"))
 	shown := 0
 	for _, x := range out.Findings {
 		if x.Severity == "fine" {
 			continue
 		}
 		if shown++; shown == 1 {
-			fmt.Fprintln(p.out)
+			fmt.Fprintln(w)
 		}
 		line := fmt.Sprintf("%s: %s %s (%s): %s", x.Severity, x.Kind, x.Name, plural(int(x.Requests), "request"), x.What)
 		if x.Do != "" {
 			line += "; " + x.Do
 		}
-		fmt.Fprintln(p.out, "  "+wrap(tame(line), p.width()-4, "\n    "))
+		fmt.Fprintln(w, "  "+wrap(tame(line), p.width()-4, "\n    "))
 	}
 	if shown == 0 {
-		fmt.Fprintln(p.out, ", nothing of them breaks or changes")
+		fmt.Fprintln(w, ", nothing of them breaks or changes")
 	}
 }
 
@@ -183,6 +186,13 @@ func (p *program) rolloutChangeCommand(use, short, long string, op admin.Op[admi
 			return nil
 		},
 	}))
+}
+
+// sayStill says of what goes on by itself that it does not, where no server runs.
+func (p *program) sayStill(ctx context.Context) {
+	if p.server(ctx) == nil {
+		fmt.Fprintln(p.err, "no server runs: what is shown was kept, and nothing goes on until freehold serve")
+	}
 }
 
 // watching is how often a live status is drawn.
@@ -211,6 +221,9 @@ lists all rollouts. --watch draws it anew each second until it has ended.`,
 					return p.done(out, err)
 				}
 				p.printRollouts(out)
+				if slices.ContainsFunc(out.Rollouts, func(r admin.Rollout) bool { return r.Ended == nil }) {
+					p.sayStill(c.Context())
+				}
 				return nil
 			}
 			if in.Workload = a[0]; live && (p.json || !terminal(p.out)) {
@@ -225,6 +238,9 @@ lists all rollouts. --watch draws it anew each second until it has ended.`,
 					fmt.Fprint(p.out, "\x1b[H\x1b[2J")
 				}
 				p.printRollout(&out)
+				if out.Ended == nil {
+					p.sayStill(c.Context())
+				}
 				if !live || out.Ended != nil {
 					return nil
 				}

@@ -8,12 +8,14 @@ import (
 	"database/sql"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -49,6 +51,7 @@ func TestMain(m *testing.M) {
 //	capture VAR REGEXP     sets a variable to the first group, in the last output
 //	pairs BASE WORKLOAD N  waits until a rollout knows N pairs
 //	drilling               waits until a drill is under way
+//	ends CODE COMMAND...   runs a command that must end with this code
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
 //	forget DB              takes the history's last record away
@@ -61,7 +64,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -229,6 +232,21 @@ func drilling(ts *testscript.TestScript, _ bool, _ []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("no drill is under way")
 		}
+	}
+}
+
+func ends(ts *testscript.TestScript, _ bool, a []string) {
+	want, err := strconv.Atoi(a[0])
+	ts.Check(err)
+	got := 0
+	var ended *exec.ExitError
+	if err := ts.Exec(a[1], a[2:]...); errors.As(err, &ended) {
+		got = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("ended with %d, not %d", got, want)
 	}
 }
 

@@ -115,7 +115,8 @@ type Drill struct {
 	Until   time.Time   `json:"until"`
 	Ended   time.Time   `json:"ended,omitzero"`
 	By      history.Who `json:"by"`
-	Config  string      `json:"config"` // version of the configuration
+	EndedBy history.Who `json:"ended_by,omitzero"` // a person who stopped it, or the server
+	Config  string      `json:"config"`            // version of the configuration
 	Cause   string      `json:"cause,omitempty"`
 	Report  *Report     `json:"report,omitempty"` // once it has ended
 }

@@ -307,7 +307,7 @@ func (c *checker) try(d *fleet.Deployment, u use) Finding {
 		}
 	}
 	if f.Severity != Fine && f.Do == "" {
-		f.Do = advice(u, c.at.Drop)
+		f.Do = advice(u)
 	}
 	return f
 }
@@ -323,7 +323,7 @@ func (c *checker) lacks(d *fleet.Deployment, u use) (Finding, bool) {
 	}
 	for _, name := range (c.v.Features(bits)).Names() {
 		if name == u.name {
-			return Finding{Severity: Breaks, What: "lacks " + name, Do: advice(u, c.at.Drop)}, true
+			return Finding{Severity: Breaks, What: "lacks " + name, Do: advice(u)}, true
 		}
 	}
 	return Finding{}, false

@@ -91,7 +91,7 @@ func TestAcrossDialects(t *testing.T) {
 		{portability.Feature, "n", 1, portability.Breaks, "no equivalent"},
 		{portability.Feature, "logprobs", 1, portability.Breaks, "no equivalent"},
 		{portability.Parameter, "frequency_penalty", 1, portability.Breaks, "no equivalent"},
-		{portability.Feature, "seed", 1, portability.Changes, "left out: seed"}, // by the variant
+		{portability.Feature, "seed", 1, portability.Changes, "left out: seed (by the variant)"},
 		{portability.Feature, "thinking", 1, portability.Changes, "in its own way"},
 		{portability.Feature, "tools", 2, portability.Fine, ""},
 		{portability.Parameter, "temperature", 1, portability.Fine, ""},
@@ -114,6 +114,15 @@ func TestAcrossDialects(t *testing.T) {
 		return slices.Index(order, a.Severity) - slices.Index(order, b.Severity)
 	}) {
 		t.Errorf("not the worst first: %+v", r.Findings)
+	}
+	// Advice is of what can be done: nothing takes out twice, and no variant takes out n.
+	for name, want := range map[string]string{
+		"seed": "see whether the application misses it", "logprobs": "with strip: in a variant for this model",
+		"n": "in the application or with server.drop_unsupported",
+	} {
+		if f := find(t, r, portability.Feature, name); !strings.Contains(f.Do, want) || (name != "logprobs" && strings.Contains(f.Do, "strip")) {
+			t.Errorf("%s: %q, want %q", name, f.Do, want)
+		}
 	}
 	// Where unsupported parameters are left out, they change what is asked and break nothing.
 	if r := w.check("w", "sonnet", true, nil, rows...); r.Broken != 0 || find(t, r, portability.Feature, "n").What != "left out: n" {

@@ -8,6 +8,7 @@ import (
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/llm"
+	"freehold/internal/variant"
 )
 
 // The parts that samples are made of.
@@ -120,7 +121,11 @@ func (c *checker) sample(d *fleet.Deployment, u use) Finding {
 		return Finding{Severity: Breaks, What: "refused: " + fault.From(err).Message}
 	case len(out.Dropped) > 0:
 		slices.Sort(out.Dropped)
-		return Finding{Severity: Changes, What: "left out: " + strings.Join(out.Dropped, ", ")}
+		f := Finding{Severity: Changes, What: "left out: " + strings.Join(out.Dropped, ", "), Do: "see whether the application misses it"}
+		if !slices.ContainsFunc(out.Dropped, func(name string) bool { return !c.v.Strips(name) }) {
+			f.What += " (by the variant)"
+		}
+		return f
 	case out.Tool != "":
 		return Finding{Severity: Changes, What: "asked for as a tool that the model must call, for it has no such format of its own",
 			Do: "compare by validity"}
@@ -177,13 +182,13 @@ var notes = map[string]func(d *fleet.Deployment, same bool) string{
 }
 
 // advice is what to do about a use that does not go as before.
-func advice(u use, drop bool) string {
+func advice(u use) string {
 	switch {
 	case u.kind == Parameter, u.name == "seed", u.name == "logit_bias", u.name == "n", u.name == "logprobs":
-		if drop {
-			return "see whether the application misses it"
+		if slices.Contains(variant.Takeable(), u.name) {
+			return "take it out of the requests, with strip: in a variant for this model, or with server.drop_unsupported for all"
 		}
-		return "take it out of the requests, with strip: in a variant for this model, or with server.drop_unsupported for all"
+		return "take it out of the requests, in the application or with server.drop_unsupported for all"
 	case u.name == "tools", u.name == "parallel_tools", u.name == "tool_required":
 		return "choose a model with tools, or a deployment that has them switched on"
 	case u.name == "images", u.name == "audio", u.name == "documents":

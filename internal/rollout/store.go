@@ -6,10 +6,11 @@ import (
 	"iter"
 )
 
-// ErrNotFound is returned for what there is none of, ErrOpen for a second rollout
-// of a workload.
+// ErrNotFound is returned for a rollout that there is none of, ErrNoPair for such
+// a pair, ErrOpen for a second rollout of a workload.
 var (
 	ErrNotFound = errors.New("there is no such rollout")
+	ErrNoPair   = errors.New("the rollout has no such pair")
 	ErrOpen     = errors.New("the workload has a rollout under way")
 )
 
@@ -36,7 +37,7 @@ type Store interface {
 	// After an error nothing follows.
 	Pairs(ctx context.Context, id string) iter.Seq2[Pair, error]
 	// PutLabel keeps a person's word in the place of the same person's before, and
-	// is [ErrNotFound] where there is no such pair.
+	// is [ErrNoPair] where there is no such pair.
 	PutLabel(ctx context.Context, l Label) error
 	// Labels lists those of a rollout.
 	Labels(ctx context.Context, id string) ([]Label, error)

@@ -137,6 +137,9 @@ func (w *writer) scenario() Section {
 	ended := "still under way"
 	if !d.Ended.IsZero() {
 		ended = fmt.Sprintf("%s (%s)", stamp(d.Ended), or(d.Cause, string(d.State)))
+		if d.State == drill.Stopped && d.EndedBy.Name != "" {
+			ended += " by " + d.EndedBy.String()
+		}
 	}
 	return Section{Title: "Scenario and test", Table: facts(
 		"Scenario", what,

@@ -220,7 +220,7 @@ func (r *Runner) Now() (d drill.Drill, so Progress, ok bool) {
 
 // end sums a drill up and keeps it.
 func (r *Runner) end(ctx context.Context, d drill.Drill, s drill.State, cause string, who history.Who) error {
-	d.State, d.Cause, d.Ended = s, cause, r.Clock()
+	d.State, d.Cause, d.Ended, d.EndedBy = s, cause, r.Clock(), who
 	report, err := r.report(ctx, &d)
 	if err != nil {
 		return err

@@ -135,7 +135,7 @@ func (s *Rollouts) PutLabel(ctx context.Context, l rollout.Label) error {
 		return s.fail(err)
 	}
 	if n == 0 {
-		return fmt.Errorf("pair %s of rollout %s: %w", l.Request, l.Rollout, rollout.ErrNotFound)
+		return fmt.Errorf("request %q in rollout %s: %w", l.Request, l.Rollout, rollout.ErrNoPair)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func Rollouts(t *testing.T, open func(t *testing.T) rollout.Store) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.PutLabel(ctx, rollout.Label{Rollout: "a", Request: "9", Winner: "tie", By: "ann"}); !errors.Is(err, rollout.ErrNotFound) {
+		if err := s.PutLabel(ctx, rollout.Label{Rollout: "a", Request: "9", Winner: "tie", By: "ann"}); !errors.Is(err, rollout.ErrNoPair) {
 			t.Errorf("of no pair: %v", err)
 		}
 		labels, err := s.Labels(ctx, "a")

@@ -27,6 +27,7 @@ type Drill struct {
 	ID          string        `json:"id"`
 	Kind        string        `json:"kind" doc:"down, slow, errors, cut, auth, quota, exit"`
 	Providers   []string      `json:"providers" doc:"that fail, or that an exit drill forbids"`
+	Vendor      []string      `json:"vendor,omitempty" doc:"of kind exit: why the providers are taken for one vendor"`
 	Workload    string        `json:"workload,omitempty" doc:"absent: all"`
 	ForSeconds  float64       `json:"for_seconds"`
 	Share       float64       `json:"share" doc:"of requests, 0 to 1"`
@@ -47,7 +48,7 @@ type Drill struct {
 
 func drillOf(d *drill.Drill) Drill {
 	out := Drill{
-		ID: d.ID, Kind: string(d.Plan.Kind), Providers: d.Plan.Providers, Workload: d.Plan.Workload, ForSeconds: d.Plan.For.Seconds(), Share: d.Plan.Share,
+		ID: d.ID, Kind: string(d.Plan.Kind), Providers: d.Plan.Providers, Vendor: d.Plan.Vendor, Workload: d.Plan.Workload, ForSeconds: d.Plan.For.Seconds(), Share: d.Plan.Share,
 		DelayMillis: millis(d.Plan.Delay), Synthetic: d.Plan.Synthetic, State: string(d.State), Cause: d.Cause, Reason: d.Reason, Started: d.Started.UTC(),
 		Until: d.Until.UTC(), Ended: moment(d.Ended), By: d.By, Config: d.Config, Report: d.Report,
 	}
@@ -62,7 +63,7 @@ func (d *Drill) Drill() drill.Drill {
 	out := drill.Drill{
 		ID: d.ID, State: drill.State(d.State), Reason: d.Reason, Started: d.Started, Until: d.Until, By: d.By, Config: d.Config, Cause: d.Cause, Report: d.Report,
 		Plan: drill.Plan{
-			Kind: drill.Kind(d.Kind), Providers: d.Providers, Workload: d.Workload, For: time.Duration(d.ForSeconds * float64(time.Second)), Share: d.Share,
+			Kind: drill.Kind(d.Kind), Providers: d.Providers, Vendor: d.Vendor, Workload: d.Workload, For: time.Duration(d.ForSeconds * float64(time.Second)), Share: d.Share,
 			Delay: time.Duration(d.DelayMillis * float64(time.Millisecond)), Synthetic: d.Synthetic,
 		},
 	}

@@ -49,7 +49,8 @@ func (s *Service) drillStart(ctx context.Context, c Caller, in DrillStartIn) (Dr
 	case p.Kind == drill.Exit && in.Provider != "":
 		return Drill{}, invalid("an exit drill takes no provider", "it forbids whoever serves the workload's model")
 	case p.Kind == drill.Exit:
-		p.Providers = runner.Vendor(f, in.Workload)
+		b := vendorOf(f, s.app.Config(), in.Workload)
+		p.Providers, p.Vendor = b.providers, b.why
 	case in.Provider != "":
 		p.Providers = []string{in.Provider}
 	}

@@ -59,6 +59,9 @@ type drillView struct {
 
 func (p *program) watchDrill(d *admin.Drill) *drillView {
 	v := &drillView{p: p, d: d, since: p.clock()}
+	for _, why := range d.Vendor {
+		fmt.Fprintln(p.err, "vendor", tame(why))
+	}
 	fmt.Fprintf(p.err, "drill %s until %s UTC, or Ctrl-C\n", d.ID, at(d.Until))
 	if terminal(p.err) {
 		v.bars = mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(24))

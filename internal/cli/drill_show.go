@@ -29,7 +29,7 @@ func (p *program) printDrill(d *admin.DrillOut) {
 	if r := d.Facts.Record; r != nil {
 		record = fmt.Sprintf("record %d, hash %s", r.Seq, r.Hash)
 	}
-	p.fields("drill", d.ID, "kind", d.Kind, "providers", what, "workload", d.Workload, "share", fmt.Sprintf("%g %% %s", d.Share*100, source),
+	p.fields("drill", d.ID, "kind", d.Kind, "providers", what, "vendor", strings.Join(d.Vendor, "; "), "workload", d.Workload, "share", fmt.Sprintf("%g %% %s", d.Share*100, source),
 		"began", at(d.Started)+" UTC", "ended", ended, "by", d.By.String(), "reason", d.Reason, "history", record)
 	r := d.Report
 	if r == nil {

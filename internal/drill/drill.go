@@ -41,6 +41,8 @@ type Plan struct {
 	Kind Kind `json:"kind"`
 	// Providers are those that fail or are forbidden.
 	Providers []string `json:"providers"`
+	// Vendor says of Exit's providers why they are taken for one vendor.
+	Vendor []string `json:"vendor,omitempty"`
 	// Workload bounds the drill to one; "" all, which Exit must not have.
 	Workload string        `json:"workload,omitempty"`
 	For      time.Duration `json:"for"`

@@ -141,9 +141,13 @@ func (w *writer) scenario() Section {
 			ended += " by " + d.EndedBy.String()
 		}
 	}
+	providers := joined(d.Plan.Providers, unknown)
+	if len(d.Plan.Vendor) > 0 {
+		providers += " (taken for one vendor: " + strings.Join(d.Plan.Vendor, "; ") + ")"
+	}
 	return Section{Title: "Scenario and test", Table: facts(
 		"Scenario", what,
-		"Providers", joined(d.Plan.Providers, unknown),
+		"Providers", providers,
 		"Workload", or(d.Plan.Workload, "all"),
 		"Began", stamp(d.Started),
 		"Ended", ended,

@@ -27,7 +27,7 @@ func exitDrill() (*drill.Drill, *drill.Facts) {
 	d := &drill.Drill{
 		ID: "01936f5e-7c1a-7000-8000-1b2c3d4e5f60", State: drill.Finished, Cause: "its time was up", Reason: "yearly test", Started: began, Until: began.Add(10 * time.Minute),
 		Ended: began.Add(10 * time.Minute), By: history.Who{Via: "os", Name: "ann"}, Config: "1a2b3c",
-		Plan: drill.Plan{Kind: drill.Exit, Providers: []string{"openai"}, Workload: "support-chat", For: 10 * time.Minute, Share: 1, Errors: 1},
+		Plan: drill.Plan{Kind: drill.Exit, Providers: []string{"openai"}, Vendor: []string{"openai: at openai.com"}, Workload: "support-chat", For: 10 * time.Minute, Share: 1, Errors: 1},
 		Report: &drill.Report{
 			Requests: 240, Hit: 240, FailedOver: 240, Continued: 2, By: []drill.Answered{{Model: "llama", Deployment: "llama@cluster", Requests: 240}},
 			FirstToken: drill.Compared{HitP50: 210, HitP95: 430, OthersP50: 180, OthersP95: 400}, Total: drill.Compared{HitP50: 1900, HitP95: 4100},

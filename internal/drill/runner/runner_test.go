@@ -155,8 +155,7 @@ func TestStopsAtAnError(t *testing.T) {
 func TestExit(t *testing.T) {
 	for workload, want := range map[string]drill.Verdict{"w": drill.Passed, "alone": drill.NotPassed} {
 		w := newWorld(t)
-		vendor := runner.Vendor(w.App.Fleet(), workload)
-		d, err := w.App.Drills.Start(t.Context(), drill.Plan{Kind: drill.Exit, Providers: vendor, Workload: workload, For: time.Hour, Share: 1, Errors: 1}, ann, "")
+		d, err := w.App.Drills.Start(t.Context(), drill.Plan{Kind: drill.Exit, Providers: []string{"cloud"}, Workload: workload, For: time.Hour, Share: 1, Errors: 1}, ann, "")
 		if err != nil {
 			t.Fatal(err)
 		}

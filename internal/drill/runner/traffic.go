@@ -72,26 +72,3 @@ func (r *Runner) Ended(row *ledger.Row) {
 		}
 	}
 }
-
-// Vendor is who a workload's first model is had from: its deployments' providers,
-// and all others that are the same vendor's.
-func Vendor(f *fleet.Fleet, workload string) []string {
-	w := f.Workloads[workload]
-	if w == nil || len(w.Models) == 0 {
-		return nil
-	}
-	var out []string
-	for _, d := range w.Models[0].Deployments {
-		for _, name := range f.ProviderNames() {
-			p := f.Providers[name]
-			same := p == d.Provider || named(p.Preset) && p.Preset == d.Provider.Preset && p.Hosting == "api" && d.Provider.Hosting == "api"
-			if same && !slices.Contains(out, name) {
-				out = append(out, name)
-			}
-		}
-	}
-	return out
-}
-
-// named reports whether a preset is that of one vendor.
-func named(preset string) bool { return preset != "" && preset != "openai-compatible" }

@@ -188,6 +188,8 @@ func (c *checker) url(text string, path ...string) *url.URL {
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Hostname() == "":
 		c.rep.errorf(p, "write https://HOST/PATH", "%s is not an http or https address", where)
+	case oddAddress(u.Hostname()):
+		c.rep.errorf(p, "write the address as four numbers from 0 to 255, as in 10.0.0.1, or a name", "%s: %q is neither an address nor a name", where, u.Hostname())
 	case u.User != nil:
 		c.rep.errorf(p, "give credentials as api_key or headers, by reference", "%s holds credentials", where)
 	case u.RawQuery != "" || u.Fragment != "":
@@ -198,6 +200,21 @@ func (c *checker) url(text string, path ...string) *url.URL {
 		return u
 	}
 	return nil
+}
+
+// oddAddress reports an IPv4 address in one of the forms that only some resolvers read
+// (a single number, octal, hexadecimal, fewer parts, a dot at its end): such a host would
+// pass for a name, which networks do not hold before it is dialled.
+func oddAddress(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	host = strings.TrimSuffix(host, ".")
+	last := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return last != "" && strings.Trim(last, "0123456789") == ""
 }
 
 // SecretInClear ends the warning of a secret that stands in the file itself.

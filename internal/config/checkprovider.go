@@ -127,7 +127,7 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 	}
 	if p.Proxy.IsSet() {
 		u, err := url.Parse(p.Proxy.Reveal())
-		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
+		if err != nil || u.Host == "" || oddAddress(u.Hostname()) || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
 			c.rep.errorf(c.pos(at("proxy")...), "write http://HOST:PORT", "%s is not the address of a proxy", label(at("proxy")))
 		}
 	}

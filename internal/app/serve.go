@@ -184,7 +184,11 @@ type Listener struct {
 func Listen(address string) (*Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w: is another freehold running? server.listen sets the address", address, err)
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // the rest repeats the address
+		}
+		return nil, fmt.Errorf("cannot listen on %s: %w\nis another freehold running? server.listen sets the address", address, err)
 	}
 	return &Listener{l, address}, nil
 }

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // Errors of Save, for errors.Is.
@@ -20,9 +22,9 @@ var (
 
 // Save replaces the file at path as a whole or not at all: a temporary file
 // beside it is written, synced and renamed over it. Symbolic links are
-// followed, mode and owner stay (0600 where the file is new). before is the
-// text that was read; the file must still hold it, or must not exist where
-// before is nil.
+// followed, mode and owner stay (0600 where the file is new). What killed writers
+// left beside it goes. before is the text that was read; the file must still hold
+// it, or must not exist where before is nil.
 func Save(path string, before, after []byte) error {
 	target, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -46,7 +48,7 @@ func Save(path string, before, after []byte) error {
 	if err := unchanged(target, before); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
+	tmp, err := os.CreateTemp(filepath.Dir(target), temporary(target)+"*")
 	if err != nil {
 		return refused(path, err)
 	}
@@ -56,8 +58,39 @@ func Save(path string, before, after []byte) error {
 	if err := os.Rename(tmp.Name(), target); err != nil {
 		return errors.Join(refused(path, err), os.Remove(tmp.Name()))
 	}
+	sweep(target)
 	return syncDir(filepath.Dir(target))
 }
+
+// forsaken is how much older than the file just written a temporary file is that
+// nobody is going to rename any more: writing one takes moments.
+const forsaken = time.Minute
+
+// sweep removes the temporary files that killed writers left beside target. Both times
+// are the file system's. One that cannot be removed hinders nobody and is tried again at
+// the next edit.
+func sweep(target string) {
+	written, err := os.Lstat(target)
+	if err != nil {
+		return
+	}
+	entries, err := os.ReadDir(filepath.Dir(target))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), temporary(target))
+		if !ours || number == "" || strings.Trim(number, "0123456789") != "" || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && written.ModTime().Sub(info.ModTime()) > forsaken {
+			_ = os.Remove(filepath.Join(filepath.Dir(target), e.Name()))
+		}
+	}
+}
+
+// temporary is how the names of target's temporary files begin; a number follows.
+func temporary(target string) string { return "." + filepath.Base(target) + "." }
 
 func unchanged(target string, before []byte) error {
 	now, err := readFile(target)

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSave(t *testing.T) {
@@ -61,5 +63,45 @@ func TestSave(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("temporary files are left: %v %v", left, err)
+	}
+}
+
+// A writer that is killed leaves its temporary file: the next one takes it away, and
+// nothing else.
+func TestSaveSweeps(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "config.yaml")
+	old := time.Now().Add(-time.Hour)
+	stay := []string{".config.yaml.swp", ".config.yaml.", ".config.yaml.1x", ".other.yaml.12", "config.yaml.12", ".config.yaml.young.3"}
+	for _, name := range append([]string{".config.yaml.12", ".config.yaml.4294967295"}, stay...) {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(name, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".config.yaml.7"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".config.yaml.99"), nil, 0o600); err != nil { // of a writer who is at it
+		t.Fatal(err)
+	}
+	if err := Save(file, nil, []byte("a: 1\n")); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	want := append(slices.Clone(stay), ".config.yaml.7", ".config.yaml.99", "config.yaml")
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

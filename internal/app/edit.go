@@ -41,6 +41,9 @@ func (a *App) Edit(ctx context.Context, path string, value json.RawMessage, who 
 	if err != nil {
 		return Edited{}, err
 	}
+	if err := config.Legible(a.ConfigPath, src); err != nil {
+		return Edited{}, &EditError{fmt.Errorf("the configuration cannot be edited while it is broken:\n%w", err)}
+	}
 	rows, err := a.DB.Overlay(ctx)
 	if err != nil {
 		return Edited{}, err

@@ -118,6 +118,21 @@ source: [{url: "https://odd.example", date: 2026-11}]
 	}
 }
 
+// A file that somebody is writing is not edited, and is named with the place.
+func TestEditOfBrokenFile(t *testing.T) {
+	for _, writes := range []string{"file", "overlay"} {
+		t.Run(writes, func(t *testing.T) {
+			s := apptest.Start(t, strings.Replace(editable, "WRITES", writes, 1))
+			must(t, os.WriteFile(s.App.ConfigPath, []byte("models: {\n"), 0o600))
+			err := set(s, "retries.max", "3")
+			var edit *app.EditError
+			if !errors.As(err, &edit) || !strings.Contains(err.Error(), "\n"+s.App.ConfigPath+":1:") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 // A state that takes no record leaves the configuration as it was, too.
 func TestEditNotRecorded(t *testing.T) {
 	for _, writes := range []string{"file", "overlay"} {

@@ -272,7 +272,7 @@ func (a *App) Drift(ctx context.Context) ([]config.Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.FindDrift(src, held)
+	return config.FindDrift(a.ConfigPath, src, held)
 }
 
 // settleOverlay forgets held changes that the file agrees with.

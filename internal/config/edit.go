@@ -81,11 +81,9 @@ func edit(src []byte, path string, do func(*editor, []segment) error) ([]byte, e
 	if len(segs) == 0 {
 		return nil, errors.New("an edit needs a path")
 	}
-	rep := &report{}
-	doc := parse(src, rep)
-	if len(rep.list) > 0 || doc == nil || doc.root == nil {
-		finish(rep, "configuration", doc, nil)
-		return nil, fmt.Errorf("the configuration cannot be edited while it is broken:\n%w", rep.list.Err())
+	doc, err := legible("configuration", src)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be edited while it is broken:\n%w", err)
 	}
 	crlf := bytes.Count(src, []byte("\r\n"))
 	if crlf > 0 && crlf != bytes.Count(src, []byte("\n")) {
@@ -106,6 +104,23 @@ func edit(src []byte, path string, do func(*editor, []segment) error) ([]byte, e
 		out = "\uFEFF" + out
 	}
 	return []byte(out), nil
+}
+
+// Legible says what is wrong with the syntax of the file at path, which hinders every
+// edit; nil where nothing is.
+func Legible(path string, src []byte) error {
+	_, err := legible(path, src)
+	return err
+}
+
+func legible(path string, src []byte) (*document, error) {
+	rep := &report{}
+	doc := parse(src, rep)
+	if len(rep.list) > 0 || doc == nil || doc.root == nil {
+		finish(rep, path, doc, nil)
+		return nil, rep.list.Err()
+	}
+	return doc, nil
 }
 
 // prove reads the new text and holds it against what was asked.

@@ -90,13 +90,11 @@ type Drift struct {
 	Pos Pos `json:"pos"`
 }
 
-// FindDrift compares the held changes with the file.
-func FindDrift(src []byte, o Overlay) ([]Drift, error) {
-	rep := &report{}
-	doc := parse(src, rep)
-	if doc == nil || doc.root == nil || len(rep.list) > 0 {
-		finish(rep, "configuration", doc, nil)
-		return nil, fmt.Errorf("drift cannot be told while the file is broken:\n%w", rep.list.Err())
+// FindDrift compares the held changes with the file at path.
+func FindDrift(path string, src []byte, o Overlay) ([]Drift, error) {
+	doc, err := legible(path, src)
+	if err != nil {
+		return nil, fmt.Errorf("drift cannot be told while the file is broken:\n%w", err)
 	}
 	shownDoc := parse(Redact(src), &report{})
 	out := make([]Drift, 0, len(o))

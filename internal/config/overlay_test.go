@@ -62,7 +62,7 @@ func TestLoadWithOverlay(t *testing.T) {
 
 func TestFindDrift(t *testing.T) {
 	o := append(overlay(), Change{Path: "models.m.provider", Value: json.RawMessage(`"a"`)}, Change{Path: "providers.s.api_key", Value: json.RawMessage(`"${env:OPENAI_API_KEY}"`)})
-	got, err := FindDrift([]byte(overlaid), o)
+	got, err := FindDrift("dir/config.yaml", []byte(overlaid), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestDriftHidesSecrets(t *testing.T) {
 		{Path: "server.admin_key", Value: json.RawMessage(`"hunter22-3"`)},
 		{Path: "nowhere[.0", Value: json.RawMessage(`"hunter22-4"`)},
 	}
-	got, err := FindDrift([]byte(overlaid), o)
+	got, err := FindDrift("dir/config.yaml", []byte(overlaid), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,5 +122,13 @@ func TestPatch(t *testing.T) {
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestDriftOfBrokenFile: what hinders is said with the file's own name.
+func TestDriftOfBrokenFile(t *testing.T) {
+	_, err := FindDrift("dir/config.yaml", []byte("a: [\n"), Overlay{{Path: "a", Value: []byte("1")}})
+	if err == nil || !strings.Contains(err.Error(), "\ndir/config.yaml:1:") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -41,8 +41,9 @@ Ctrl-C. Then it shows what happened: requests hit, who answered, what that took
 and cost, and whether data stayed in its perimeter. All of it is in the history.
 With --synthetic no client's request is touched: freehold asks by itself, the
 prompts of --file, else what a workload with capture was asked before, else
-harmless ones of its own. It ends with 1 if the drill was not passed, or if no
-request was hit.`,
+harmless ones of its own. It ends with 1 if the drill was not passed, or if
+nothing is proven: no request was hit, or a slow provider answered all the same
+and its workload has no SLO that says how slow is too slow.`,
 		Example: `  freehold drill openai --kind down --share 5% --for 2m
   freehold drill openai --workload support-chat --kind slow --delay 3s
   freehold drill mistral --synthetic -n 20

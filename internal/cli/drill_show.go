@@ -46,6 +46,16 @@ func (p *program) printDrill(d *admin.DrillOut) {
 	if r.Needed > 0 {
 		p.fields("needed", plural(r.Needed, "request")+" could be answered there only")
 	}
+	if r.Stayed > 0 {
+		p.fields("not moved", fmt.Sprintf("%s, answered there %s later", count(int64(r.Stayed)), millis(d.DelayMillis)))
+	}
+	for _, x := range r.Promises {
+		kept := ", kept"
+		if !x.Kept {
+			kept = ", NOT KEPT"
+		}
+		p.fields("slo", x.String()+kept)
+	}
 	p.fields("cost", drillCost(r.Cost), "perimeter", perimeterKept(r))
 	if len(r.Quality) == 0 && r.FailedOver > 0 {
 		p.fields("quality", "not known: no rollout has compared the stand-ins")

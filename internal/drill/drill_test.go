@@ -76,8 +76,11 @@ func row(id, provider string, outcome ledger.Outcome, ms int, usd string) *ledge
 	return r
 }
 
-func seam(r *ledger.Row) *ledger.Row {
-	r.Seams = []ledger.Seam{{From: "m@cloud", To: r.Deployment}}
+// seam is an answer that began at its deployment and was ended elsewhere.
+func seam(r *ledger.Row, provider string) *ledger.Row {
+	to := "m-" + provider + "@" + provider
+	r.Seams = []ledger.Seam{{From: r.Deployment, To: to}}
+	r.Attempts = append(r.Attempts, ledger.Attempt{Deployment: r.Deployment, Provider: r.Provider}, ledger.Attempt{Deployment: to, Provider: provider})
 	return r
 }
 
@@ -88,11 +91,18 @@ func sent(r *ledger.Row, deployment string) *ledger.Row {
 
 func tally(kind drill.Kind, state drill.State, rows ...*ledger.Row) drill.Report {
 	d := &drill.Drill{ID: "d1", State: state, Plan: plan(kind, nil)}
-	t := drill.NewTally(d, func(_ *ledger.Row, a *ledger.Attempt) string {
-		if strings.HasPrefix(a.Deployment, "bad") {
-			return "data class x: no"
-		}
-		return ""
+	return tallied(d, drill.SLO{}, rows...)
+}
+
+func tallied(d *drill.Drill, slo drill.SLO, rows ...*ledger.Row) drill.Report {
+	t := drill.NewTally(d, drill.Facets{
+		Forbids: func(_ *ledger.Row, a *ledger.Attempt) string {
+			if strings.HasPrefix(a.Deployment, "bad") {
+				return "data class x: no"
+			}
+			return ""
+		},
+		SLO: func(string) drill.SLO { return slo },
 	})
 	for _, r := range rows {
 		t.Add(r)
@@ -116,8 +126,12 @@ func TestVerdict(t *testing.T) {
 		{"others only", drill.Down, drill.Finished, []*ledger.Row{row("o", "cloud", ledger.OK, 1, "")}, drill.Nothing, "no request was hit",
 			func(r drill.Report) bool { return r.Requests == 1 && r.Hit == 0 }},
 		{"failed over", drill.Down, drill.Finished, []*ledger.Row{ok()}, drill.Passed, "1 of 1", func(r drill.Report) bool { return r.FailedOver == 1 }},
-		{"continued", drill.Cut, drill.Finished, []*ledger.Row{seam(row("h1", "cloud", ledger.OK, 10, ""))}, drill.Passed, "1 of 1",
-			func(r drill.Report) bool { return r.FailedOver == 1 && r.Continued == 1 && r.Needed == 0 }},
+		{"continued", drill.Cut, drill.Finished, []*ledger.Row{seam(row("h1", "cloud", ledger.OK, 10, ""), "local")}, drill.Passed, "1 of 1",
+			func(r drill.Report) bool {
+				return r.FailedOver == 1 && r.Continued == 1 && r.Needed == 0 && cmp.Equal(r.By, []drill.Answered{{Model: "m-local", Deployment: "m-local@local", Requests: 1}})
+			}},
+		{"continued by the provider that was cut", drill.Cut, drill.Finished, []*ledger.Row{seam(row("h1", "cloud", ledger.OK, 10, ""), "cloud")}, drill.NotPassed, "by the provider only",
+			func(r drill.Report) bool { return r.FailedOver == 0 && r.Needed == 1 }},
 		{"an error", drill.Down, drill.Failed, []*ledger.Row{ok(), row("h2", "", ledger.Failed, 1, "")}, drill.NotPassed, "an error at 1 of 2",
 			func(r drill.Report) bool { return r.Errors == 1 && cmp.Equal(r.Failed, []string{"h2"}) }},
 		{"half an answer", drill.Cut, drill.Failed, []*ledger.Row{row("h2", "", ledger.Partial, 1, "")}, drill.NotPassed, "an error", nil},
@@ -126,8 +140,10 @@ func TestVerdict(t *testing.T) {
 			func(r drill.Report) bool { return r.Errors == 0 && r.FailedOver == 0 }},
 		{"needed", drill.Exit, drill.Finished, []*ledger.Row{ok(), row("h2", "cloud", ledger.OK, 1, "")}, drill.NotPassed, "1 of 2 requests could be answered by the vendor only",
 			func(r drill.Report) bool { return r.Needed == 1 }},
-		{"slow, and not too slow", drill.Slow, drill.Finished, []*ledger.Row{row("h2", "cloud", ledger.OK, 1, "")}, drill.Passed, "1 of 1",
-			func(r drill.Report) bool { return r.Needed == 0 && r.FailedOver == 0 }},
+		{"slow, and nobody moved", drill.Slow, drill.Finished, []*ledger.Row{row("h2", "cloud", ledger.OK, 1, ""), ok()}, drill.Nothing, "not failed over: 1 of 2 requests were slower by 1s; no timeout",
+			func(r drill.Report) bool { return r.Needed == 0 && r.FailedOver == 1 && r.Stayed == 1 }},
+		{"slow, and all moved", drill.Slow, drill.Finished, []*ledger.Row{ok()}, drill.Passed, "1 of 1",
+			func(r drill.Report) bool { return r.FailedOver == 1 && r.Stayed == 0 }},
 		{"outside", drill.Down, drill.Finished, []*ledger.Row{sent(ok(), "bad@there")}, drill.NotPassed, "where the data may not go",
 			func(r drill.Report) bool { return cmp.Equal(r.Outside, []string{"h1: bad@there: data class x: no"}) }},
 		{"outside, of a request that was not hit", drill.Down, drill.Finished, []*ledger.Row{ok(), sent(row("o", "cloud", ledger.OK, 1, ""), "bad@there")}, drill.Passed, "1 of 2", nil},
@@ -139,6 +155,33 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+// TestSlow: who is slow and is not given up is held against the workload's SLO.
+func TestSlow(t *testing.T) {
+	d := &drill.Drill{ID: "d1", State: drill.Finished, Plan: plan(drill.Slow, nil)}
+	streamed := func(id, provider string, first, total int) *ledger.Row {
+		r := row(id, provider, ledger.OK, total, "")
+		r.FirstToken = time.Duration(first) * time.Millisecond
+		return r
+	}
+	rows := []*ledger.Row{streamed("h1", "cloud", 1100, 1900), streamed("h2", "cloud", 1200, 2500), streamed("h3", "local", 300, 700), streamed("o", "cloud", 9000, 9000)}
+	for _, tt := range []struct {
+		slo      drill.SLO
+		want     drill.Verdict
+		why      string
+		promises int
+	}{
+		{drill.SLO{Total: 3 * time.Second, Quantile: 0.95}, drill.Passed, "the SLO was kept: w: p95 of the whole answer is 2.5s, the SLO is 3s; not failed over: 2 of 3 requests were slower by 1s", 1},
+		{drill.SLO{FirstToken: time.Second, Total: 3 * time.Second, Quantile: 0.95}, drill.NotPassed, "too slow: w: p95 of the first content is 1.2s, the SLO is 1s; not failed over", 2},
+		{drill.SLO{FirstToken: 1100 * time.Millisecond, Quantile: 0.5}, drill.Passed, "p50 of the first content is 1.1s", 1},
+		{drill.SLO{}, drill.Nothing, "workloads.W.slo", 0},
+	} {
+		r := tallied(d, tt.slo, rows...)
+		if r.Verdict != tt.want || !strings.Contains(r.Why, tt.why) || len(r.Promises) != tt.promises || r.Stayed != 2 || r.FailedOver != 1 {
+			t.Errorf("%+v: %+v", tt.slo, r)
+		}
 	}
 }
 

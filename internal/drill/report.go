@@ -2,7 +2,9 @@ package drill
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -21,10 +23,14 @@ type Report struct {
 	Continued  int `json:"continued"`
 	// Errors are hit requests of which the client saw an error, Needed those that
 	// only the failing or forbidden provider answered.
+	// Stayed are those that a slow provider answered all the same, later.
 	Errors int      `json:"errors"`
 	Needed int      `json:"needed"`
+	Stayed int      `json:"stayed,omitempty"`
 	Failed []string `json:"failed,omitempty"` // ids of the first requests with errors
-	// By says which models and deployments answered.
+	// Promises are those of the SLOs of hit workloads, when a provider was slow.
+	Promises []Promise `json:"promises,omitempty"`
+	// By says which models and deployments answered, or ended an answer that was cut.
 	By []Answered `json:"by"`
 	// Hit requests against the others in the same time, or before it.
 	FirstToken Compared `json:"first_token"`
@@ -45,7 +51,7 @@ type Verdict string
 const (
 	Passed    Verdict = "passed"     // every hit request was answered by somebody else
 	NotPassed Verdict = "not passed" // a client saw an error, or only the vendor could answer
-	Nothing   Verdict = "nothing"    // no request was hit: nothing is proven
+	Nothing   Verdict = "nothing"    // no request was hit, or none had to move: nothing is proven
 )
 
 // Answered counts the answers of one deployment.
@@ -82,10 +88,27 @@ type Quality struct {
 	Conclusion string    `json:"conclusion"`
 }
 
+// SLO is what a workload promises; a time of 0 is no promise.
+type SLO struct {
+	FirstToken, Total time.Duration
+	Quantile          float64 // of answers that must be within them, 0 to 1
+}
+
+// Promise is one time of an SLO with what was measured of hit requests.
+type Promise struct {
+	Workload   string  `json:"workload"`
+	What       string  `json:"what"` // first content, whole answer
+	Percentile float64 `json:"percentile"`
+	Limit      float64 `json:"limit_ms"`
+	Seen       float64 `json:"seen_ms"`
+	Kept       bool    `json:"kept"`
+}
+
 // Tally makes a report of rows of the ledger.
 type Tally struct {
 	drill    *Drill
-	forbids  func(r *ledger.Row, a *ledger.Attempt) string
+	facts    Facets
+	slow     map[string]*slow // by workload
 	report   Report
 	by       map[[2]string]int
 	first    [2][]time.Duration // hit, others
@@ -94,10 +117,24 @@ type Tally struct {
 	n, known [2]int
 }
 
-// NewTally begins one. forbids says why the data of a request may not go where an
-// attempt of it went, "" where it may.
-func NewTally(d *Drill, forbids func(*ledger.Row, *ledger.Attempt) string) *Tally {
-	return &Tally{drill: d, forbids: forbids, by: map[[2]string]int{},
+// slow are the hit requests of one workload whose provider was slow.
+type slow struct {
+	first, total []time.Duration
+	stayed       int
+}
+
+// Facets is what rows do not say.
+type Facets struct {
+	// Forbids says why the data of a request may not go where an attempt of it
+	// went, "" where it may.
+	Forbids func(*ledger.Row, *ledger.Attempt) string
+	// SLO is what a workload promises.
+	SLO func(workload string) SLO
+}
+
+// NewTally begins one.
+func NewTally(d *Drill, f Facets) *Tally {
+	return &Tally{drill: d, facts: f, by: map[[2]string]int{}, slow: map[string]*slow{},
 		report: Report{By: []Answered{}, Outside: []string{}, Quality: []Quality{}}}
 }
 
@@ -137,7 +174,7 @@ func (t *Tally) hit(r *ledger.Row) {
 	rep.Hit++
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		if why := t.forbids(r, a); a.Sent > 0 && why != "" && len(rep.Outside) < maxListed {
+		if why := t.facts.Forbids(r, a); a.Sent > 0 && why != "" && len(rep.Outside) < maxListed {
 			rep.Outside = append(rep.Outside, r.ID+": "+a.Deployment+": "+why)
 		}
 	}
@@ -150,18 +187,83 @@ func (t *Tally) hit(r *ledger.Row) {
 	case r.Outcome != ledger.OK:
 		return // the client left, or was at fault
 	}
-	t.by[[2]string{r.Model, r.Deployment}]++
+	model, deployment, provider := finisher(r)
+	t.by[[2]string{model, deployment}]++
+	there := slices.Contains(t.drill.Plan.Providers, provider)
 	switch {
-	case slices.Contains(t.drill.Plan.Providers, r.Provider) && len(r.Seams) == 0 && t.drill.Plan.Kind != Slow:
-		rep.Needed++
-	case slices.Contains(t.drill.Plan.Providers, r.Provider) && len(r.Seams) == 0:
-		// Slow, and not slow enough to be given up: it may be answered there.
-	default:
+	case !there:
 		rep.FailedOver++
+	case t.drill.Plan.Kind == Slow: // and not slow enough to be given up
+		rep.Stayed++
+	default:
+		rep.Needed++
 	}
 	if len(r.Seams) > 0 {
 		rep.Continued++
 	}
+	if t.drill.Plan.Kind == Slow {
+		t.slowed(r, there)
+	}
+}
+
+// slowed takes the times of a request whose provider was slow.
+func (t *Tally) slowed(r *ledger.Row, stayed bool) {
+	s := t.slow[r.Workload]
+	if s == nil {
+		s = &slow{}
+		t.slow[r.Workload] = s
+	}
+	if r.FirstToken > 0 {
+		s.first = append(s.first, r.FirstToken)
+	}
+	s.total = append(s.total, r.Total)
+	if stayed {
+		s.stayed++
+	}
+}
+
+// finisher is who ended an answer: who began it, or who took it up last.
+func finisher(r *ledger.Row) (model, deployment, provider string) {
+	if len(r.Seams) == 0 {
+		return r.Model, r.Deployment, r.Provider
+	}
+	deployment = r.Seams[len(r.Seams)-1].To
+	model, _, _ = strings.Cut(deployment, "@")
+	for i := range r.Attempts {
+		if r.Attempts[i].Deployment == deployment {
+			provider = r.Attempts[i].Provider
+		}
+	}
+	return model, deployment, provider
+}
+
+// FinishedBy is the provider that ended a request's answer.
+func FinishedBy(r *ledger.Row) string {
+	_, _, provider := finisher(r)
+	return provider
+}
+
+// promises holds hit requests against the SLOs. unjudged are those of workloads that
+// have none, and that the slow provider answered.
+func (t *Tally) promises(r *Report) (unjudged int) {
+	for _, name := range slices.Sorted(maps.Keys(t.slow)) {
+		s, slo := t.slow[name], t.facts.SLO(name)
+		if slo.FirstToken == 0 && slo.Total == 0 {
+			unjudged += s.stayed
+		}
+		for _, x := range []struct {
+			what  string
+			limit time.Duration
+			seen  []time.Duration
+		}{{"first content", slo.FirstToken, s.first}, {"whole answer", slo.Total, s.total}} {
+			if x.limit > 0 && len(x.seen) > 0 {
+				p := Promise{Workload: name, What: x.what, Percentile: 100 * slo.Quantile, Limit: milliseconds(x.limit), Seen: percentile(x.seen, slo.Quantile)}
+				p.Kept = p.Seen <= p.Limit
+				r.Promises = append(r.Promises, p)
+			}
+		}
+	}
+	return unjudged
 }
 
 // Done sums up.
@@ -175,7 +277,7 @@ func (t *Tally) Done() Report {
 	})
 	r.FirstToken, r.Total = compared(t.first), compared(t.total)
 	r.Cost = Costs{t.mean(0), t.mean(1)}
-	r.judge(t.drill)
+	r.judge(t.drill, t.promises(&r))
 	return r
 }
 
@@ -196,5 +298,7 @@ func percentile(of []time.Duration, p float64) float64 {
 		return 0
 	}
 	slices.Sort(of)
-	return float64(of[min(len(of)-1, int(p*float64(len(of))))].Microseconds()) / 1000
+	return milliseconds(of[min(len(of)-1, int(p*float64(len(of))))])
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -200,6 +200,12 @@ func (w *writer) results(requirements []string) Section {
 	if r.Needed > 0 {
 		available += fmt.Sprintf("; %d could be answered by the provider only", r.Needed)
 	}
+	if r.Stayed > 0 {
+		available += fmt.Sprintf("; %d were answered by the slow provider, %s later", r.Stayed, w.d.Plan.Delay)
+	}
+	for _, p := range r.Promises {
+		available += "; " + p.String()
+	}
 	if len(r.Failed) > 0 {
 		available += " (" + strings.Join(r.Failed, ", ") + ")"
 	}

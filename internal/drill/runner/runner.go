@@ -253,7 +253,10 @@ func (r *Runner) record(ctx context.Context, k history.Kind, d *drill.Drill, who
 // is not there.
 func (r *Runner) report(ctx context.Context, d *drill.Drill) (drill.Report, error) {
 	f := r.Fleet()
-	t := drill.NewTally(d, func(row *ledger.Row, a *ledger.Attempt) string { return forbids(f, row, a) })
+	t := drill.NewTally(d, drill.Facets{
+		Forbids: func(row *ledger.Row, a *ledger.Attempt) string { return forbids(f, row, a) },
+		SLO:     func(workload string) drill.SLO { return promised(f, workload) },
+	})
 	stood := map[[2]string]bool{}
 	for row, err := range r.Ledger.Each(ctx, ledger.Query{Workload: d.Plan.Recorded(), Since: d.Started, Until: d.Ended.Add(time.Microsecond)}) {
 		if err != nil {
@@ -290,6 +293,14 @@ func first(f *fleet.Fleet, workload string) string {
 		return w.Models[0].Name
 	}
 	return ""
+}
+
+// promised is the SLO of a workload.
+func promised(f *fleet.Fleet, workload string) (out drill.SLO) {
+	if w := f.Workloads[strings.TrimPrefix(workload, drill.Label(""))]; w != nil && w.SLO != nil {
+		out = drill.SLO{FirstToken: w.SLO.FirstToken, Total: w.SLO.Total, Quantile: w.SLO.Quantile}
+	}
+	return out
 }
 
 // forbids says why the classes of a request forbid where an attempt of it went.

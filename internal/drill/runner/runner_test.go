@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,7 @@ models:
 workloads:
   w: {model: large, fallbacks: [small]}
   alone: {model: large}
+  promised: {model: large, fallbacks: [small], slo: {total: 10m}}
 `
 
 type world struct {
@@ -109,6 +111,9 @@ func TestKinds(t *testing.T) {
 			if rep.Hit != n || rep.Errors != 0 || rep.FailedOver != n || rep.Verdict != drill.Passed || len(rep.Outside) != 0 || rep.Total.HitP50 == 0 {
 				t.Errorf("%+v", rep)
 			}
+			if by := []drill.Answered{{Model: "small", Deployment: "small@local", Requests: n}}; !slices.Equal(rep.By, by) {
+				t.Errorf("answered by %+v", rep.By)
+			}
 			if (kind == drill.Cut) != (rep.Continued > 0) {
 				t.Errorf("%d were continued", rep.Continued)
 			}
@@ -128,6 +133,28 @@ func TestKinds(t *testing.T) {
 				t.Errorf("the history has %+v: %v", list[:2], err)
 			}
 		})
+	}
+}
+
+// TestSlowStays: a provider that is slow and is not given up proves nothing, unless
+// the workload says how slow is too slow.
+func TestSlowStays(t *testing.T) {
+	w := newWorld(t)
+	for workload, want := range map[string]drill.Verdict{"w": drill.Nothing, "promised": drill.Passed} {
+		p := drill.Plan{Kind: drill.Slow, Providers: []string{"cloud"}, Workload: workload, For: time.Hour, Share: 1, Delay: time.Millisecond, Errors: 1}
+		if _, err := w.App.Drills.Start(t.Context(), p, ann, ""); err != nil {
+			t.Fatal(err)
+		}
+		if status, model := w.ask(t, workload, 1); status != 200 || model != "large" {
+			t.Errorf("%s: %d from %s", workload, status, model)
+		}
+		if _, so, _ := w.App.Drills.Now(); so.Hit != 1 || so.FailedOver != 0 {
+			t.Errorf("%s: %+v", workload, so)
+		}
+		got, err := w.App.Drills.Stop(t.Context(), ann, "")
+		if err != nil || got.Report.Verdict != want || got.Report.Stayed != 1 || got.Report.FailedOver != 0 || (len(got.Report.Promises) == 1) != (workload == "promised") {
+			t.Errorf("%s: %+v: %v", workload, got.Report, err)
+		}
 	}
 }
 
@@ -329,7 +356,11 @@ func TestUnderLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got.State != drill.Stopped || got.Report.Errors != 0 || got.Report.Hit == 0 || got.Report.Verdict != drill.Passed {
+		want := drill.Passed
+		if kind == drill.Slow {
+			want = drill.Nothing // no limit is as short as the delay, and there is no SLO
+		}
+		if got.State != drill.Stopped || got.Report.Errors != 0 || got.Report.Hit == 0 || got.Report.Verdict != want {
 			t.Errorf("%s: %s, %+v", kind, got.State, got.Report)
 		}
 	}

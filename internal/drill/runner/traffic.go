@@ -63,7 +63,7 @@ func (r *Runner) Ended(row *ledger.Row) {
 		return
 	}
 	p.hits.Add(1)
-	if row.Outcome == ledger.OK && (len(row.Seams) > 0 || !slices.Contains(p.drill.Plan.Providers, row.Provider)) {
+	if row.Outcome == ledger.OK && !slices.Contains(p.drill.Plan.Providers, drill.FinishedBy(row)) {
 		p.moved.Add(1)
 	}
 	if row.Outcome.Err() || row.Outcome == ledger.Refused || row.Outcome == ledger.Shed {

@@ -16,7 +16,8 @@ func TestRated(t *testing.T) {
 	rate := func(id string, score float64, task string) {
 		t.Helper()
 		check(t, w.app.Ledger.Sync(t.Context()))
-		check(t, w.app.Feedback.PutFeedback(t.Context(), feedback.Feedback{Request: id, Time: time.Now(), Score: score, Task: task, Comment: "private"}))
+		_, err := w.app.Feedback.PutFeedback(t.Context(), feedback.Feedback{Request: id, Time: time.Now(), Score: score, Task: task, Comment: "private"})
+		check(t, err)
 	}
 	first, second := w.ask(t, "chat"), w.ask(t, "chat")
 	w.ask(t, "chat") // kept, and not rated

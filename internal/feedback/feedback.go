@@ -25,7 +25,7 @@ const (
 	maxID      = 200      // bytes of a request's id
 )
 
-// Feedback is what was said of one request's answer. Of several, the last counts.
+// Feedback is what was said of one request's answer: of several, the last.
 type Feedback struct {
 	Request string
 	Time    time.Time // when it came
@@ -33,6 +33,15 @@ type Feedback struct {
 	Score   float64   // 0 (useless) to 1 (right)
 	Task    string    // what the prompt asked for; empty: not said
 	Comment string
+	First   First // what was said first, by the store
+}
+
+// First is the first that was said of a request's answer. Gates of rollouts count it
+// alone: a bet on it cannot be taken back, and one caller must not weigh more for saying
+// the same again.
+type First struct {
+	Time  time.Time
+	Score float64
 }
 
 // ErrNotFound is returned for a request of which nothing was said, or which is
@@ -41,9 +50,10 @@ var ErrNotFound = errors.New("no feedback")
 
 // Store keeps feedback beside the rows of the ledger.
 type Store interface {
-	// PutFeedback keeps f in the place of what there was of the same request.
-	// Where the ledger has no row of it, that is [ErrNotFound].
-	PutFeedback(ctx context.Context, f Feedback) error
+	// PutFeedback keeps f in the place of what there was of the same request, and
+	// reports whether there was nothing. Where the ledger has no row of it, that is
+	// [ErrNotFound].
+	PutFeedback(ctx context.Context, f Feedback) (first bool, err error)
 	// Feedback returns that of one request, or [ErrNotFound].
 	Feedback(ctx context.Context, request string) (Feedback, error)
 	// Feedbacks yields what came at since or later, the oldest first. After an

@@ -73,8 +73,9 @@ func (s *Server) takeFeedback(w http.ResponseWriter, r *http.Request) (f feedbac
 		if key != nil {
 			f.KeyID = key.ID
 		}
-		err = s.Feedback.PutFeedback(r.Context(), f)
-		if err == nil && s.Rated != nil {
+		var first bool
+		first, err = s.Feedback.PutFeedback(r.Context(), f)
+		if err == nil && first && s.Rated != nil {
 			s.Rated(f)
 		}
 	}

@@ -74,7 +74,7 @@ func TestFeedback(t *testing.T) {
 		if time.Since(f.Time) > time.Hour || f.Time.After(time.Now()) {
 			t.Errorf("time %v", f.Time)
 		}
-		f.Time = time.Time{}
+		f.Time, f.First.Time = time.Time{}, time.Time{}
 		return f
 	}
 	for _, x := range []struct {
@@ -103,11 +103,11 @@ func TestFeedback(t *testing.T) {
 		}
 	}
 	rate(mine, `"score":0.5,"comment":"so so","task":"code"`)
-	if got, want := kept(), (feedback.Feedback{Request: asked, KeyID: id, Score: 0.5, Comment: "so so", Task: "code"}); got != want {
+	if got, want := kept(), (feedback.Feedback{Request: asked, KeyID: id, Score: 0.5, Comment: "so so", Task: "code", First: feedback.First{Score: 0.5}}); got != want {
 		t.Errorf("kept %+v, want %+v", got, want)
 	}
 	rate(mine, `"thumbs":"up"`)
-	if got, want := kept(), (feedback.Feedback{Request: asked, KeyID: id, Score: 1}); got != want {
+	if got, want := kept(), (feedback.Feedback{Request: asked, KeyID: id, Score: 1, First: feedback.First{Score: 0.5}}); got != want {
 		t.Errorf("kept %+v, want %+v", got, want)
 	}
 	// A key that this one was rotated to is the same caller.

@@ -51,7 +51,8 @@ type Options struct {
 	// Request finds a request in the ledger: what Feedback may be about.
 	Request  func(context.Context, string) (*ledger.Row, error)
 	Feedback feedback.Store
-	// Rated is told of feedback that was kept; nil: nobody wants to know.
+	// Rated is told of the first feedback of a request, once it is kept; nil: nobody
+	// wants to know.
 	Rated    func(feedback.Feedback)
 	Ready    func() error // nil when requests can be served
 	Draining func() bool

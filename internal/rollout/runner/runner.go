@@ -211,12 +211,20 @@ func (r *Runner) replay(ctx context.Context, a *active, q ledger.Query, most int
 	return nil
 }
 
-// rerate takes the scores of the present step once more.
+// rerate takes the scores of the present step once more, in the order in which they
+// came: of each request the first, as when they came.
 func (r *Runner) rerate(ctx context.Context, a *active) error {
+	var said []feedback.Feedback
 	for f, err := range r.Feedback.Feedbacks(ctx, a.state.Entered) {
 		if err != nil {
 			return err
 		}
+		if !f.First.Time.Before(a.state.Entered) {
+			said = append(said, f)
+		}
+	}
+	slices.SortStableFunc(said, func(x, y feedback.Feedback) int { return x.First.Time.Compare(y.First.Time) })
+	for _, f := range said {
 		row, err := r.Ledger.Request(ctx, f.Request)
 		if errors.Is(err, ledger.ErrNotFound) {
 			continue
@@ -224,7 +232,7 @@ func (r *Runner) rerate(ctx context.Context, a *active) error {
 		if err != nil {
 			return err
 		}
-		a.rated(row, f.Score)
+		a.rated(row, f.First.Score)
 	}
 	return nil
 }

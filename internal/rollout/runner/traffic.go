@@ -72,7 +72,7 @@ func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
 	}
 }
 
-// Rated is told of a person's score of an answer, 0 to 1. It is kept elsewhere.
+// Rated is told of a person's first score of an answer, 0 to 1. It is kept elsewhere.
 func (r *Runner) Rated(ctx context.Context, request string, score float64) {
 	if len(*r.moving.Load()) == 0 {
 		return

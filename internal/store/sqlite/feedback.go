@@ -22,26 +22,25 @@ func NewFeedback(db *DB) *Feedback { return &Feedback{db} }
 var _ feedback.Store = (*Feedback)(nil)
 
 // PutFeedback implements [feedback.Store].
-func (s *Feedback) PutFeedback(ctx context.Context, f feedback.Feedback) error {
-	id := requestID(f.Request)
-	result, err := s.db.write.ExecContext(ctx, `INSERT INTO feedback (id, at, key_id, score, task, comment)
-		SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM requests WHERE id = ?)
-		ON CONFLICT (id) DO UPDATE SET at = excluded.at, key_id = excluded.key_id, score = excluded.score, task = excluded.task, comment = excluded.comment`,
-		id, f.Time.UnixMicro(), f.KeyID, f.Score, f.Task, f.Comment, id)
+func (s *Feedback) PutFeedback(ctx context.Context, f feedback.Feedback) (first bool, err error) {
+	id, at := requestID(f.Request), f.Time.UnixMicro()
+	var times int
+	err = s.db.write.QueryRowContext(ctx, `INSERT INTO feedback (id, at, key_id, score, task, comment, first_at, first_score)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM requests WHERE id = ?)
+		ON CONFLICT (id) DO UPDATE SET at = excluded.at, key_id = excluded.key_id, score = excluded.score, task = excluded.task,
+			comment = excluded.comment, times = times + 1
+		RETURNING times`,
+		id, at, f.KeyID, f.Score, f.Task, f.Comment, at, f.Score, id).Scan(&times)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("request %s: %w", f.Request, feedback.ErrNotFound)
+	}
 	if err != nil {
-		return s.fail(err)
+		return false, s.fail(err)
 	}
-	n, err := result.RowsAffected()
-	if err != nil {
-		return s.fail(err)
-	}
-	if n == 0 {
-		return fmt.Errorf("request %s: %w", f.Request, feedback.ErrNotFound)
-	}
-	return nil
+	return times == 1, nil
 }
 
-const feedbackColumns = `id, at, key_id, score, task, comment`
+const feedbackColumns = `id, at, key_id, score, task, comment, first_at, first_score`
 
 // Feedback implements [feedback.Store].
 func (s *Feedback) Feedback(ctx context.Context, request string) (feedback.Feedback, error) {
@@ -79,11 +78,11 @@ func (s *Feedback) Feedbacks(ctx context.Context, since time.Time) iter.Seq2[fee
 
 func scanFeedback(row interface{ Scan(...any) error }) (f feedback.Feedback, err error) {
 	var id any
-	var at int64
-	if err := row.Scan(&id, &at, &f.KeyID, &f.Score, &f.Task, &f.Comment); err != nil {
+	var at, first int64
+	if err := row.Scan(&id, &at, &f.KeyID, &f.Score, &f.Task, &f.Comment, &first, &f.First.Score); err != nil {
 		return f, err
 	}
-	f.Time = time.UnixMicro(at).UTC()
+	f.Time, f.First.Time = time.UnixMicro(at).UTC(), time.UnixMicro(first).UTC()
 	switch id := id.(type) {
 	case string:
 		f.Request = id

@@ -22,10 +22,19 @@ func Feedback(t *testing.T, open func(t *testing.T) (ledger.Store, feedback.Stor
 		odd := Row(2)
 		odd.ID = "no uuid"
 		apply(t, rows, Row(1), odd)
+		firsts := map[string]feedback.First{}
 		for _, want := range []feedback.Feedback{about(Row(1).ID, 0.1), about("no uuid", 1), about(Row(1).ID, 0), {Request: Row(1).ID, Time: at.Add(time.Second), Score: 0.5}} {
-			if err := s.PutFeedback(t.Context(), want); err != nil {
+			first, err := s.PutFeedback(t.Context(), want)
+			if err != nil {
 				t.Fatal(err)
 			}
+			if _, said := firsts[want.Request]; said == first {
+				t.Errorf("%s: first %v, said before %v", want.Request, first, said)
+			}
+			if first {
+				firsts[want.Request] = feedback.First{Time: want.Time, Score: want.Score}
+			}
+			want.First = firsts[want.Request]
 			got, err := s.Feedback(t.Context(), want.Request)
 			if err != nil {
 				t.Fatal(err)
@@ -38,7 +47,7 @@ func Feedback(t *testing.T, open func(t *testing.T) (ledger.Store, feedback.Stor
 	t.Run("what is not in the ledger has none", func(t *testing.T) {
 		rows, s := open(t)
 		apply(t, rows, Row(1))
-		if err := s.PutFeedback(t.Context(), about(Row(2).ID, 1)); !errors.Is(err, feedback.ErrNotFound) {
+		if _, err := s.PutFeedback(t.Context(), about(Row(2).ID, 1)); !errors.Is(err, feedback.ErrNotFound) {
 			t.Errorf("feedback of an unknown request: %v", err)
 		}
 		for _, id := range []string{Row(1).ID, Row(2).ID, ""} {
@@ -63,7 +72,7 @@ func Feedback(t *testing.T, open func(t *testing.T) (ledger.Store, feedback.Stor
 			apply(t, rows, Row(n))
 			f := about(Row(n).ID, 1)
 			f.Time = at.Add(time.Duration(n) * time.Minute)
-			if err := s.PutFeedback(t.Context(), f); err != nil {
+			if _, err := s.PutFeedback(t.Context(), f); err != nil {
 				t.Fatal(err)
 			}
 		}

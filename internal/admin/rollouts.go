@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -185,18 +186,25 @@ type RolloutStartIn struct {
 	Watch       *float64  `json:"watch_seconds,omitempty" doc:"how long the cutover is watched"`
 	Manual      *bool     `json:"manual,omitempty" doc:"nothing follows without a person's word"`
 	Judge       string    `json:"judge,omitempty" doc:"kind; its options are those of the configuration"`
-	Check       bool      `json:"check,omitempty" doc:"say what would break, and start nothing"`
+	Check       bool      `json:"check,omitempty" doc:"say what would break or be refused, and start nothing"`
 	Yes         bool      `json:"yes,omitempty" doc:"start in spite of what breaks"`
 	Reason      string    `json:"reason,omitempty" doc:"for the history"`
 }
 
 // RolloutStartOut is what was started, or would be.
 type RolloutStartOut struct {
-	Started     bool           `json:"started"`
-	Rollout     *RolloutStatus `json:"rollout,omitempty"`
-	To          string         `json:"to"`
-	Plan        RolloutPlan    `json:"plan"`
-	Portability PortabilityOut `json:"portability" doc:"what of the recorded traffic would break or change"`
+	Started     bool            `json:"started"`
+	Rollout     *RolloutStatus  `json:"rollout,omitempty"`
+	To          string          `json:"to"`
+	Plan        RolloutPlan     `json:"plan"`
+	Portability PortabilityOut  `json:"portability" doc:"what of the recorded traffic would break or change"`
+	Refused     *RolloutRefused `json:"refused,omitempty" doc:"of a check: why it would not be started"`
+}
+
+// RolloutRefused is why a rollout would not be started.
+type RolloutRefused struct {
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty" doc:"what to do"`
 }
 
 // plan is the configuration's, changed as asked.
@@ -259,12 +267,20 @@ func (s *Service) rolloutStart(ctx context.Context, c Caller, in RolloutStartIn)
 		return out, err
 	}
 	out.To, out.Plan = in.To, planOf(&p)
-	if out.Portability, err = s.portability(ctx, c, PortabilityIn{Workload: in.Workload, To: in.To}); err != nil || in.Check {
+	if out.Portability, err = s.portability(ctx, c, PortabilityIn{Workload: in.Workload, To: in.To}); err != nil {
 		return out, err
 	}
-	if n := breaks(&out.Portability); n > 0 && !in.Yes {
-		return out, conflict(fmt.Sprintf("the rollout is not started: %d of %d recorded requests of %s use what breaks at %s", n, out.Portability.Requests, in.Workload, in.To),
-			"a variant may help (docs/variants.md); --yes starts all the same")
+	plan, err := s.mayStart(ctx, c, &in, p, &out.Portability)
+	var no *Error
+	if in.Check && errors.As(err, &no) {
+		out.Refused = &RolloutRefused{no.Message, no.Hint}
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	if out.Plan = planOf(&plan); in.Check {
+		return out, nil
 	}
 	st, err := s.app.Rollouts.Begin(ctx, in.Workload, in.To, p, c.Who, in.Reason)
 	if err != nil {
@@ -278,6 +294,22 @@ func (s *Service) rolloutStart(ctx context.Context, c Caller, in RolloutStartIn)
 	shown.Passed = []RolloutPassed{}
 	out.Started, out.Rollout, out.Plan = true, &shown, shown.Plan
 	return out, nil
+}
+
+// mayStart makes every refusal that can be known before a rollout has begun, for
+// who starts it and who only wants to know. It returns the plan as it would be
+// followed.
+func (s *Service) mayStart(ctx context.Context, c Caller, in *RolloutStartIn, p rollout.Plan, found *PortabilityOut) (rollout.Plan, error) {
+	p, err := s.app.Rollouts.Check(ctx, in.Workload, in.To, p, c.Who)
+	var refused *runner.RefusedError
+	if errors.As(err, &refused) {
+		return p, refusedBy(refused)
+	}
+	if n := breaks(found); err == nil && n > 0 && !in.Yes {
+		return p, conflict(fmt.Sprintf("the rollout is not started: %d of %d recorded requests of %s use what breaks at %s", n, found.Requests, in.Workload, in.To),
+			"a variant may help (docs/variants.md); --yes starts all the same")
+	}
+	return p, err
 }
 
 // breaks is the largest number of requests that one thing breaks.

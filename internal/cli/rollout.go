@@ -90,8 +90,8 @@ func (p *program) rolloutStartCommand() *cobra.Command {
 		Long: `start begins a rollout by the plan of rollouts.WORKLOAD in config.yaml, or by
 the default one; flags take the place of what it says. First it shows what of
 the workload's recorded traffic would break or change at the new model; what
-breaks keeps it from starting, unless --yes. --check shows that and starts
-nothing.
+breaks keeps it from starting, unless --yes. --check shows that, says whatever
+else would keep it from starting, and starts nothing.
 
 The new model is asked the same beside clients' requests (shadow), then answers
 a growing share of conversations (canary), then is written into config.yaml
@@ -113,22 +113,14 @@ a growing share of conversations (canary), then is written into config.yaml
 			set("manual", func() { in.Manual = &manual })
 			set("step-time", func() { s := step.Seconds(); in.StepSeconds = &s })
 			set("watch", func() { s := watch.Seconds(); in.Watch = &s })
-			if !in.Check && !p.json {
-				before := in
-				before.Check = true
-				out, err := call(c.Context(), p, admin.RolloutStart, before)
-				if err != nil {
+			if in.Check || !p.json {
+				if err := p.checkRollout(c.Context(), in); err != nil || in.Check {
 					return err
 				}
-				p.printPortability(p.out, &out.Portability)
 			}
 			out, err := call(c.Context(), p, admin.RolloutStart, in)
 			if err != nil || p.json {
 				return p.done(out, err)
-			}
-			if !out.Started {
-				p.printPortability(p.out, &out.Portability)
-				return nil
 			}
 			fmt.Fprintln(p.out)
 			p.printRollout(out.Rollout)
@@ -145,9 +137,34 @@ a growing share of conversations (canary), then is written into config.yaml
 	f.Var(span(&watch), "watch", "watch the cutover for this `TIME`")
 	f.BoolVar(&manual, "manual", false, "nothing follows without freehold rollout promote")
 	f.Var(choice(&kind, judge.Kinds()...), "judge", "`KIND` of judge: "+strings.Join(texts(judge.Kinds()), ", "))
-	f.BoolVar(&in.Check, "check", false, "show what would break, and start nothing")
+	f.BoolVar(&in.Check, "check", false, "show what would break or be refused, and start nothing")
 	f.BoolVarP(&in.Yes, "yes", "y", false, "start in spite of what breaks")
 	return c
+}
+
+// checkRollout says what of the traffic would break, and whatever would keep the
+// rollout from starting, as starting it does.
+func (p *program) checkRollout(ctx context.Context, in admin.RolloutStartIn) error {
+	only := in.Check
+	in.Check = true
+	out, err := call(ctx, p, admin.RolloutStart, in)
+	switch {
+	case err != nil:
+		return err
+	case !p.json:
+		p.printPortability(p.out, &out.Portability)
+	default:
+		if err := printJSON(p.out, out); err != nil {
+			return err
+		}
+	}
+	if no := out.Refused; no != nil {
+		return &admin.Error{Code: admin.CodeConflict, Message: no.Message, Hint: no.Hint}
+	}
+	if only && !p.json {
+		fmt.Fprintln(p.out, "nothing keeps it from starting")
+	}
+	return nil
 }
 
 // printPortability says what a switch of the model would break or change.

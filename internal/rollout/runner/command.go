@@ -49,6 +49,15 @@ func (r *Runner) Begin(ctx context.Context, workload, to string, plan rollout.Pl
 	return s, nil
 }
 
+// Check makes every refusal that Begin would make now, and starts nothing. It
+// returns the plan as it would be followed.
+func (r *Runner) Check(ctx context.Context, workload, to string, plan rollout.Plan, who history.Who) (rollout.Plan, error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	s, err := r.fresh(ctx, workload, to, plan, who)
+	return s.Plan, err
+}
+
 // fresh checks what a new rollout needs, and completes its plan.
 func (r *Runner) fresh(ctx context.Context, workload, to string, plan rollout.Plan, who history.Who) (rollout.State, error) {
 	f := r.Fleet()

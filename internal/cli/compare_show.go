@@ -12,28 +12,28 @@ import (
 // printCompared shows a comparison.
 func (p *program) printCompared(r *compare.Report) {
 	t := table{columns: []column{
-		{head: "MODEL", keep: true}, {head: "SCORE", right: true, keep: true}, {head: "DIFFERENCE (95 %)", keep: true}, {head: "OUTCOME", keep: true},
-		{head: "FAILED", right: true, keep: true}, {head: "REFUSED", right: true, keep: true}, {head: "CUT", right: true, keep: true},
+		{head: "MODEL", keep: true}, {head: "SCORE", right: true, keep: true}, {head: "DIFFERENCE (95 %)", keep: true}, {head: "ABOVE", right: true, keep: true}, {head: "OUTCOME", keep: true},
+		{head: "FAILED", right: true, keep: true}, {head: "REFUSED", right: true, keep: true, below: true}, {head: "CUT", right: true, keep: true, below: true},
 		{head: "WHOLE P50/P95", keep: true, below: true}, {head: "FIRST P50/P95", keep: true, below: true},
 		{head: "TOKENS IN/OUT", keep: true, below: true}, {head: "USD PER 1000", right: true, keep: true, below: true},
 	}}
-	row := func(m *compare.Measured, difference, outcome string) {
+	row := func(m *compare.Measured, difference, above, outcome string) {
 		perThousand := unknown
 		if m.PerThousand.Valid {
 			perThousand = m.PerThousand.Decimal.Round(4).String()
 		}
-		t.row(m.Model, scoreOf(m.Score), difference, outcome, count(int64(m.Failures)), count(int64(m.Refusals)), count(int64(m.Truncations)),
+		t.row(m.Model, scoreOf(m.Score), difference, above, outcome, count(int64(m.Failures)), count(int64(m.Refusals)), count(int64(m.Truncations)),
 			pairOf(m.Total), pairOf(m.FirstToken), fmt.Sprintf("%s/%s", count(int64(m.TokensIn+0.5)), count(int64(m.TokensOut+0.5))), perThousand)
 	}
-	row(&r.Baseline, none, "baseline")
+	row(&r.Baseline, none, none, "baseline")
 	for i := range r.Candidates {
 		c := &r.Candidates[i]
 		q := &c.Evidence.Quality
 		if q.Pairs == 0 {
-			row(&c.Measured, none, "not judged")
+			row(&c.Measured, none, none, "not judged")
 			continue
 		}
-		row(&c.Measured, points(q), string(q.Outcome))
+		row(&c.Measured, points(q), floor(q), string(q.Outcome))
 	}
 	p.print(&t)
 	fmt.Fprintln(p.out)
@@ -57,11 +57,11 @@ func (p *program) printCandidate(r *compare.Report, c *compare.Candidate) {
 	case q.Outcome == sequential.Better:
 		said = "better than " + r.Baseline.Model
 	case q.Outcome == sequential.Equivalent:
-		said = fmt.Sprintf("not worse than %s by more than %g points", r.Baseline.Model, 100*r.Margin)
+		said = fmt.Sprintf("not worse than %s by more than %g points: %s", r.Baseline.Model, 100*r.Margin, difference(q))
 	case q.Pairs == 0:
 		said = "nothing could be judged"
 	default:
-		said = fmt.Sprintf("not decided by %s", plural(q.Pairs, "pair"))
+		said = fmt.Sprintf("not decided by %s: it is not sure that the difference is above -%g", plural(q.Pairs, "pair"), 100*r.Margin)
 		if q.Remaining != nil {
 			said += fmt.Sprintf("; about %s more would", count(int64(*q.Remaining)))
 		}
@@ -81,6 +81,15 @@ func (p *program) printCandidate(r *compare.Report, c *compare.Candidate) {
 // points is a difference with its interval.
 func points(q *rollout.Quality) string {
 	return fmt.Sprintf("%+.1f (%+.1f to %+.1f)", 100*q.Mean, 100*q.Low, 100*q.High)
+}
+
+// floor is the one-sided bound on which "equivalent" rests.
+func floor(q *rollout.Quality) string { return fmt.Sprintf("%+.1f", 100*q.Floor) }
+
+// difference says in words what is known of a difference: where it is (95 %, two
+// sides), and above what it is (95 %, one side), which is what decides.
+func difference(q *rollout.Quality) string {
+	return fmt.Sprintf("the difference is %+.1f points of 100 (95 %%: %+.1f to %+.1f), surely above %s, over %s", 100*q.Mean, 100*q.Low, 100*q.High, floor(q), plural(q.Pairs, "judged pair"))
 }
 
 func scoreOf(v *float64) string {

@@ -88,15 +88,13 @@ func means(r *admin.RolloutReportOut) string {
 	case q.Pairs == 0:
 		fmt.Fprintf(&b, "Nothing is known of the quality of %s: no pair was judged.", r.To)
 	case q.Outcome == sequential.Worse:
-		fmt.Fprintf(&b, "%s answers worse than %s: by %.1f points of 100 (95 %%: %.1f to %.1f) over %d judged pairs.", r.To, r.From, -100*q.Mean, -100*q.High, -100*q.Low, q.Pairs)
+		fmt.Fprintf(&b, "%s answers worse than %s: %s.", r.To, r.From, difference(q))
 	case q.Outcome == sequential.Better:
-		fmt.Fprintf(&b, "%s answers better than %s: by %.1f points of 100 (95 %%: %.1f to %.1f) over %d judged pairs.", r.To, r.From, 100*q.Mean, 100*q.Low, 100*q.High, q.Pairs)
+		fmt.Fprintf(&b, "%s answers better than %s: %s.", r.To, r.From, difference(q))
 	case q.Outcome == sequential.Equivalent:
-		fmt.Fprintf(&b, "%s answers as well as %s, within the %g points that are accepted: the difference is %+.1f points of 100 (95 %%: %+.1f to %+.1f) over %d judged pairs.",
-			r.To, r.From, 100*r.Plan.Margin, 100*q.Mean, 100*q.Low, 100*q.High, q.Pairs)
+		fmt.Fprintf(&b, "%s answers as well as %s, within the %g points that are accepted: %s.", r.To, r.From, 100*r.Plan.Margin, difference(q))
 	default:
-		fmt.Fprintf(&b, "Whether %s answers as well as %s is not decided: the difference is %+.1f points of 100 (95 %%: %+.1f to %+.1f) over %d judged pairs, and a loss of %g is accepted.",
-			r.To, r.From, 100*q.Mean, 100*q.Low, 100*q.High, q.Pairs, 100*r.Plan.Margin)
+		fmt.Fprintf(&b, "Whether %s answers as well as %s is not decided: %s, and a loss of %g is accepted.", r.To, r.From, difference(q), 100*r.Plan.Margin)
 		if q.Remaining != nil {
 			fmt.Fprintf(&b, " About %d more pairs would decide it.", *q.Remaining)
 		}
@@ -134,10 +132,10 @@ type section struct {
 
 func sections(r *admin.RolloutReportOut) []section {
 	s := &r.Shadowed
-	out := []section{{title: "Quality", plot: "quality", head: []string{"", "pairs", "difference in points (95 %)", "outcome"}}}
+	out := []section{{title: "Quality", plot: "quality", head: []string{"", "pairs", "difference in points (95 %)", "surely above", "outcome"}}}
 	quality := &out[0]
 	row := func(name string, q *rollout.Quality) {
-		quality.rows = append(quality.rows, []string{name, fmt.Sprint(q.Pairs), points(q), string(q.Outcome)})
+		quality.rows = append(quality.rows, []string{name, fmt.Sprint(q.Pairs), points(q), floor(q), string(q.Outcome)})
 	}
 	if s.Quality.Pairs > 0 {
 		row("all", &s.Quality)

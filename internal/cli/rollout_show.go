@@ -85,14 +85,14 @@ func (p *program) printRollout(r *admin.RolloutStatus) {
 		p.wrapped("judged by", judgedBy(r))
 		fmt.Fprintln(p.out)
 		scale := scaleOf(r)
-		t := table{columns: []column{{head: "QUALITY", keep: true}, {head: "PAIRS", right: true, keep: true}, {head: "DIFFERENCE (95 %)", keep: true}, {head: "OUTCOME", keep: true},
+		t := table{columns: []column{{head: "QUALITY", keep: true}, {head: "PAIRS", right: true, keep: true}, {head: "DIFFERENCE (95 %)", keep: true}, {head: "ABOVE", right: true, keep: true}, {head: "OUTCOME", keep: true},
 			{head: fmt.Sprintf("%-*s0%*s", bars/2, fmt.Sprintf("-%g", scale), bars/2, fmt.Sprintf("+%g", scale)), keep: true, below: true}}}
 		row := func(name string, q *rollout.Quality) {
 			if q.Pairs == 0 {
-				t.row(name, "0", none, string(q.Outcome), "")
+				t.row(name, "0", none, none, string(q.Outcome), "")
 				return
 			}
-			t.row(name, count(int64(q.Pairs)), points(q), string(q.Outcome), bar(q, r.Plan.Margin, scale))
+			t.row(name, count(int64(q.Pairs)), points(q), floor(q), string(q.Outcome), bar(q, r.Plan.Margin, scale))
 		}
 		row("all", q)
 		for i := range r.Report.Segments {
@@ -110,7 +110,7 @@ func judgedBy(r *admin.RolloutStatus) string {
 	if r.Plan.JudgeModel != "" {
 		out += " (" + r.Plan.JudgeModel + ")"
 	}
-	out += fmt.Sprintf("; %g points are accepted, marked ┊", 100*r.Plan.Margin)
+	out += fmt.Sprintf("; %g points are accepted, marked ┊: equivalent is what is surely ABOVE that", 100*r.Plan.Margin)
 	if e := &r.Report; e.Swaps > 0 {
 		out += fmt.Sprintf("; the judge said the same in both orders in %d of %d", e.Consistent, e.Swaps)
 	}

@@ -35,6 +35,7 @@ type Quality struct {
 	Mean      float64            `json:"mean"`
 	Low       float64            `json:"low"` // of 95 % at all looks
 	High      float64            `json:"high"`
+	Floor     float64            `json:"floor"`               // one-sided, of 95 % at all looks: equivalent is that it is above -margin
 	Remaining *int               `json:"remaining,omitempty"` // more pairs, about; absent: not known
 }
 
@@ -113,6 +114,7 @@ func (e *Evidence) Report() Report {
 func quality(name string, c *sequential.Comparison) Quality {
 	q := Quality{Name: name, Outcome: c.Outcome(), Pairs: c.N(), Mean: c.Mean()}
 	q.Low, q.High = c.Interval(0.05)
+	q.Floor = c.Floor()
 	if n, ok := c.Remaining(); ok {
 		q.Remaining = &n
 	}

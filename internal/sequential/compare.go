@@ -68,6 +68,24 @@ func (c *Comparison) Mean() float64 { return c.diff.Mean() }
 // Interval is the confidence sequence of the mean difference.
 func (c *Comparison) Interval(alpha float64) (low, high float64) { return c.diff.Interval(alpha) }
 
+// Floor is where the mean difference surely is above, with an error chance of
+// Levels.Pass at all looks together: the bound on which "equivalent" rests. It is
+// one-sided, so it lies above the lower end of an interval of the same level. As an
+// outcome stays once it is found, so does what was sure of it.
+func (c *Comparison) Floor() float64 {
+	low := c.diff.Low
+	if c.diff.N() > 0 {
+		low = c.diff.bound(Above, c.levels.Pass)
+	}
+	if c.passes.Sure(c.levels.Pass) {
+		low = max(low, -c.margin)
+	}
+	if c.better.Sure(min(c.levels.Pass, c.levels.Better)) {
+		low = max(low, 0)
+	}
+	return low
+}
+
 // Remaining is about how many more differences an outcome takes, if they go on
 // as before; ok is false where too little is known to say.
 func (c *Comparison) Remaining() (n int, ok bool) {

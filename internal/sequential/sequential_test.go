@@ -274,3 +274,47 @@ func FuzzComparison(f *testing.F) {
 		}
 	})
 }
+
+// TestFloor: the bound that is shown beside an outcome is the one that it rests on.
+func TestFloor(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 9))
+	crossed := false
+	for run := range 40 {
+		margin, shift := 0.05, 0.02*float64(run%5-2)
+		c := NewComparison(margin, Levels{Worse: 0.018, Better: 0.003, Pass: 0.05})
+		if c.Floor() != -1 {
+			t.Fatalf("with nothing seen it is above %g", c.Floor())
+		}
+		for i := range 600 {
+			d := shift
+			switch r.IntN(8) {
+			case 0:
+				d += 0.5
+			case 1:
+				d -= 0.5
+			}
+			outcome := c.Add(d)
+			if i%20 != 0 && outcome == Inconclusive {
+				continue
+			}
+			low, _ := c.Interval(0.05)
+			floor := c.Floor()
+			if floor < low || floor > c.Mean() && outcome == Inconclusive {
+				t.Fatalf("floor %g, interval from %g, mean %g", floor, low, c.Mean())
+			}
+			if sure := floor >= -margin; sure != (outcome == Equivalent || outcome == Better) && outcome != Worse {
+				t.Fatalf("%s, and it is surely above %g", outcome, floor)
+			}
+			if outcome == Better && floor < 0 {
+				t.Fatalf("better, and it is surely above %g", floor)
+			}
+			crossed = crossed || outcome == Equivalent && low < -margin
+			if outcome != Inconclusive {
+				break
+			}
+		}
+	}
+	if !crossed {
+		t.Error("no interval reaches below the margin where the outcome is equivalent: the test shows nothing")
+	}
+}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
 	"image/color"
 	"slices"
@@ -36,29 +35,18 @@ func drawRollout(r *admin.RolloutReportOut) ([]plotted, error) {
 			continue
 		}
 		d := plotted{name: x.name, title: p.Title.Text}
+		height := plotHeight
+		if x.name == "segments" {
+			height = max(10*segmentHeight, vg.Length(len(r.Shadowed.Segments)+4)*segmentHeight) // the axis takes some of it
+		}
 		for ext, to := range map[string]*[]byte{"svg": &d.svg, "png": &d.png} {
-			w, err := p.WriterTo(16*vg.Centimeter, 10*vg.Centimeter, ext)
-			if err != nil {
+			if *to, err = drawPage(p, height, ext); err != nil {
 				return nil, fmt.Errorf("draw %s: %w", x.name, err)
 			}
-			var b bytes.Buffer
-			if _, err := w.WriteTo(&b); err != nil {
-				return nil, fmt.Errorf("draw %s: %w", x.name, err)
-			}
-			*to = b.Bytes()
 		}
 		out = append(out, d)
 	}
 	return out, nil
-}
-
-func newPlot(title, x, y string) *plot.Plot {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.Padding, p.Title.TextStyle.Font.Size = vg.Points(6), vg.Points(11)
-	p.Legend.Padding = vg.Points(2)
-	p.Add(plotter.NewGrid())
-	return p
 }
 
 // level adds a line of one height, dashed, with its place in the legend.
@@ -69,7 +57,7 @@ func level(p *plot.Plot, name string, from, to, y float64) error {
 	}
 	line.Dashes, line.Width = plotutil.Dashes(1), vg.Points(1)
 	p.Add(line)
-	p.Legend.Add(name, line)
+	p.Legend.Add(named(p, "%s", name), line)
 	return nil
 }
 
@@ -78,7 +66,7 @@ func drawCourse(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	if len(r.Course) < 2 {
 		return nil, nil
 	}
-	p := newPlot(fmt.Sprintf("%s: quality of %s less that of %s", r.Workload, r.To, r.From), "judged pairs", "difference (points of 100)")
+	p := newPlot(fmt.Sprintf("%s: quality of %s less that of %s", r.Workload, r.To, r.From), "judged pairs", "difference of quality (points of 100)")
 	var mean, band plotter.XYs
 	for _, c := range r.Course {
 		mean = append(mean, plotter.XY{X: float64(c.N), Y: 100 * c.Mean})
@@ -108,7 +96,7 @@ func drawCourse(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	// The first intervals are as wide as can be, and would hide the rest.
 	end := r.Course[len(r.Course)-1]
 	reach := 100 * max(3*(end.High-end.Low)/2, 2*r.Plan.Margin)
-	p.Y.Min, p.Y.Max = max(-100, 100*end.Mean-reach), min(100, 100*end.Mean+1.6*reach)
+	p.Y.Min, p.Y.Max = max(-100, 100*end.Mean-reach), min(100, 100*end.Mean+reach)
 	for i := range band {
 		band[i].Y = min(max(band[i].Y, p.Y.Min), p.Y.Max)
 	}
@@ -116,7 +104,6 @@ func drawCourse(r *admin.RolloutReportOut) (*plot.Plot, error) {
 		mean[i].Y = min(max(mean[i].Y, p.Y.Min), p.Y.Max)
 	}
 	area.XYs, line.XYs = []plotter.XYs{band}, mean
-	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -vg.Points(6), -vg.Points(6)
 	return p, nil
 }
 
@@ -126,13 +113,18 @@ func drawSegments(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	if len(s) == 0 {
 		return nil, nil
 	}
-	p := newPlot(fmt.Sprintf("%s: difference of quality by segment", r.Workload), "difference (points of 100, 95 %)", "segment (judged pairs)")
+	p := newPlot(fmt.Sprintf("%s: difference of quality by segment", r.Workload), "difference of quality (points of 100)", "segment (judged pairs)")
+	p.Y.Tick.Label.Font.Size = vg.Points(8)
 	var names []string
 	for i := range s {
 		q := &s[len(s)-1-i] // the first one on top
-		names = append(names, fmt.Sprintf("%s (%d)", q.Name, q.Pairs))
+		names = append(names, fit(p.Y.Tick.Label, q.Name, plotWidth/3)+fmt.Sprintf(" (%d)", q.Pairs))
 		y := float64(i)
 		line, err := plotter.NewLine(plotter.XYs{{X: 100 * q.Low, Y: y}, {X: 100 * q.High, Y: y}})
+		if err != nil {
+			return nil, err
+		}
+		sure, err := plotter.NewLine(plotter.XYs{{X: 100 * q.Floor, Y: y - 0.2}, {X: 100 * q.Floor, Y: y + 0.2}})
 		if err != nil {
 			return nil, err
 		}
@@ -141,13 +133,17 @@ func drawSegments(r *admin.RolloutReportOut) (*plot.Plot, error) {
 			return nil, err
 		}
 		line.Color, line.Width = plotutil.Color(2), vg.Points(1.5)
+		sure.Color, sure.Width = plotutil.Color(2), vg.Points(1.5)
 		dot.Color, dot.Shape, dot.Radius = plotutil.Color(2), draw.CircleGlyph{}, vg.Points(3)
-		p.Add(line, dot)
+		p.Add(line, sure, dot)
+		if i == 0 {
+			p.Legend.Add("mean, interval of 95 %; the upright stroke: surely above (95 %)", line, dot)
+		}
 	}
 	for _, x := range []struct {
 		name string
 		at   float64
-	}{{"no difference", 0}, {"accepted loss", -100 * r.Plan.Margin}} {
+	}{{"no difference", 0}, {fmt.Sprintf("accepted loss, %g points", 100*r.Plan.Margin), -100 * r.Plan.Margin}} {
 		line, err := plotter.NewLine(plotter.XYs{{X: x.at, Y: -0.5}, {X: x.at, Y: float64(len(s)) - 0.5}})
 		if err != nil {
 			return nil, err
@@ -160,17 +156,18 @@ func drawSegments(r *admin.RolloutReportOut) (*plot.Plot, error) {
 		p.Legend.Add(x.name, line)
 	}
 	p.NominalY(names...)
-	p.Y.Tick.Label.Font.Size = vg.Points(8)
-	p.X.Min, p.X.Max = p.X.Min-2, p.X.Max+2
-	p.Y.Min, p.Y.Max = -0.5, float64(len(s))+0.6
-	p.Legend.Top, p.Legend.XOffs, p.Legend.YOffs = true, -vg.Points(6), -vg.Points(4)
+	room := 0.03 * (p.X.Max - p.X.Min)
+	p.X.Min, p.X.Max = p.X.Min-room, p.X.Max+room
+	p.Y.Min, p.Y.Max = -0.5, float64(len(s))-0.5
 	return p, nil
 }
+
+// segmentHeight is what a segment takes of a plot's height.
+const segmentHeight = 16
 
 // drawLatencies draws the latency below which a share of the answers lies.
 func drawLatencies(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	p := newPlot(fmt.Sprintf("%s: latencies beside clients' requests", r.Workload), "share of answers (%)", "latency (ms)")
-	p.Legend.Top, p.Legend.Left, p.Legend.XOffs, p.Legend.YOffs = true, true, vg.Points(6), -vg.Points(6)
 	p.X.Min, p.X.Max, p.Y.Min = 0, 100, 0
 	drawn, names := 0, [2]string{r.From, r.To}
 	for _, f := range []struct {
@@ -195,13 +192,12 @@ func drawLatencies(r *admin.RolloutReportOut) (*plot.Plot, error) {
 				line.Dashes = plotutil.Dashes(1)
 			}
 			p.Add(line)
-			p.Legend.Add(names[arm]+", "+f.what, line)
+			p.Legend.Add(named(p, "%s, %s", names[arm], f.what), line)
 			drawn++
 		}
 	}
 	if drawn == 0 {
 		return nil, nil
 	}
-	p.Y.Max *= 1.25
 	return p, nil
 }

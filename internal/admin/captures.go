@@ -103,7 +103,8 @@ type CaptureEraseIn struct {
 
 // CaptureEraseOut says what was erased.
 type CaptureEraseOut struct {
-	Erased int `json:"erased" doc:"requests whose texts are gone"`
+	Erased   int `json:"erased" doc:"requests whose texts are gone"`
+	Comments int `json:"comments" doc:"comments of callers on requests (feedback) that are gone"`
 }
 
 func (s *Service) captureList(ctx context.Context, c Caller, in CapturesIn) (CapturesOut, error) {
@@ -151,24 +152,24 @@ func (s *Service) captureErase(ctx context.Context, c Caller, in CaptureEraseIn)
 		return CaptureEraseOut{}, err
 	}
 	f.ID = in.ID
-	n, err := s.app.Captures.Erase(ctx, f, by)
+	erased, err := s.app.Captures.Erase(ctx, f, by)
 	if err == nil {
-		var more int
-		more, err = s.eraseCopies(ctx, f, by)
-		n += more
+		var copies capture.Erased
+		copies, err = s.eraseCopies(ctx, f, by)
+		erased.Texts += copies.Texts
 	}
-	if err == nil && n == 0 && f.ID != "" {
+	if err == nil && erased == (capture.Erased{}) && f.ID != "" {
 		err = fmt.Errorf("erase %s: %w", f.ID, capture.ErrNotFound)
 	}
-	return CaptureEraseOut{Erased: n}, err
+	return CaptureEraseOut{erased.Texts, erased.Comments}, err
 }
 
 // eraseCopies erases what a rollout asked the new model in the same words. A key or
 // end user selects copies as it does requests; a request or workload does not.
-func (s *Service) eraseCopies(ctx context.Context, f capture.Filter, by capture.By) (int, error) {
+func (s *Service) eraseCopies(ctx context.Context, f capture.Filter, by capture.By) (out capture.Erased, err error) {
 	if f.ID == "" {
 		if f.Workload == "" {
-			return 0, nil
+			return out, nil
 		}
 		f.Workload = runner.Label(f.Workload)
 		return s.app.Captures.Erase(ctx, f, by)
@@ -176,22 +177,22 @@ func (s *Service) eraseCopies(ctx context.Context, f capture.Filter, by capture.
 	row, err := s.app.Ledger.Request(ctx, f.ID)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return 0, nil
+		return out, nil
 	case err != nil:
-		return 0, err
+		return out, err
 	case row.Part == nil || row.Part.Rollout == "":
-		return 0, nil
+		return out, nil
 	}
 	pairs, err := s.app.Rollouts.Pairs(ctx, row.Part.Rollout)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	for i := range pairs {
 		if pairs[i].Request == f.ID && pairs[i].Shadow != "" {
 			return s.app.Captures.Erase(ctx, capture.Filter{ID: pairs[i].Shadow}, by)
 		}
 	}
-	return 0, nil
+	return out, nil
 }
 
 // captureBy is who asks, who must be somebody: without authentication, anyone

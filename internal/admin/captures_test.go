@@ -11,6 +11,7 @@ import (
 
 	"freehold/internal/admin"
 	"freehold/internal/capture"
+	"freehold/internal/feedback"
 	"freehold/internal/history"
 )
 
@@ -36,8 +37,15 @@ func TestCaptures(t *testing.T) {
 	fails(t, w.socket, admin.CaptureShow, admin.CaptureIn{ID: "nothing"}, admin.CodeNotFound)
 	fails(t, w.socket, admin.CaptureErase, admin.CaptureEraseIn{}, admin.CodeInvalid)
 	fails(t, w.socket, admin.CaptureErase, admin.CaptureEraseIn{CaptureFilter: admin.CaptureFilter{Key: "nobody"}}, admin.CodeNotFound)
-	if out := call(t, w.socket, admin.CaptureErase, admin.CaptureEraseIn{ID: id, Reason: "asked for"}); out.Erased != 1 {
+	_, err := w.app.Ledger.Request(t.Context(), id) // it is in the store then
+	check(t, err)
+	_, err = w.app.Feedback.PutFeedback(t.Context(), feedback.Feedback{Request: id, Time: time.Now(), Score: 1, Comment: "private"})
+	check(t, err)
+	if out := call(t, w.socket, admin.CaptureErase, admin.CaptureEraseIn{ID: id, Reason: "asked for"}); out.Erased != 1 || out.Comments != 1 {
 		t.Errorf("erased: %+v", out)
+	}
+	if f, err := w.app.Feedback.Feedback(t.Context(), id); err != nil || f.Comment != "" || f.Score != 1 {
+		t.Errorf("feedback: %+v %v", f, err)
 	}
 	fails(t, w.socket, admin.CaptureShow, admin.CaptureIn{ID: id}, admin.CodeNotFound)
 

@@ -23,7 +23,7 @@ func (a *App) openRollouts(ctx context.Context, ask func(context.Context, *gatew
 	}
 	a.Rollouts = runner.New(runner.Options{
 		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Feedback: a.Feedback, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,
-		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Aside: a.Aside,
+		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Texts: a.Captures, Aside: a.Aside,
 	})
 	return a.Rollouts.Load(ctx)
 }

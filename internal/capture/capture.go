@@ -106,6 +106,12 @@ type Filter struct {
 	Limit    int       // 0: all
 }
 
+// Erased is what an erasure deleted.
+type Erased struct {
+	Texts    int // requests whose texts they were
+	Comments int // of callers, on requests
+}
+
 // Sealed is a captured request as a store holds it.
 type Sealed struct {
 	Entry
@@ -138,6 +144,11 @@ type Store interface {
 	// many it were. Their bytes are gone from the store's files as far as the
 	// store can bring that about, and stay gone after a power cut.
 	EraseCaptures(ctx context.Context, q Query) (int, error)
+	// EraseComments takes the comments from what callers said of the requests that q
+	// selects, at most q.Limit, in the way of EraseCaptures, and returns how many it
+	// were. Requests whose texts are not kept count, too; which end user they are of
+	// is known only of those that are.
+	EraseComments(ctx context.Context, q Query) (int, error)
 	// ExpireCaptures deletes up to limit whose time is up at now.
 	ExpireCaptures(ctx context.Context, now time.Time, limit int) (int, error)
 }

@@ -120,24 +120,46 @@ func (v *Vault) List(ctx context.Context, f Filter, by By) ([]Entry, error) {
 }
 
 // Erase deletes the texts that f selects (its Limit does not count), those that
-// still wait to be stored among them, and returns of how many requests. That it
-// is asked for is in the history first. It needs no key.
-func (v *Vault) Erase(ctx context.Context, f Filter, by By) (int, error) {
+// still wait to be stored among them, and the comments of callers on those requests.
+// That it is asked for is in the history first. It needs no key.
+func (v *Vault) Erase(ctx context.Context, f Filter, by By) (out Erased, err error) {
 	if f.ID == "" && f.KeyID == "" && f.Tenant == "" && f.User == "" && f.Workload == "" {
-		return 0, ErrNothing
+		return out, ErrNothing
 	}
 	q, details, err := v.query(ctx, f)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	if err := v.flush(ctx); err != nil {
-		return 0, err
+		return out, err
 	}
 	if err := v.note(ctx, KindErase, subject(f, q), by, details); err != nil {
-		return 0, err
+		return out, err
 	}
 	q.Limit = eraseBatch
-	return inBatches(func() (int, error) { return v.Store.EraseCaptures(ctx, q) })
+	// Comments first: which of them are an end user's, the texts tell.
+	if out.Comments, err = inBatches(func() (int, error) { return v.Store.EraseComments(ctx, q) }); err != nil {
+		return out, err
+	}
+	out.Texts, err = inBatches(func() (int, error) { return v.Store.EraseCaptures(ctx, q) })
+	return out, err
+}
+
+// EraseOrphan deletes the texts of a copy unless those of the request that it is a
+// copy of are still kept; of nothing it is always. What erased the request is on
+// record, and that is about the copy, too.
+func (v *Vault) EraseOrphan(ctx context.Context, copied, of string) error {
+	if err := v.flush(ctx); err != nil {
+		return err
+	}
+	if of != "" {
+		kept, err := v.Store.Captures(ctx, Query{ID: of, Limit: 1})
+		if err != nil || len(kept) > 0 {
+			return err
+		}
+	}
+	_, err := v.Store.EraseCaptures(ctx, Query{ID: copied, Limit: 1})
+	return err
 }
 
 // flush waits until what was queued before is stored.

@@ -307,8 +307,8 @@ func TestErase(t *testing.T) {
 		fill() // what is queued is erased as what is stored
 		n, err := w.Erase(t.Context(), c.filter, by)
 		check(t, err)
-		if got := w.ids(t, capture.Filter{}); got != c.left || n != 4-len(c.left) {
-			t.Errorf("%+v: %q left, %d erased", c.filter, got, n)
+		if got := w.ids(t, capture.Filter{}); got != c.left || n.Texts != 4-len(c.left) {
+			t.Errorf("%+v: %q left, %+v erased", c.filter, got, n)
 		}
 		last := w.notes.changes[len(w.notes.changes)-2] // before the list
 		if last.Kind != capture.KindErase || !strings.HasPrefix(last.Subject, c.subject) || last.Why != by.Why {
@@ -456,6 +456,8 @@ func TestLargeTexts(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func (s *slow) EraseComments(context.Context, capture.Query) (int, error) { return 0, nil }
 
 func (s *slow) EraseCaptures(context.Context, capture.Query) (int, error) { return 0, nil }
 

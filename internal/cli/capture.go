@@ -96,7 +96,8 @@ func (p *program) captureEraseCommand() *cobra.Command {
 		Use:   "erase [REQUEST_ID]",
 		Short: "Erase prompts and answers for good",
 		Long: `erase deletes the kept texts of one request, or of all that --workload, --key,
---tenant and --user select together, and overwrites their place in the state.
+--tenant and --user select together, and the comments on them that came as
+feedback, and overwrites their place in the state.
 The ledger keeps what it has of the requests, which is no text. A key that was
 rotated has an id of its own: erase each. Backups of the state are not reached.`,
 		Example: `  freehold capture erase 01936f5e-7c1a-7000-8000-1b2c3d4e5f60
@@ -112,6 +113,9 @@ rotated has an id of its own: erase each. Backups of the state are not reached.`
 				return p.done(out, err)
 			}
 			fmt.Fprintf(p.out, "erased the texts of %s\n", plural(out.Erased, "request"))
+			if out.Comments > 0 {
+				fmt.Fprintf(p.out, "erased %s on requests\n", plural(out.Comments, "comment"))
+			}
 			return nil
 		},
 	}))

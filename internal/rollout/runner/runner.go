@@ -67,8 +67,17 @@ type Options struct {
 	// Write makes a model a workload's own in the configuration. Where it can only
 	// propose the change it returns nil, and InUse stays.
 	Write func(ctx context.Context, workload, model string, who history.Who, why string) error
+	// Texts holds the texts of copies.
+	Texts Texts
 	// Aside asks models; nil where nothing is served: then no copies are made.
 	Aside *aside.Asker
+}
+
+// Texts are the kept texts of requests, as this package sees them.
+type Texts interface {
+	// EraseOrphan deletes the texts of a copy unless those of the request that it is
+	// a copy of are still kept; of nothing it is always.
+	EraseOrphan(ctx context.Context, copied, of string) error
 }
 
 // Runner runs the rollouts of one store. Its methods may be used concurrently.

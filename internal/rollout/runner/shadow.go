@@ -100,7 +100,9 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 		r.spent(ctx, a, over)
 		return
 	}
-	p, err := r.pair(ctx, &state, j)
+	call, paired := *j.Call, false
+	defer func() { r.tidy(ctx, j, call.ID, paired) }()
+	p, err := r.pair(ctx, &state, j, &call)
 	switch {
 	case ctx.Err() != nil:
 		return // the stage is over, or the process
@@ -126,7 +128,24 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 		r.Log.Error("a pair cannot be kept, so it does not count", "rollout", state.ID, "request_id", j.row.id, "error", err)
 		return
 	}
+	paired = true
 	r.follow(ctx, a)
+}
+
+// tidy sees to it that what is kept of a copy can be erased with its request: that
+// takes the pair, which leads to the copy, and a request that was not erased while the
+// copy was under way. Whoever erases after this finds the pair.
+func (r *Runner) tidy(ctx context.Context, j job, id string, paired bool) {
+	if !j.Captured || id == j.row.id { // nothing was asked
+		return
+	}
+	of := j.row.id
+	if !paired {
+		of = ""
+	}
+	if err := r.Texts.EraseOrphan(context.WithoutCancel(ctx), id, of); err != nil {
+		r.Log.Error("what is kept of a copy cannot be erased with its request: erase it with freehold capture erase", "request_id", of, "copy", id, "error", err)
+	}
 }
 
 // over says that the money for copies is spent, "" while it is not. mu is held.
@@ -159,20 +178,19 @@ func (r *Runner) spent(ctx context.Context, a *active, why string) {
 	}
 }
 
-// pair asks the new model and the judge.
-func (r *Runner) pair(ctx context.Context, s *rollout.State, j job) (*rollout.Pair, error) {
+// pair asks the new model by call, and the judge.
+func (r *Runner) pair(ctx context.Context, s *rollout.State, j job, call *gateway.Call) (*rollout.Pair, error) {
 	old, err := j.Answer()
 	if err != nil {
 		return nil, fmt.Errorf("the old model's answer cannot be read: %w", err)
 	}
-	call := *j.Call
 	f := forRollout(s, ledger.Shadow)
 	f.Keep = j.Captured // a pair is compared by people where both of its answers are kept
-	answer, err := r.Aside.Request(ctx, f, s.To, &call)
+	answer, err := r.Aside.Request(ctx, f, s.To, call)
 	if err != nil {
 		return nil, err
 	}
-	reading, err := r.Aside.Read(&call)
+	reading, err := r.Aside.Read(call)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +205,7 @@ func (r *Runner) pair(ctx context.Context, s *rollout.State, j job) (*rollout.Pa
 	}
 	p.Old.Take(&sample.Baseline)
 	p.New.Take(&sample.Candidate)
-	verdict, cost, err := r.judge(ctx, s, &call, sample)
+	verdict, cost, err := r.judge(ctx, s, call, sample)
 	p.JudgeCost = cost
 	if err == nil {
 		p.Score(&verdict)

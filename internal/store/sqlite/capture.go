@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"freehold/internal/capture"
+	"freehold/internal/ledger"
 )
 
 // Captures keeps sealed texts; it implements [capture.Store].
@@ -173,15 +174,51 @@ func (c *Captures) ExpireCaptures(ctx context.Context, now time.Time, limit int)
 	return c.erase(ctx, " WHERE expires <= ?", now.UnixMicro(), limit)
 }
 
-// erase deletes rows so that their bytes are gone from the file: freed pages
-// are overwritten, and what the write-ahead log still has of them goes with it.
+// EraseComments implements [capture.Store].
+func (c *Captures) EraseComments(ctx context.Context, q capture.Query) (int, error) {
+	if q.UserMark == nil {
+		of := ledger.Query{Workload: q.Workload, KeyID: q.KeyID, Tenant: q.Tenant}
+		var all, rollups conditions
+		if q.ID != "" {
+			all.add(`id = ?`, requestID(q.ID))
+		}
+		all.between("at", q.Since, q.Until)
+		if rollups.key(of); len(rollups.list) > 0 {
+			all.add(`rollup IN (SELECT id FROM tenant_rollups`+rollups.where()+`)`, rollups.args...)
+		}
+		return c.scrubbed(ctx, `UPDATE feedback SET comment = '' WHERE rowid IN (SELECT rowid FROM feedback
+			WHERE comment <> '' AND id IN (SELECT id FROM requests`+all.where()+`) LIMIT ?)`, append(all.args, q.Limit)...)
+	}
+	limit := q.Limit
+	q.Limit = 0
+	of, err := c.Captures(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for i := range of {
+		n, err := c.scrubbed(ctx, `UPDATE feedback SET comment = '' WHERE comment <> '' AND id = ?`, requestID(of[i].ID))
+		if sum += n; err != nil || sum == limit {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// erase deletes rows of captures.
 func (c *Captures) erase(ctx context.Context, where string, args ...any) (int, error) {
+	return c.scrubbed(ctx, `DELETE FROM captures WHERE seq IN (SELECT seq FROM captures`+where+` LIMIT ?)`, args...)
+}
+
+// scrubbed runs a statement so that the bytes it frees are gone from the file: freed
+// places are overwritten, and what the write-ahead log still has of them goes with them.
+func (c *Captures) scrubbed(ctx context.Context, statement string, args ...any) (int, error) {
 	var n int64
 	err := c.db.durableTx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `PRAGMA secure_delete = ON`); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM captures WHERE seq IN (SELECT seq FROM captures`+where+` LIMIT ?)`, args...)
+		result, err := tx.ExecContext(ctx, statement, args...)
 		if err != nil {
 			return err
 		}

@@ -51,9 +51,7 @@ type Exchange struct {
 	Facts
 	Retention time.Duration
 	Request   []byte // the body as the client sent it, whole
-	// User tells the end user that the body names; "" for none. It is called
-	// on the Vault's goroutine.
-	User func() string
+	User      string // end user that the body names; "" for none
 	// Answer gives the answer as the client saw it, in the client's dialect: a
 	// plain answer's bytes, or the plain form of a stream. It is called on the
 	// Vault's goroutine.

@@ -228,8 +228,7 @@ func (v *Vault) sealed(ctx context.Context, e *Exchange) (Sealed, error) {
 	if err != nil {
 		return Sealed{}, err
 	}
-	user := e.User()
-	text, err := key.seal(e.ID, content{User: user, Request: Cut(e.Request), Answer: answer})
+	text, err := key.seal(e.ID, content{User: e.User, Request: Cut(e.Request), Answer: answer})
 	if err != nil {
 		return Sealed{}, err
 	}
@@ -239,7 +238,7 @@ func (v *Vault) sealed(ctx context.Context, e *Exchange) (Sealed, error) {
 	}
 	return Sealed{
 		Entry:    Entry{Facts: e.Facts, Expires: e.Time.Add(e.Retention), Size: int64(len(text)), SealKey: key.ID()},
-		UserMark: mark(salt, user), Text: text,
+		UserMark: mark(salt, e.User), Text: text,
 	}, nil
 }
 

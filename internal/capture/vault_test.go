@@ -108,7 +108,7 @@ func exchange(id, workload, key, user string) *capture.Exchange {
 			Dialect: "openai", Operation: "chat", Outcome: "ok",
 		},
 		Retention: 24 * time.Hour, Request: []byte(`{"question":"` + question + `"}`),
-		User:   func() string { return user },
+		User:   user,
 		Answer: func() (capture.Text, error) { return capture.Cut(answer), nil }, AnswerSize: len(answer),
 	}
 }

@@ -2,10 +2,8 @@ package gateway
 
 import (
 	"bytes"
-	"encoding/json"
 
 	"freehold/internal/capture"
-	"freehold/internal/dialect"
 	"freehold/internal/llm"
 )
 
@@ -41,11 +39,8 @@ func (x *exchange) capture() {
 	}
 	request, answerOf := x.kept()
 	e.Request = bytes.Clone(request)
-	codec, op, raw := x.call.Codec, x.call.Op, e.Request
-	if x.names != nil { // the end user's name may be among what was redacted
-		raw = bytes.Clone(x.call.Raw)
-	}
-	e.User = func() string { return userOf(codec, op, raw) }
+	codec, op := x.call.Codec, x.call.Op
+	e.User = x.body.Facts.EndUser
 	switch {
 	case x.plain != nil:
 		plain := bytes.Clone(x.plain)
@@ -72,25 +67,4 @@ func (x *exchange) capture() {
 		e.Answer = func() (capture.Text, error) { return capture.Text{}, nil }
 	}
 	x.g.Capture.Keep(e)
-}
-
-// userOf is the end user that a body names, "" for none. The body was read
-// before, so that it can be read again.
-func userOf(codec dialect.Codec, op llm.Operation, raw []byte) string {
-	b, err := codec.Read(op, raw)
-	if err != nil {
-		return ""
-	}
-	defer b.Release()
-	r, err := codec.Decode(b)
-	if err != nil {
-		return ""
-	}
-	for i := range r.Extra {
-		// OpenAI's newer name for the same thing.
-		if f := &r.Extra[i]; r.User == "" && f.Name == "safety_identifier" {
-			_ = json.Unmarshal(f.Raw, &r.User) // not a text: no name
-		}
-	}
-	return r.User
 }

@@ -12,8 +12,8 @@ import (
 // gets to know what became of them.
 type Rollouts interface {
 	// Part returns the request's part in a rollout of its workload; ok is false
-	// where there is none. sticky is what all requests of one conversation share,
-	// or else of one key; of neither, of the one request.
+	// where there is none. sticky is what all requests of one conversation of one
+	// caller share; where there is no conversation, of one caller or request.
 	Part(workload, sticky string) (m Moving, ok bool)
 	// Ended is told of a request that had a part, once it is on record. It must
 	// not keep the row, and must not wait. copied is nil unless [Moving].Shadow
@@ -49,12 +49,10 @@ func (x *exchange) move() *routing.Move {
 	if x.g.Rollouts == nil || x.route.Workload == "" || x.call.Aside != nil || op != llm.Chat && op != llm.Completion {
 		return nil
 	}
-	sticky := x.body.Facts.Conversation
-	if sticky == "" {
-		sticky = x.call.Caller.KeyID
-	}
-	if sticky == "" {
-		sticky = x.call.ID
+	// The same opening words of two people, or two applications, are two conversations.
+	sticky := x.call.ID
+	if f := &x.body.Facts; f.Conversation != "" || f.EndUser != "" || x.call.Caller.KeyID != "" {
+		sticky = x.call.Caller.KeyID + "\x00" + f.EndUser + "\x00" + f.Conversation
 	}
 	m, ok := x.g.Rollouts.Part(x.route.Workload, sticky)
 	if !ok {

@@ -98,6 +98,8 @@ type Facts struct {
 	// (system and first user message), so that later turns share it.
 	// Empty when the operation has no conversation.
 	Conversation string
+	// EndUser is who the request says it is for; empty: it does not say.
+	EndUser string
 }
 
 // Choices is how many choices the answer must have.

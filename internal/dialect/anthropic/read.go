@@ -122,7 +122,9 @@ func (c *checker) request(op llm.Operation, root jsondoor.Value) *problem {
 				err = wrong("top_k", "Input should be a valid integer")
 			}
 		case "metadata":
-			err = want(v, "metadata", jsondoor.Object)
+			if err = want(v, "metadata", jsondoor.Object); err == nil {
+				c.facts.EndUser = v.Get("user_id").Text()
+			}
 		case "service_tier":
 			err = want(v, "service_tier", jsondoor.String)
 		}

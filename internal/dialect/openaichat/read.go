@@ -161,6 +161,14 @@ func note(f *llm.Facts, name []byte, v jsondoor.Value) {
 			f.Stream = true
 			f.Features |= llm.FeatureStream
 		}
+	case "user":
+		if s := v.Text(); s != "" {
+			f.EndUser = s
+		}
+	case "safety_identifier": // OpenAI's newer name for the same thing
+		if f.EndUser == "" {
+			f.EndUser = v.Text()
+		}
 	case "stream_options":
 		f.IncludeUsage, _ = v.Get("include_usage").Bool()
 	case "max_tokens":

@@ -77,7 +77,7 @@ func (s *Service) rolloutReport(ctx context.Context, _ Caller, in RolloutIn) (Ro
 	out := RolloutReportOut{
 		RolloutStatus: s.statusOf(&st), Shadowed: rollout.Beside(&st.Plan, pairs), Course: rollout.Course(&st.Plan, pairs, coursePoints),
 	}
-	out.Money = RolloutMoney{Old: per1000(out.Shadowed.Old), New: per1000(out.Shadowed.New), Aside: st.Aside.USD}
+	out.Money = RolloutMoney{Old: per1000(out.Shadowed.Old), New: per1000(out.Shadowed.New), Aside: st.Aside.USD.String()}
 	if st.Plan.Judge.Kind == judge.Pairwise {
 		out.Reliability = reliability(pairs, labels)
 	}

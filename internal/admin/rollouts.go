@@ -8,8 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/app"
 	"freehold/internal/gateway"
+	"freehold/internal/history"
 	"freehold/internal/judge"
 	"freehold/internal/portability"
 	"freehold/internal/rollout"
@@ -379,6 +382,8 @@ func (s *Service) rolloutNow(ctx context.Context, in RolloutIn) (runner.Status, 
 type RolloutChangeIn struct {
 	Workload string `json:"workload"`
 	Reason   string `json:"reason,omitempty" doc:"for the history"`
+	// Budget is for resume.
+	Budget string `json:"budget_usd,omitempty" doc:"resume only: the most that copies and judging may cost from now on, all of them together"`
 }
 
 func (s *Service) rolloutPromote(ctx context.Context, c Caller, in RolloutChangeIn) (RolloutStatus, error) {
@@ -390,7 +395,17 @@ func (s *Service) rolloutPause(ctx context.Context, c Caller, in RolloutChangeIn
 }
 
 func (s *Service) rolloutResume(ctx context.Context, c Caller, in RolloutChangeIn) (RolloutStatus, error) {
-	return s.change(ctx, c, in, s.app.Rollouts.Resume)
+	var budget decimal.NullDecimal
+	if in.Budget != "" {
+		d, err := decimal.NewFromString(in.Budget)
+		if err != nil || !d.IsPositive() {
+			return RolloutStatus{}, invalid(fmt.Sprintf("budget_usd is %q", in.Budget), "write US dollars: 20 or 0.5")
+		}
+		budget = decimal.NewNullDecimal(d)
+	}
+	return s.change(ctx, c, in, func(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+		return s.app.Rollouts.Resume(ctx, workload, budget, who, why)
+	})
 }
 
 func (s *Service) rolloutAbort(ctx context.Context, c Caller, in RolloutChangeIn) (RolloutStatus, error) {

@@ -64,9 +64,10 @@ func (a *App) rollouts() []telemetry.Rollout {
 	}
 	for _, s := range a.Rollouts.Active() {
 		share, _ := s.Share()
-		q := &s.Report.Quality
+		q, a := &s.Report.Quality, &s.Aside
 		out = append(out, telemetry.Rollout{
 			Workload: s.Workload, From: s.From, To: s.To, Stage: string(s.Stage), Share: share, Paused: s.Paused, Pairs: q.Pairs, Mean: q.Mean, Low: q.Low, High: q.High,
+			Copied: a.Copied, Dropped: a.Dropped, Failed: a.Failed, Unjudged: a.Unjudged, USD: a.USD.InexactFloat64(),
 		})
 	}
 	return out

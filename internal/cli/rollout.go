@@ -31,9 +31,7 @@ caller's approval, and nobody's counts twice.`, admin.RolloutPromote),
 			`pause keeps the share of the canary as it is and ends the copying of requests.
 Nothing follows by itself but what protects clients: a broken gate still ends
 the rollout, or takes a cutover back.`, admin.RolloutPause),
-		p.rolloutChangeCommand("resume", "Let a paused rollout go on",
-			`resume lets a rollout go on that was paused by hand, or by itself: since its
-budget was spent, or since no decision came of its pairs.`, admin.RolloutResume),
+		p.rolloutResumeCommand(),
 		p.rolloutChangeCommand("abort", "End a rollout before its cutover",
 			`abort gives all requests to the old model again, at once. What is known stays:
 freehold rollout report shows it.`, admin.RolloutAbort),
@@ -189,13 +187,17 @@ func (p *program) printPortability(w io.Writer, out *admin.PortabilityOut) {
 	}
 }
 
-func (p *program) rolloutChangeCommand(use, short, long string, op admin.Op[admin.RolloutChangeIn, admin.RolloutStatus]) *cobra.Command {
+func (p *program) rolloutChangeCommand(use, short, long string, op admin.Op[admin.RolloutChangeIn, admin.RolloutStatus], more ...func(*admin.RolloutChangeIn)) *cobra.Command {
 	return p.changes(p.facts(&cobra.Command{
 		Use: use + " WORKLOAD", Short: short, Long: long,
 		Example: "  freehold rollout " + use + " support-chat --reason ticket-812",
 		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
-			out, err := call(c.Context(), p, op, admin.RolloutChangeIn{Workload: a[0], Reason: p.reason})
+			in := admin.RolloutChangeIn{Workload: a[0], Reason: p.reason}
+			for _, change := range more {
+				change(&in)
+			}
+			out, err := call(c.Context(), p, op, in)
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
@@ -210,6 +212,16 @@ func (p *program) sayStill(ctx context.Context) {
 	if p.server(ctx) == nil {
 		fmt.Fprintln(p.err, "no server runs: what is shown was kept, and nothing goes on until freehold serve")
 	}
+}
+
+func (p *program) rolloutResumeCommand() *cobra.Command {
+	var budget string
+	c := p.rolloutChangeCommand("resume", "Let a paused rollout go on",
+		`resume lets a rollout go on that was paused by hand, or by itself: since its
+budget was spent, since its judge did not answer, or since no decision came of
+its pairs. One whose budget is spent takes another with --budget.`, admin.RolloutResume, func(in *admin.RolloutChangeIn) { in.Budget = budget })
+	c.Flags().StringVar(&budget, "budget", "", "copies and judging may cost this much in all, in US `DOLLARS`")
+	return c
 }
 
 // watching is how often a live status is drawn.

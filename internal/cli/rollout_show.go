@@ -113,6 +113,9 @@ func judgedBy(r *admin.RolloutStatus) string {
 	out += fmt.Sprintf("; %g points are accepted, marked ┊: equivalent is what is surely ABOVE that", 100*r.Plan.Margin)
 	if e := &r.Report; e.Swaps > 0 {
 		out += fmt.Sprintf("; the judge said the same in both orders in %d of %d", e.Consistent, e.Swaps)
+		if e.JudgeTurns {
+			out += ": it cannot be relied on"
+		}
 	}
 	return out
 }
@@ -277,7 +280,7 @@ func (p *program) printAside(r *admin.RolloutStatus) {
 	if r.Plan.Shadow.Share == 0 {
 		return
 	}
-	spent := a.USD + " USD"
+	spent := a.USD.String() + " USD"
 	if r.Plan.Shadow.Budget != "" {
 		spent += " of " + r.Plan.Shadow.Budget
 	}
@@ -293,4 +296,5 @@ func (p *program) printAside(r *admin.RolloutStatus) {
 	}
 	fmt.Fprintln(p.out)
 	p.wrapped("copies cost", said)
+	p.wrapped("no copies", a.Muted)
 }

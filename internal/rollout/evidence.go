@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -147,8 +148,9 @@ type Evidence struct {
 	money    [2]sum
 	pairs    int
 	judged   int
-	swaps    int // pairs of which a model judged both orders
-	agreed   int // and said the same
+	turned   *sequential.Bet // that the judge's word mostly turns with the order
+	swaps    int             // pairs of which a model judged both orders
+	agreed   int             // and said the same
 	clients  [2]int
 }
 
@@ -167,6 +169,7 @@ type sum struct {
 // NewEvidence of a plan, with nothing seen: that of pairs, until [Evidence.Begin].
 func NewEvidence(p *Plan) *Evidence {
 	e := &Evidence{plan: p, quality: sequential.NewComparison(p.Margin, sequential.Levels{Worse: alphaWorse, Better: alphaBetter, Pass: alphaPass})}
+	e.turned = sequential.NewBet(0, 1, 0.5, sequential.Below)
 	e.errors = newRate("errors", p.Errors, p.ErrorRate)
 	e.refusals, e.cuts = newRate("refusals", p.Refusals, 0), newRate("truncations", p.Truncations, 0)
 	e.dislikes = unmeasured("bad words of people", p.Feedback)
@@ -225,6 +228,7 @@ func (e *Evidence) AddPair(p *Pair) {
 		if *c {
 			e.agreed++
 		}
+		e.turned.Add(number(*c))
 	}
 	if !p.Judged {
 		return
@@ -302,6 +306,21 @@ func (s *sum) add(side *Side) {
 		s.priced++
 		s.cost = s.cost.Add(side.Cost.Decimal)
 	}
+}
+
+// untested names the latencies of which too little is known yet, to be said beside
+// what is known.
+func (e *Evidence) untested() string {
+	var names []string
+	for _, l := range []*latency{&e.first, &e.total} {
+		if l.Percentile > 0 && l.arms[1].N() > 0 && !l.tested() {
+			names = append(names, l.name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; p%g of %s is not tested yet", e.plan.Latency.Percentile, strings.Join(names, " and "))
 }
 
 // Breach says which gate the new model has broken, "" for none.

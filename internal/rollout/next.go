@@ -73,7 +73,7 @@ func (s State) judged(e *Evidence, now time.Time) (State, bool) {
 	case q.N() < s.Plan.Shadow.Least:
 	case o == sequential.Equivalent || o == sequential.Better:
 		low, high := q.Interval(0.05)
-		return s.Forward(fmt.Sprintf("quality is %s: %+.1f points (95 %%: %+.1f to %+.1f) after %d pairs", o, 100*q.Mean(), 100*low, 100*high, q.N()), now), true
+		return s.Forward(fmt.Sprintf("quality is %s: %+.1f points (95 %%: %+.1f to %+.1f) after %d pairs%s", o, 100*q.Mean(), 100*low, 100*high, q.N(), e.untested()), now), true
 	case q.N() >= s.Asked+s.Plan.Shadow.Most:
 		s.Asked = q.N()
 		return s.Pause(fmt.Sprintf("inconclusive after %d pairs: promote, go on with resume, or abort", q.N()))

@@ -22,8 +22,11 @@ type Report struct {
 	New      Spent     `json:"new"`
 	// Swaps are pairs that a model judged in both orders, Consistent those of
 	// them in which it said the same.
-	Swaps      int    `json:"swaps"`
-	Consistent int    `json:"consistent"`
+	Swaps      int `json:"swaps"`
+	Consistent int `json:"consistent"`
+	// JudgeTurns: the judge's word surely turns with the order of the answers more
+	// often than not, so that it says nothing.
+	JudgeTurns bool   `json:"judge_turns,omitempty"`
 	Breach     string `json:"breach,omitempty"` // the gate that is broken
 }
 
@@ -92,7 +95,7 @@ func (e *Evidence) Report() Report {
 	r := Report{
 		Pairs: e.pairs, Judged: e.judged, Clients: e.clients, Quality: quality("", e.quality), Segments: []Quality{},
 		Rates: []Rate{}, Latency: []Times{}, Old: e.money[0].spent(), New: e.money[1].spent(),
-		Swaps: e.swaps, Consistent: e.agreed, Breach: e.Breach(),
+		Swaps: e.swaps, Consistent: e.agreed, JudgeTurns: e.turned.Sure(0.025), Breach: e.Breach(),
 	}
 	for _, s := range e.segments {
 		r.Segments = append(r.Segments, quality(s.name, s.Comparison))

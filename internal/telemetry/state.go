@@ -61,6 +61,9 @@ type Rollout struct {
 	Paused                    bool
 	Pairs                     int // judged
 	Mean, Low, High           float64
+	// What became of copies, since the server began, and what they cost in all.
+	Copied, Dropped, Failed, Unjudged int64
+	USD                               float64
 }
 
 // Cascade is what the cascade of a workload did.
@@ -100,6 +103,8 @@ var (
 	descRolloutStage  = desc("freehold_rollout_stage", "1 for the stage that a rollout under way is in.", "workload", "stage")
 	descRolloutPaused = desc("freehold_rollout_paused", "1 while a rollout is paused.", "workload")
 	descRolloutPairs  = desc("freehold_rollout_pairs", "Judged pairs that a rollout rests on.", "workload")
+	descRolloutCopies = desc("freehold_rollout_copies", "Requests that were copied to the new model of a rollout under way, by result, since the server began.", "workload", "result")
+	descRolloutUSD    = desc("freehold_rollout_copies_usd", "What copies and judging of a rollout under way have cost, in US dollars.", "workload")
 	descRolloutMean   = desc("freehold_rollout_quality", "Mean difference of quality, new model less old one, -1 to 1.", "workload")
 	descRolloutLow    = desc("freehold_rollout_quality_low", "Lower end of its 95 % interval, which holds at every look.", "workload")
 	descRolloutHigh   = desc("freehold_rollout_quality_high", "Upper end of its 95 % interval, which holds at every look.", "workload")
@@ -187,6 +192,10 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(descRolloutStage, 1, r.Workload, r.Stage)
 		gauge(descRolloutPaused, paused, r.Workload)
 		gauge(descRolloutPairs, float64(r.Pairs), r.Workload)
+		for result, n := range map[string]int64{"judged": r.Copied - r.Unjudged, "unjudged": r.Unjudged, "failed": r.Failed, "dropped": r.Dropped} {
+			gauge(descRolloutCopies, float64(n), r.Workload, result)
+		}
+		gauge(descRolloutUSD, r.USD, r.Workload)
 		if r.Pairs > 0 {
 			gauge(descRolloutMean, r.Mean, r.Workload)
 			gauge(descRolloutLow, r.Low, r.Workload)

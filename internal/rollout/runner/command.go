@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/fleet"
 	"freehold/internal/history"
 	"freehold/internal/judge"
@@ -95,6 +97,9 @@ func (r *Runner) fresh(ctx context.Context, workload, to string, plan rollout.Pl
 		if err := r.chooseJudge(f, route, &s); err != nil {
 			return s, err
 		}
+	}
+	if err := priced(f, &s); err != nil {
+		return s, err
 	}
 	if err := s.Plan.Check(); err != nil {
 		return s, refuse("", "the plan cannot be followed: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
@@ -210,7 +215,11 @@ type Command func(ctx context.Context, workload string, who history.Who, why str
 // Promote goes to the next stage or step, whatever the evidence says; at a
 // cutover it is a person's approval.
 func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
-	return r.command(ctx, workload, who, false, func(s rollout.State, _ string) (rollout.State, error) {
+	return r.command(ctx, workload, who, false, func(s rollout.State, inUse string) (rollout.State, error) {
+		if inUse != s.From && inUse != s.To {
+			return s, refuse("set workloads."+workload+".model to "+s.From+" again, or abort", "the configuration names %s for %s, which is neither %s nor %s", or(inUse, "no model"), workload, s.From, s.To)
+		}
+		s.Paused = false
 		switch s.Stage {
 		case rollout.Cutover:
 			s.Wanted = slices.Clone(s.Wanted)
@@ -244,10 +253,27 @@ func (r *Runner) Pause(ctx context.Context, workload string, who history.Who, wh
 	})
 }
 
-// Resume lets a paused rollout go on.
-func (r *Runner) Resume(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
+// Resume lets a paused rollout go on. With a budget that takes the place of the
+// plan's, also for one that goes on without copies.
+func (r *Runner) Resume(ctx context.Context, workload string, budget decimal.NullDecimal, who history.Who, why string) (rollout.State, error) {
 	return r.command(ctx, workload, who, false, func(s rollout.State, _ string) (rollout.State, error) {
-		if !s.Paused {
+		a, err := r.find(ctx, workload, false)
+		if err != nil {
+			return s, err
+		}
+		r.mu.Lock()
+		spent, muted, broke := a.spent.usd, a.muted, a.broke
+		r.mu.Unlock()
+		if budget.Valid {
+			if budget.Decimal.LessThanOrEqual(spent) {
+				return s, refuse("", "the budget of %s USD is not above the %s that are spent", budget.Decimal, spent)
+			}
+			s.Plan.Shadow.Budget = budget
+		}
+		if broke && !budget.Valid && s.Stage == rollout.Shadowing {
+			return s, refuse("freehold rollout resume "+workload+" --budget USD raises it; promote goes on without it, abort ends the rollout", "%s", muted)
+		}
+		if !s.Paused && !budget.Valid {
 			return s, refuse("", "the rollout of %s is not paused", workload)
 		}
 		s.Paused, s.Reason = false, or(why, "resumed by "+who.String())
@@ -308,13 +334,15 @@ type Status struct {
 
 // Aside is what was asked beside clients' requests.
 type Aside struct {
-	USD      string `json:"usd"`     // spent, exact
-	Unpriced int    `json:"unknown"` // answers whose cost is not known
+	USD      decimal.Decimal `json:"usd"`     // spent, exact
+	Unpriced int             `json:"unknown"` // answers whose cost is not known
 	// These count since this process began.
 	Copied   int64 `json:"copied"`
 	Dropped  int64 `json:"dropped"` // no room in the queue
 	Failed   int64 `json:"failed"`  // could not be compared
 	Unjudged int64 `json:"unjudged"`
+	// Muted is why nothing is copied any more, though the stage wants it.
+	Muted string `json:"muted,omitempty"`
 	// LastFailure is why the last one of those could not be compared.
 	LastFailure string `json:"last_failure,omitempty"`
 }
@@ -361,8 +389,8 @@ func (r *Runner) Active() []Status {
 
 func (a *active) status() Status {
 	out := Status{State: a.state, Where: a.state.Where(), Report: a.evidence.Report(), Aside: Aside{
-		USD: a.spent.usd.String(), Unpriced: a.spent.unknown,
-		Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
+		USD: a.spent.usd, Unpriced: a.spent.unknown,
+		Muted: a.muted, Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
 	}}
 	if f := a.counts.failure.Load(); f != nil {
 		out.Aside.LastFailure = *f

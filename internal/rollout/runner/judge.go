@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"fmt"
 
 	"github.com/shopspring/decimal"
 
@@ -27,6 +28,27 @@ func (r *Runner) judge(ctx context.Context, s *rollout.State, about *gateway.Cal
 	}
 	v, err := j.Judge(ctx, sample)
 	return v, cost, err
+}
+
+// doubt says that the judge by whose word a rollout would go on is known not to be
+// relied on, "" where it is not known to be so.
+func (r *Runner) doubt(ctx context.Context, s *rollout.State) (string, error) {
+	if s.Plan.Judge.Kind != judge.Pairwise {
+		return "", nil
+	}
+	pairs, err := r.Pairs(ctx, s.ID)
+	if err != nil {
+		return "", err
+	}
+	labels, err := r.Store.Labels(ctx, s.ID)
+	if err != nil {
+		return "", err
+	}
+	rely := judge.Rely(rollout.Readings(pairs, labels))
+	if rely.State != judge.Unreliable {
+		return "", nil
+	}
+	return fmt.Sprintf("the judge %s cannot be relied on (%s): start again with another one, or promote", s.Plan.Judge.Models[0], rely.Reason), nil
 }
 
 // asker asks the judging model about one sample.

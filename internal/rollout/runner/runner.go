@@ -111,9 +111,15 @@ type active struct {
 	evidence *rollout.Evidence
 	control  lengths
 	spent    money
-	err      error // why what should follow could not be done; nil: it was
-	shadow   *shadow
-	counts   counts
+	// muted is why nothing is copied any more, though the stage wants it; empty:
+	// it is. broke: since the budget is spent. vain counts the copies since the last
+	// one that could be judged.
+	muted  string
+	broke  bool
+	vain   int
+	err    error // why what should follow could not be done; nil: it was
+	shadow *shadow
+	counts counts
 }
 
 // event is the end of a request with a part.
@@ -352,6 +358,13 @@ func (r *Runner) settle(ctx context.Context, a *active, who history.Who) (err er
 		if why := r.lost(&a.state); !ok && why != "" {
 			next, ok = a.state.Pause(why)
 		}
+		if ok && a.state.Stage == rollout.Shadowing && next.Stage == rollout.Canary {
+			if why, err := r.doubt(ctx, &a.state); err != nil {
+				return err
+			} else if why != "" {
+				next, ok = a.state.Pause(why)
+			}
+		}
 		if ok {
 			if err := r.enter(ctx, a, next, who); err != nil {
 				return err
@@ -360,7 +373,7 @@ func (r *Runner) settle(ctx context.Context, a *active, who history.Who) (err er
 		}
 		want := ""
 		switch s := &a.state; {
-		case s.Stage == rollout.Cutover && s.Missing() == 0 && inUse == s.From:
+		case s.Stage == rollout.Cutover && s.Missing() == 0 && inUse == s.From && !s.Paused:
 			want = s.To
 		case s.Stage == rollout.Returning && inUse == s.To:
 			want = s.From
@@ -422,6 +435,9 @@ func (r *Runner) put(ctx context.Context, a *active, next rollout.State, who his
 
 // use makes a state that is kept the one in use. mu is held.
 func (r *Runner) use(a *active, next rollout.State) {
+	if !next.Paused { // where nothing has changed, the next copies say so again
+		a.muted, a.broke, a.vain = "", false, 0
+	}
 	if next.Epoch != a.state.Epoch && !next.Stage.Ended() { // what it ended by stays to be seen
 		a.evidence.Begin(&next)
 	}
@@ -445,7 +461,7 @@ func (r *Runner) publish() {
 	for name, a := range r.active {
 		s := &a.state
 		p := &part{id: s.ID, from: s.From, to: s.To, active: a, queue: a.shadow}
-		if p.canary, p.shadow = s.Share(); a.over() != "" {
+		if p.canary, p.shadow = s.Share(); a.muted != "" {
 			p.shadow = 0
 		}
 		if s.Stage == rollout.Returning { // to the old model first, whatever the configuration still says

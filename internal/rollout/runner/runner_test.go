@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/app/apptest"
 	"freehold/internal/history"
 	"freehold/internal/ledger"
@@ -308,13 +310,13 @@ func TestRefused(t *testing.T) {
 	if _, err := r.Begin(ctx, "w", "third", quick(), ann, ""); err == nil || !strings.Contains(err.Error(), "under way") {
 		t.Errorf("a second one: %v", err)
 	}
-	if _, err := r.Resume(ctx, "w", ann, ""); err == nil {
+	if _, err := r.Resume(ctx, "w", decimal.NullDecimal{}, ann, ""); err == nil {
 		t.Error("resumed what was not paused")
 	}
 	if s, err := r.Pause(ctx, "w", ann, "lunch"); err != nil || !s.Paused || s.Reason != "lunch" {
 		t.Errorf("%+v: %v", s, err)
 	}
-	if s, err := r.Resume(ctx, "w", ann, ""); err != nil || s.Paused {
+	if s, err := r.Resume(ctx, "w", decimal.NullDecimal{}, ann, ""); err != nil || s.Paused {
 		t.Errorf("%+v: %v", s, err)
 	}
 	if s, err := r.Abort(ctx, "w", ann, ""); err != nil || s.Stage != rollout.Aborted {
@@ -580,7 +582,7 @@ func TestReloads(t *testing.T) {
 		t.Errorf("%d from %s", status, model)
 	}
 	w.Configure(t, text)
-	if s, err := w.App.Rollouts.Resume(t.Context(), "w", ann, ""); err != nil || s.Paused {
+	if s, err := w.App.Rollouts.Resume(t.Context(), "w", decimal.NullDecimal{}, ann, ""); err != nil || s.Paused {
 		t.Errorf("%s: %v", s.Where(), err)
 	}
 	w.Configure(t, strings.Replace(text, "model: old # the line", "model: third # the line", 1))

@@ -94,29 +94,35 @@ func (r *Runner) work(ctx context.Context, a *active, s *shadow) {
 // copyOf asks the new model one thing, has the answers judged, and keeps the pair.
 func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	r.mu.Lock()
-	state, over := a.state, a.over()
+	state := a.state
+	cost := decimal.Max(r.estimate(&state, &j.row.Side), a.spent.dearest)
+	room, over := a.spent.reserve(state.Plan.Shadow.Budget, cost)
 	r.mu.Unlock()
 	if over != "" {
-		r.spent(ctx, a, over)
+		r.mute(ctx, a, over, true)
+		return
+	}
+	if !room {
+		a.counts.dropped.Add(1)
 		return
 	}
 	call, paired := *j.Call, false
 	defer func() { r.tidy(ctx, j, call.ID, paired) }()
 	p, err := r.pair(ctx, &state, j, &call)
+	r.mu.Lock()
+	a.spent.reserved = a.spent.reserved.Sub(cost)
+	r.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
 		return // the stage is over, or the process
 	case err != nil:
 		a.counts.failed.Add(1)
+		r.Log.Debug("a request could not be compared", "rollout", state.ID, "request_id", j.row.id, "error", err)
 		why := err.Error()
 		a.counts.failure.Store(&why)
-		r.Log.Debug("a request could not be compared", "rollout", state.ID, "request_id", j.row.id, "error", err)
 		return
 	}
 	a.counts.copied.Add(1)
-	if !p.Judged {
-		a.counts.unjudged.Add(1)
-	}
 	r.mu.Lock()
 	a.control.apply(&state.Plan, p)
 	a.spent.pair(p)
@@ -129,6 +135,14 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 		return
 	}
 	paired = true
+	if p.Judged {
+		r.mu.Lock()
+		a.vain = 0
+		r.mu.Unlock()
+	} else {
+		a.counts.unjudged.Add(1)
+		r.inVain(ctx, a, p.Detail)
+	}
 	r.follow(ctx, a)
 }
 
@@ -148,27 +162,33 @@ func (r *Runner) tidy(ctx context.Context, j job, id string, paired bool) {
 	}
 }
 
-// over says that the money for copies is spent, "" while it is not. mu is held.
-func (a *active) over() string {
-	limit := a.state.Plan.Shadow.Budget
-	if limit.Valid && a.spent.usd.GreaterThanOrEqual(limit.Decimal) {
-		return fmt.Sprintf("the budget of %s USD for copies and judging is spent", limit.Decimal)
+// mostInVain is how many answers in a row the judge may leave without a word.
+const mostInVain = 20
+
+// inVain counts a copy that could not be judged, and ends the copying where none
+// can.
+func (r *Runner) inVain(ctx context.Context, a *active, why string) {
+	a.counts.failure.Store(&why)
+	r.mu.Lock()
+	a.vain++
+	over := a.vain >= mostInVain
+	r.mu.Unlock()
+	if over {
+		r.mute(ctx, a, fmt.Sprintf("the last %d copies could not be judged: %s", mostInVain, why), false)
 	}
-	return ""
 }
 
-// spent ends the copying of a rollout whose money for it is spent. One that waits
-// for copies pauses; in a canary clients' requests go on telling.
-func (r *Runner) spent(ctx context.Context, a *active, why string) {
+// mute ends the copying of a rollout, until it is resumed or begins its next stage
+// or step. One that waits for copies pauses; in a canary clients' requests go on
+// telling.
+func (r *Runner) mute(ctx context.Context, a *active, why string, broke bool) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	if a.state.Stage != rollout.Shadowing {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.publish()
-		return
-	}
-	if a.state.Paused {
+	r.mu.Lock()
+	a.muted, a.broke = why, broke
+	r.publish()
+	r.mu.Unlock()
+	if a.state.Stage != rollout.Shadowing || a.state.Paused {
 		return
 	}
 	next := a.state

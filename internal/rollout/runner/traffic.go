@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"freehold/internal/gateway"
 	"freehold/internal/ledger"
 	"freehold/internal/rollout"
@@ -104,25 +102,4 @@ func (a *active) rated(row *ledger.Row, score float64) bool {
 		return false
 	}
 	return true
-}
-
-// money adds up what a rollout has cost beside its clients' requests.
-type money struct {
-	usd     decimal.Decimal
-	unknown int // answers without a known price
-}
-
-func (m *money) add(cost decimal.NullDecimal) {
-	if !cost.Valid {
-		m.unknown++
-		return
-	}
-	m.usd = m.usd.Add(cost.Decimal)
-}
-
-func (m *money) pair(p *rollout.Pair) {
-	m.add(p.New.Cost)
-	if p.JudgeCost.Valid {
-		m.add(p.JudgeCost)
-	}
 }

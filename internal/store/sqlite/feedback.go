@@ -25,12 +25,12 @@ var _ feedback.Store = (*Feedback)(nil)
 func (s *Feedback) PutFeedback(ctx context.Context, f feedback.Feedback) (first bool, err error) {
 	id, at := requestID(f.Request), f.Time.UnixMicro()
 	var times int
-	err = s.db.write.QueryRowContext(ctx, `INSERT INTO feedback (id, at, key_id, score, task, comment, first_at, first_score)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM requests WHERE id = ?)
+	err = s.db.write.QueryRowContext(ctx, `INSERT INTO feedback (id, at, key_id, score, task, comment)
+		SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM requests WHERE id = ?)
 		ON CONFLICT (id) DO UPDATE SET at = excluded.at, key_id = excluded.key_id, score = excluded.score, task = excluded.task,
-			comment = excluded.comment, times = times + 1
+			comment = excluded.comment, times = times + 1, first_at = IIF(first_at = 0, at, first_at), first_score = IIF(first_at = 0, score, first_score)
 		RETURNING times`,
-		id, at, f.KeyID, f.Score, f.Task, f.Comment, at, f.Score, id).Scan(&times)
+		id, at, f.KeyID, f.Score, f.Task, f.Comment, id).Scan(&times)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, fmt.Errorf("request %s: %w", f.Request, feedback.ErrNotFound)
 	}
@@ -40,7 +40,7 @@ func (s *Feedback) PutFeedback(ctx context.Context, f feedback.Feedback) (first 
 	return times == 1, nil
 }
 
-const feedbackColumns = `id, at, key_id, score, task, comment, first_at, first_score`
+const feedbackColumns = `id, at, key_id, score, task, comment, IIF(first_at = 0, at, first_at), IIF(first_at = 0, score, first_score)`
 
 // Feedback implements [feedback.Store].
 func (s *Feedback) Feedback(ctx context.Context, request string) (feedback.Feedback, error) {

@@ -52,6 +52,10 @@ func TestMain(m *testing.M) {
 //	pairs BASE WORKLOAD N  waits until a rollout knows N pairs
 //	drilling               waits until a drill is under way
 //	ends CODE COMMAND...   runs a command that must end with this code
+//	tty start COMMAND...   runs a command on a terminal (Linux); then
+//	tty expect REGEXP      waits until it shows that, behind what was expected last
+//	tty send TEXT          types a text, with \n and such in it
+//	tty end CODE           waits until it ends; what it showed is the output
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
 //	forget DB              takes the history's last record away
@@ -61,10 +65,11 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FREEHOLD_CACHE", e.WorkDir+"/cache")
 			e.Setenv("USER", "tester")
+			withTerminal(e)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "tty": tty, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }

@@ -17,7 +17,8 @@ type Client struct {
 	Base string
 	// Transport carries the requests; nil: http.DefaultTransport.
 	Transport http.RoundTripper
-	// Key is an administration key; empty on the local socket.
+	// Key is an administration key. The local socket needs none; with one, a command
+	// there is that of its holder.
 	Key string
 	// User is who runs the command, on the local socket.
 	User string

@@ -63,7 +63,12 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 		s.fail(w, err)
 		return
 	}
-	out, err := op.do(r.Context(), s, s.caller(r), in)
+	caller, err := s.caller(r)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	out, err := op.do(r.Context(), s, caller, in)
 	if err != nil {
 		s.fail(w, err)
 		return
@@ -100,25 +105,58 @@ func (s *Service) read(r *http.Request, op *Operation) ([]byte, error) {
 	return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: CodeInvalid, Message: fmt.Sprintf("the body is larger than %d bytes", limit)}
 }
 
-// caller says who asks, for the history.
-func (s *Service) caller(r *http.Request) Caller {
-	if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && at.Network() == "unix" {
-		who := s.app.Who
-		if u := r.Header.Get(userHeader); u != "" {
-			who = history.Who{Via: "os", Name: u}
+// caller says who asks, for the history. The local socket needs no key; one that
+// is shown there says who it is, and must be good.
+func (s *Service) caller(r *http.Request) (Caller, error) {
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || at.Network() != "unix" {
+		who, err := s.holder(r.Header, history.Who{Via: "key", Name: adminKey})
+		if err != nil { // whether that matters was decided before
+			who = history.Who{Via: "http", Name: "loopback"}
 		}
-		return Caller{Who: who, Local: true}
+		return Caller{Who: who}, nil
 	}
-	who := history.Who{Via: "http", Name: "loopback"} // let in without a key
-	if presented, err := auth.KeyFromHeader(r.Header); err == nil {
-		who = history.Who{Via: "key", Name: "server.admin_key"}
-		if id, err := auth.ParseKey(presented); err == nil {
-			if k, err := s.app.Keys.Get(id); err == nil {
-				who.Name = k.String()
-			}
-		}
+	who := s.app.Who
+	if u := r.Header.Get(userHeader); u != "" {
+		who = history.Who{Via: "os", Name: u}
 	}
-	return Caller{Who: who}
+	if named, err := s.holder(r.Header, who); !noKey(err) {
+		return Caller{Who: named, Local: true}, err
+	}
+	return Caller{Who: who, Local: true}, nil
+}
+
+// adminKey is what the key of the configuration is called in the history.
+const adminKey = "server.admin_key"
+
+// holder is who shows a key for administration; with that of the configuration,
+// which is nobody's in particular, it is user.
+func (s *Service) holder(h http.Header, user history.Who) (history.Who, error) {
+	presented, err := auth.KeyFromHeader(h)
+	if err != nil {
+		return user, err
+	}
+	if auth.NewAdminKey(s.app.Config().Server.AdminKey.Reveal()).Matches(presented) {
+		return user, nil
+	}
+	k, err := s.app.Keys.Authenticate(h)
+	if err == nil {
+		err = k.AllowAdmin()
+	}
+	if err != nil {
+		return user, err
+	}
+	return history.Who{Via: "key", Name: k.String(), Person: k.Name}, nil
+}
+
+func noKey(err error) bool {
+	denied, ok := errors.AsType[*auth.Denied](err)
+	return ok && denied.Code == auth.CodeMissingKey
+}
+
+// Shown is who runs a command where no server runs, by the key that is shown.
+func (s *Service) Shown(key string, user history.Who) (history.Who, error) {
+	return s.holder(http.Header{"Authorization": {"Bearer " + key}}, user)
 }
 
 func (s *Service) fail(w http.ResponseWriter, err error) {

@@ -37,13 +37,16 @@ type Rollout struct {
 	Entered   time.Time  `json:"entered" doc:"the stage and step"`
 	Ended     *time.Time `json:"ended,omitempty"`
 	Approvals int        `json:"approvals" doc:"people who must want the cutover"`
-	Wanted    []string   `json:"wanted" doc:"people who want it"`
+	Wanted    []string   `json:"wanted" doc:"people who want it, each by the key that was shown"`
 }
 
 func rolloutOf(s *rollout.State) Rollout {
 	out := Rollout{
 		ID: s.ID, Workload: s.Workload, From: s.From, To: s.To, Stage: string(s.Stage), Where: s.Where(), Paused: s.Paused, Reason: s.Reason,
-		By: s.By, Started: s.Started.UTC(), Entered: s.Entered.UTC(), Ended: moment(s.Ended), Approvals: max(1, s.Plan.Approvals), Wanted: orEmpty(s.Wanted),
+		By: s.By, Started: s.Started.UTC(), Entered: s.Entered.UTC(), Ended: moment(s.Ended), Approvals: s.Approvals(), Wanted: []string{},
+	}
+	for _, a := range s.Wanted {
+		out.Wanted = append(out.Wanted, a.Who)
 	}
 	out.Share, out.Shadow = s.Share()
 	if s.Stage == rollout.Canary {
@@ -158,7 +161,7 @@ func nextOf(st *runner.Status, now time.Time) RolloutNext {
 	case rollout.Cutover:
 		n.What = "that the configuration names the new model"
 		if n.People = st.Missing(); n.People > 0 {
-			n.What = "approval: freehold rollout promote " + st.Workload + ", by somebody else with a key of their own"
+			n.What = "approval: FREEHOLD_ADMIN_KEY=KEY freehold rollout promote " + st.Workload + ", with the key of somebody who has not approved it"
 		}
 	case rollout.Watching:
 		n.What, n.Until = "the end of the watch", moment(st.Entered.Add(plan.Watch))
@@ -337,7 +340,7 @@ type RolloutsOut struct {
 }
 
 func (s *Service) rolloutList(ctx context.Context, _ Caller, in RolloutsIn) (RolloutsOut, error) {
-	all, err := s.app.Rollouts.Store.Rollouts(ctx, in.Workload)
+	all, err := s.app.Rollouts.List(ctx, in.Workload)
 	if err != nil {
 		return RolloutsOut{}, err
 	}

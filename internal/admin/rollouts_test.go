@@ -162,24 +162,37 @@ func TestRolloutStartRefused(t *testing.T) {
 	}
 }
 
-// TestRolloutApprovals: a caller without a key is nobody in particular.
+// TestRolloutApprovals: only a key of their own tells people apart, also on the
+// local socket, and its successor is the same person's.
 func TestRolloutApprovals(t *testing.T) {
 	w := start(t)
 	call(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "workloads.chat.approvals", Value: 2})
+	with := func(key admin.KeyIssued) *admin.Client {
+		c := *w.socket
+		c.Key = key.Key
+		return &c
+	}
+	key := call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "ann", Admin: true})
 	in := quickly()
 	in.Shadow = ptr(0.0)
-	call(t, w.socket, admin.RolloutStart, in)
+	if got := call(t, with(key), admin.RolloutStart, in); got.Rollout.By != "key:"+"fh_"+key.ID+" (ann)" || len(got.Rollout.Wanted) != 1 {
+		t.Errorf("%+v", got.Rollout)
+	}
 	change := admin.RolloutChangeIn{Workload: "chat"}
-	if got := call(t, w.socket, admin.RolloutPromote, change); got.Stage != "cutover" || got.Next.People != 1 || got.Approvals != 2 {
+	if got := call(t, w.socket, admin.RolloutPromote, change); got.Stage != "cutover" || got.Next.People != 1 || got.Approvals != 2 ||
+		!strings.Contains(got.Next.What, "FREEHOLD_ADMIN_KEY=KEY freehold rollout promote chat") {
 		t.Fatalf("%+v", got)
 	}
-	mine := fails(t, w.socket, admin.RolloutPromote, change, admin.CodeConflict)
-	nobodys := fails(t, &admin.Client{Base: w.url}, admin.RolloutPromote, change, admin.CodeConflict)
-	if !strings.Contains(mine.Message, "os:tester has approved") || !strings.Contains(nobodys.Message, "people who are known") {
-		t.Errorf("%s; %s", mine.Message, nobodys.Message)
+	next := call(t, w.socket, admin.KeysRotate, admin.KeysRotateIn{ID: key.ID})
+	for who, c := range map[string]*admin.Client{"ann has approved": with(next), "os:tester can be anybody": w.socket, "http:loopback can be anybody": {Base: w.url}, "http:loopback can be": {Base: w.url, Key: "any"}} {
+		if no := fails(t, c, admin.RolloutPromote, change, admin.CodeConflict); !strings.Contains(no.Message, who) {
+			t.Error(no.Message)
+		}
 	}
-	key := call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "bob", Admin: true})
-	got := call(t, &admin.Client{Base: w.url, Key: key.Key}, admin.RolloutPromote, change)
+	fails(t, with(key), admin.RolloutPromote, change, "expired_key")
+	fails(t, with(call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "app"})), admin.RolloutPromote, change, "scope_denied")
+	bob := call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "bob", Admin: true})
+	got := call(t, &admin.Client{Base: w.url, Key: bob.Key}, admin.RolloutPromote, change)
 	if got.Stage != "watch" || len(got.Wanted) != 2 || !strings.Contains(got.Wanted[1], "bob") || w.app.Config().Workloads["chat"].Model != "llama" {
 		t.Errorf("%+v", got)
 	}

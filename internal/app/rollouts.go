@@ -23,7 +23,7 @@ func (a *App) openRollouts(ctx context.Context, ask func(context.Context, *gatew
 	}
 	a.Rollouts = runner.New(runner.Options{
 		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Feedback: a.Feedback, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,
-		Fleet: a.Fleet, InUse: a.modelOf, Write: a.writeModel, Texts: a.Captures, Aside: a.Aside,
+		Fleet: a.Fleet, InUse: a.modelOf, Approvals: a.approvals, Write: a.writeModel, Texts: a.Captures, Aside: a.Aside,
 	})
 	return a.Rollouts.Load(ctx)
 }
@@ -37,6 +37,14 @@ func (a *App) modelOf(workload string) string {
 		return w.Model
 	}
 	return ""
+}
+
+// approvals is how many people the configuration wants for a workload's cutover.
+func (a *App) approvals(workload string) int {
+	if w := a.Config().Workloads[workload]; w != nil {
+		return w.Approvals
+	}
+	return 0
 }
 
 // writeModel makes a model a workload's own in the configuration.

@@ -46,16 +46,28 @@ func (p *program) local(ctx context.Context) (r admin.Runner, done func() error,
 	if err != nil {
 		return nil, nil, err
 	}
-	r = admin.Local{Service: admin.NewService(a), Caller: admin.Caller{Who: a.Who, Local: true}}
-	return r, func() error { return a.Close(context.WithoutCancel(ctx)) }, nil
+	s, who := admin.NewService(a), a.Who
+	done = func() error { return a.Close(context.WithoutCancel(ctx)) }
+	if key := p.getenv(adminKey); key != "" {
+		if who, err = s.Shown(key, who); err != nil {
+			return nil, nil, errors.Join(err, done())
+		}
+	}
+	return admin.Local{Service: s, Caller: admin.Caller{Who: who, Local: true}}, done, nil
 }
 
-// server is the running server of the configuration, or nil. A configuration
+// adminKey is the variable with the key by which commands are known as a person's.
+const adminKey = "FREEHOLD_ADMIN_KEY"
+
+// server is the server at --server, or the running one of the configuration, or nil. A configuration
 // that cannot be read now may still have a server that runs with an earlier
 // one: it is looked for by what can be read of the file, so that a key can be
 // revoked while the file is broken, and stderr says that it is. A file that was
 // named and is not there was never the server's.
 func (p *program) server(ctx context.Context) *admin.Client {
+	if p.remote != "" {
+		return &admin.Client{Base: p.remote, Key: p.getenv(adminKey)}
+	}
 	cfg, whole := p.place()
 	if cfg == nil {
 		return nil
@@ -75,7 +87,9 @@ func (p *program) server(ctx context.Context) *admin.Client {
 	if !whole {
 		p.warn("the server runs with\nan earlier version of it")
 	}
-	return admin.Unix(path, history.OSUser().Name)
+	c := admin.Unix(path, history.OSUser().Name)
+	c.Key = p.getenv(adminKey)
+	return c
 }
 
 // place is the configuration, or, where it is not valid, what can be read of it:

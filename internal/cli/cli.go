@@ -22,6 +22,7 @@ import (
 
 	"freehold/internal/admin"
 	"freehold/internal/app"
+	"freehold/internal/auth"
 )
 
 // program is one run of the command line.
@@ -34,7 +35,8 @@ type program struct {
 	configFlag string
 	json       bool
 	reason     string
-	warned     bool // that the file is refused and a server runs all the same
+	remote     string // the server's URL; empty: the one on this machine
+	warned     bool   // that the file is refused and a server runs all the same
 }
 
 // Main runs the command line of this process and returns its exit code.
@@ -199,12 +201,23 @@ func (p *program) report(err error) {
 	case refused != nil && refused.Code == admin.CodeConfig:
 		fmt.Fprintln(p.err, tameLines(refused.Message))
 	case refused != nil && err == error(refused): //nolint:errorlint // one that nothing was added to
-		p.complain(refused.Message, refused.Hint)
+		p.complain(refused.Message, p.hint(refused))
 	case errors.Is(err, context.Canceled):
 		p.complain("interrupted", "")
 	default:
 		p.complain(strings.TrimSpace(err.Error()), "")
 	}
+}
+
+// hint is what an error says to do; of a key that is refused, where it comes from.
+func (p *program) hint(e *admin.Error) string {
+	switch auth.Code(e.Code) {
+	case auth.CodeInvalidKey, auth.CodeExpiredKey, auth.CodeRevokedKey, auth.CodeScopeDenied:
+		if e.Hint == "" && p.getenv(adminKey) != "" {
+			return "the key is that of $" + adminKey
+		}
+	}
+	return e.Hint
 }
 
 func (p *program) complain(message, hint string) {

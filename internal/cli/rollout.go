@@ -18,15 +18,17 @@ import (
 )
 
 func (p *program) rolloutCommand() *cobra.Command {
-	return group("rollout", "Move a workload from one model to another, with evidence",
+	c := group("rollout", "Move a workload from one model to another, with evidence",
 		`  freehold rollout start support-chat --to llama-3.1-70b
   freehold rollout status support-chat --watch
   freehold rollout rollback support-chat --reason ticket-812`,
 		p.rolloutStartCommand(), p.rolloutStatusCommand(),
 		p.rolloutChangeCommand("promote", "Go to the next stage or step, or approve the cutover",
 			`promote does not wait for evidence: the rollout goes to its next stage or step.
-At a cutover that takes several people (workloads.W.approvals) it is the
-caller's approval, and nobody's counts twice.`, admin.RolloutPromote),
+At a cutover that takes several people (workloads.W.approvals) it is an
+approval. Each person shows an administration key of their own by the variable
+FREEHOLD_ADMIN_KEY, here or, with --server, from another machine; keys of one
+name are one person's.`, admin.RolloutPromote),
 		p.rolloutChangeCommand("pause", "Keep a rollout where it is",
 			`pause keeps the share of the canary as it is and ends the copying of requests.
 Nothing follows by itself but what protects clients: a broken gate still ends
@@ -40,6 +42,8 @@ freehold rollout report shows it.`, admin.RolloutAbort),
 the configuration. It also works weeks after the rollout was done, as long as
 the workload is still at the model to which it led.`, admin.RolloutBack),
 		p.rolloutLabelCommand(), p.rolloutReportCommand())
+	c.PersistentFlags().Var(base(&p.remote, "/admin/v1"), "server", "`URL` of a server elsewhere, with an administration key in $"+adminKey)
+	return c
 }
 
 // share is a flag of a share: 5% or 0.05.

@@ -132,7 +132,7 @@ type Workload struct {
 	Hedge *Hedge `yaml:"hedge"`
 	// Keep prompts and answers in the state, encrypted. Absent means that no text is kept.
 	Capture *Capture `yaml:"capture"`
-	// How many people must want the cutover of a rollout. Who starts it is one of them; with 2, a second person promotes it with a key of their own.
+	// How many people must want the cutover of a rollout, each known by an administration key; who starts it is one of them.
 	Approvals int `yaml:"approvals" jsonschema:"minimum=1,maximum=10,default=1"`
 }
 

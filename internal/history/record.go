@@ -55,11 +55,10 @@ type Record struct {
 type Who struct {
 	Via  string `json:"via"` // "os", "key", "git", "server"
 	Name string `json:"name"`
+	// Person is the name of the virtual key that was shown: what stays the same
+	// when it is rotated. Empty: it can be anybody who reaches freehold so.
+	Person string `json:"person,omitempty"`
 }
-
-// Known reports whether one person or program can be told from another: not
-// where callers are let in without a key.
-func (w Who) Known() bool { return w.Via != "http" }
 
 // String is via:name.
 func (w Who) String() string { return w.Via + ":" + w.Name }

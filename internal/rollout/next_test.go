@@ -122,9 +122,15 @@ func TestBack(t *testing.T) {
 func TestApprovals(t *testing.T) {
 	s := moving(Cutover, 0)
 	s.Plan.Approvals = 2
-	ann, bob := history.Who{Via: "key", Name: "ann"}, history.Who{Via: "key", Name: "bob"}
+	ann, bob := history.Who{Via: "key", Name: "k1", Person: "ann"}, history.Who{Via: "key", Name: "k2", Person: "bob"}
 	if s.Missing() != 2 || !s.Approve(ann) || s.Approve(ann) || s.Missing() != 1 || !s.Approve(bob) || s.Missing() != 0 {
 		t.Errorf("%+v", s.Wanted)
+	}
+	if s.Approve(history.Who{Via: "key", Name: "k3", Person: "ann"}) || s.Approve(history.Who{Via: "os", Name: "carl"}) {
+		t.Errorf("%+v", s.Wanted)
+	}
+	if s.Asks = 3; s.Missing() != 1 {
+		t.Errorf("%d are missing of 3", s.Missing())
 	}
 }
 

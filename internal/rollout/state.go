@@ -47,7 +47,10 @@ type State struct {
 
 	// Wanted are the people who want the cutover, each once; who started it is
 	// the first.
-	Wanted []string `json:"wanted,omitempty"`
+	Wanted []Approval `json:"approved,omitempty"`
+	// Asks is how many people the configuration wants by now. It is not kept, and
+	// counts where it is more than the plan's.
+	Asks int `json:"-"`
 	// Asked is the number of pairs at which a person was last asked.
 	Asked int `json:"asked,omitempty"`
 	// Epoch counts the beginnings of gates, so that all of them together keep
@@ -55,22 +58,36 @@ type State struct {
 	Epoch int `json:"epoch"`
 }
 
+// Approval is a person's word for the cutover.
+type Approval struct {
+	Person string `json:"person"` // see [history.Who]
+	Who    string `json:"who"`    // as it was shown
+}
+
 // Approve notes that somebody wants the cutover, and reports whether that is new.
-// Who came without a key is nobody: the same person may be on the list.
+// Only a key of their own tells people apart: whoever opens the local socket, or
+// has the one key of the configuration, may hold such a key too.
 func (s *State) Approve(who history.Who) bool {
-	if !who.Known() || slices.Contains(s.Wanted, who.String()) {
+	if who.Person == "" || s.approved(who) {
 		return false
 	}
-	s.Wanted = append(s.Wanted, who.String())
+	s.Wanted = append(slices.Clip(s.Wanted), Approval{who.Person, who.String()})
 	return true
 }
 
+func (s *State) approved(who history.Who) bool {
+	return slices.ContainsFunc(s.Wanted, func(a Approval) bool { return a.Person == who.Person })
+}
+
+// Approvals is how many people must want the cutover, at least 1.
+func (s *State) Approvals() int { return max(1, s.Plan.Approvals, s.Asks) }
+
 // Missing is how many people more must want the cutover.
 func (s *State) Missing() int {
-	if s.Plan.Approvals <= 1 {
+	if s.Approvals() == 1 {
 		return 0
 	}
-	return max(0, s.Plan.Approvals-len(s.Wanted))
+	return max(0, s.Approvals()-len(s.Wanted))
 }
 
 // Share of conversations that the new model answers, and of the requests that the

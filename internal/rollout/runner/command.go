@@ -172,7 +172,9 @@ func (r *Runner) command(ctx context.Context, workload string, who history.Who, 
 	if err != nil {
 		return rollout.State{}, err
 	}
-	next, err := do(a.state, r.InUse(workload))
+	s := a.state
+	r.ask(&s)
+	next, err := do(s, r.InUse(workload))
 	if err != nil {
 		return a.state, err
 	}
@@ -213,7 +215,7 @@ func (r *Runner) find(ctx context.Context, workload string, ended bool) (*active
 type Command func(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error)
 
 // Promote goes to the next stage or step, whatever the evidence says; at a
-// cutover it is a person's approval.
+// cutover, and only there, it is a person's approval.
 func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
 	return r.command(ctx, workload, who, false, func(s rollout.State, inUse string) (rollout.State, error) {
 		if inUse != s.From && inUse != s.To {
@@ -222,21 +224,19 @@ func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, 
 		s.Paused = false
 		switch s.Stage {
 		case rollout.Cutover:
-			s.Wanted = slices.Clone(s.Wanted)
 			switch {
 			case s.Approve(who) || s.Missing() == 0:
-			case who.Known():
-				return s, refuse("somebody else must promote it, with a key of their own", "%s has approved the cutover of %s already", who, workload)
+			case who.Person != "":
+				return s, refuse("somebody else must promote it, with a key of another name", "%s has approved the cutover of %s already", who.Person, workload)
 			default:
-				return s, refuse("show a key of your own: freehold keys create NAME --admin", "the cutover of %s is for people who are known to approve", workload)
+				return s, refuse("FREEHOLD_ADMIN_KEY=KEY freehold rollout promote "+workload+"; freehold keys create NAME --admin issues one",
+					"the cutover of %s waits for %d people, who show a key of their own each: %s can be anybody", workload, s.Approvals(), who)
 			}
 			s.Reason = or(why, "approved by "+who.String())
 			return s, nil
 		case rollout.Watching, rollout.Returning:
 			return s, refuse("", "the rollout of %s is %s: nothing is left to promote", workload, s.Where())
 		}
-		s.Wanted = slices.Clone(s.Wanted)
-		s.Approve(who)
 		return s.Forward(or(why, "promoted by "+who.String()), r.Clock()), nil
 	})
 }
@@ -321,6 +321,22 @@ func or(s, otherwise string) string {
 	return otherwise
 }
 
+// List are the rollouts of a workload, "" for all, the latest first.
+func (r *Runner) List(ctx context.Context, workload string) ([]rollout.State, error) {
+	all, err := r.Store.Rollouts(ctx, workload)
+	for i := range all {
+		r.ask(&all[i])
+	}
+	return all, err
+}
+
+// ask notes how many people the configuration wants for a cutover that may come.
+func (r *Runner) ask(s *rollout.State) {
+	if s.Asks = 0; !s.Stage.Ended() {
+		s.Asks = r.Approvals(s.Workload)
+	}
+}
+
 // Status is a rollout with what is known of it.
 type Status struct {
 	rollout.State
@@ -352,7 +368,7 @@ func (r *Runner) Status(ctx context.Context, workload, id string) (Status, error
 	r.mu.Lock()
 	if a := r.active[workload]; a != nil && (id == "" || id == a.state.ID) {
 		defer r.mu.Unlock()
-		return a.status(), nil
+		return r.status(a), nil
 	}
 	r.mu.Unlock()
 	all, err := r.Store.Rollouts(ctx, workload)
@@ -365,7 +381,7 @@ func (r *Runner) Status(ctx context.Context, workload, id string) (Status, error
 			if err != nil {
 				return Status{}, err
 			}
-			out := a.status()
+			out := r.status(a)
 			out.Report, err = r.known(ctx, a)
 			return out, err
 		}
@@ -382,13 +398,16 @@ func (r *Runner) Active() []Status {
 	defer r.mu.Unlock()
 	out := make([]Status, 0, len(r.active))
 	for _, name := range slices.Sorted(maps.Keys(r.active)) {
-		out = append(out, r.active[name].status())
+		out = append(out, r.status(r.active[name]))
 	}
 	return out
 }
 
-func (a *active) status() Status {
-	out := Status{State: a.state, Where: a.state.Where(), Report: a.evidence.Report(), Aside: Aside{
+// status tells of a rollout. Where others may change it, mu is held.
+func (r *Runner) status(a *active) Status {
+	s := a.state
+	r.ask(&s)
+	out := Status{State: s, Where: s.Where(), Report: a.evidence.Report(), Aside: Aside{
 		USD: a.spent.usd, Unpriced: a.spent.unknown,
 		Muted: a.muted, Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
 	}}

@@ -64,6 +64,8 @@ type Options struct {
 	Fleet    func() *fleet.Fleet
 	// InUse is the model that the configuration names for a workload, "" for none.
 	InUse func(workload string) string
+	// Approvals is how many people the configuration wants for a workload's cutover.
+	Approvals func(workload string) int
 	// Write makes a model a workload's own in the configuration. Where it can only
 	// propose the change it returns nil, and InUse stays.
 	Write func(ctx context.Context, workload, model string, who history.Who, why string) error
@@ -353,6 +355,7 @@ func (r *Runner) settle(ctx context.Context, a *active, who history.Who) (err er
 	for {
 		inUse := r.InUse(a.state.Workload)
 		r.mu.Lock()
+		r.ask(&a.state)
 		next, ok := rollout.Next(a.state, a.evidence, inUse, r.Clock())
 		r.mu.Unlock()
 		if why := r.lost(&a.state); !ok && why != "" {

@@ -25,7 +25,7 @@ import (
 	"freehold/internal/rollout/runner"
 )
 
-var ann, bob = history.Who{Via: "key", Name: "ann"}, history.Who{Via: "key", Name: "bob"}
+var ann, bob = history.Who{Via: "key", Name: "ann", Person: "ann"}, history.Who{Via: "key", Name: "bob", Person: "bob"}
 
 // world is a freehold with a workload at one model that may get another.
 type world struct {
@@ -348,6 +348,65 @@ func TestApprovals(t *testing.T) {
 	if _, err := r.Promote(t.Context(), "w", ann, ""); err == nil || !strings.Contains(err.Error(), "has approved") {
 		t.Errorf("the same person twice: %v", err)
 	}
+	successor := history.Who{Via: "key", Name: "of ann, rotated", Person: "ann"}
+	if _, err := r.Promote(t.Context(), "w", successor, ""); err == nil || !strings.Contains(err.Error(), "ann has approved") {
+		t.Errorf("the same person by another key: %v", err)
+	}
+	if _, err := r.Promote(t.Context(), "w", history.Who{Via: "os", Name: "ann"}, ""); err == nil || !strings.Contains(err.Error(), "can be anybody") {
+		t.Errorf("by the local socket: %v", err)
+	}
+	if s, err := r.Promote(t.Context(), "w", bob, ""); err != nil || s.Stage != rollout.Watching {
+		t.Errorf("%s: %v", s.Where(), err)
+	}
+}
+
+// TestApprovalsOfSteps: who promotes a step has not approved the cutover.
+func TestApprovalsOfSteps(t *testing.T) {
+	w := newWorld(t)
+	p := quick()
+	p.Shadow.Share, p.Approvals, p.Manual = 0, 2, true
+	r := w.App.Rollouts
+	if _, err := r.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range p.Steps {
+		if s, err := r.Promote(t.Context(), "w", bob, ""); err != nil || s.Missing() != 1 {
+			t.Fatalf("%s: %v", s.Where(), err)
+		}
+	}
+	if s, err := r.Promote(t.Context(), "w", bob, ""); err != nil || s.Stage != rollout.Watching {
+		t.Errorf("%s: %v", s.Where(), err)
+	}
+}
+
+// TestApprovalsRaised: what the configuration wants by now counts where it is more,
+// and no longer when it is taken back.
+func TestApprovalsRaised(t *testing.T) {
+	w := newWorld(t)
+	p := quick()
+	p.Shadow.Share, p.Approvals, p.Manual, p.Steps = 0, 1, true, []rollout.Step{{Share: 1}}
+	r := w.App.Rollouts
+	if _, err := r.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
+		t.Fatal(err)
+	}
+	set := func(n string) {
+		t.Helper()
+		if _, err := w.App.Edit(t.Context(), "workloads.w.approvals", json.RawMessage(n), ann, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("3")
+	s, err := r.Promote(t.Context(), "w", ann, "")
+	if err != nil || s.Stage != rollout.Cutover || s.Missing() != 2 || w.App.Config().Workloads["w"].Model != "old" {
+		t.Fatalf("%s: %v", s.Where(), err)
+	}
+	if st, err := r.Status(t.Context(), "w", ""); err != nil || st.Where != "cutover, waits for 2 more to approve" {
+		t.Errorf("%s: %v", st.Where, err)
+	}
+	if all, err := r.List(t.Context(), "w"); err != nil || all[0].Missing() != 2 {
+		t.Errorf("%+v: %v", all, err)
+	}
+	set("2")
 	if s, err := r.Promote(t.Context(), "w", bob, ""); err != nil || s.Stage != rollout.Watching {
 		t.Errorf("%s: %v", s.Where(), err)
 	}

@@ -26,7 +26,7 @@ func Rollouts(t *testing.T, open func(t *testing.T) rollout.Store) {
 				t.Fatal(err)
 			}
 		}
-		a.Stage, a.Step, a.Paused, a.Wanted = rollout.Canary, 2, true, []string{"key:ann"}
+		a.Stage, a.Step, a.Paused, a.Wanted = rollout.Canary, 2, true, []rollout.Approval{{Person: "ann", Who: "key:fh_1 (ann)"}}
 		if err := s.PutRollout(ctx, a); err != nil {
 			t.Fatal(err)
 		}

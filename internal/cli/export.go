@@ -133,7 +133,8 @@ func (p *program) exportCSVCommand() *cobra.Command {
 		Short: "Write the ledger's requests as CSV",
 		Long: `csv writes single requests of the ledger, newest first, a line each, as RFC 4180
 says: a header, times in UTC, costs in exact decimals. A cost that is not known
-is empty. There are no prompts and no answers in the ledger.`,
+is empty. There are no prompts and no answers in the ledger. A text that a
+spreadsheet would take for a formula has a ' before it.`,
 		Example: `  freehold export csv --out requests.csv
   freehold export csv --since 30d --workload support-chat > chat.csv`,
 		Args: takes(0, 0),
@@ -191,9 +192,19 @@ func csvRow(r *admin.Request) []string {
 		cost = r.Cost.Decimal.String()
 	}
 	return []string{
-		r.ID, r.Time.UTC().Format(time.RFC3339Nano), r.Workload, r.Asked, r.Model, r.Deployment, r.Provider, r.ProviderModel, r.Outcome, strconv.Itoa(r.Status), r.ErrorCode,
+		inert(r.ID), r.Time.UTC().Format(time.RFC3339Nano), inert(r.Workload), inert(r.Asked), inert(r.Model), inert(r.Deployment), inert(r.Provider), inert(r.ProviderModel),
+		r.Outcome, strconv.Itoa(r.Status), r.ErrorCode,
 		r.Dialect, r.Operation, strconv.FormatBool(r.Stream), n(r.Tokens.In), n(r.Tokens.Out), n(r.Tokens.Cached), n(r.Tokens.CacheWrite), n(r.Tokens.Reasoning),
 		strconv.FormatBool(r.Tokens.Estimated), cost, r.Currency, r.CostSource, r.CostDate, ms(r.FirstToken), ms(r.Total), strconv.Itoa(r.Attempts), strconv.Itoa(r.Seams),
-		r.KeyID, r.Key, r.Tenant, strings.Join(r.Tags, ","), r.Route, r.Drill, r.ConfigVersion, r.ClientID,
+		inert(r.KeyID), inert(r.Key), inert(r.Tenant), inert(strings.Join(r.Tags, ",")), inert(r.Route), inert(r.Drill), inert(r.ConfigVersion), inert(r.ClientID),
 	}
+}
+
+// inert is a text that no spreadsheet takes for a formula: applications choose names,
+// tags and ids, and who opens the file runs what they chose.
+func inert(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return "'" + text
+	}
+	return text
 }

@@ -322,6 +322,12 @@ func (b *builder) deployment(m *Model, p *Provider, id string) *Deployment {
 	if known, ok := b.Catalog.Model(id); ok {
 		d.Context, d.MaxOutput, d.ImageTokens = known.Context, known.MaxOutput, known.ImageTokens
 	}
+	for _, name := range []string{id, m.Name} { // an id may say nothing (a file, a deployment's own name) where our name does
+		if known, ok := b.Catalog.Model(name); ok {
+			d.Maker = known.Vendor
+			break
+		}
+	}
 	if n := preset.Quirks.DefaultContext; n > 0 && !p.Engine {
 		d.Context = n
 	}

@@ -65,6 +65,7 @@ type Deployment struct {
 	Model    *Model
 	Provider *Provider
 	ID       string // the provider's own model id
+	Maker    string // who made the weights; empty: not known
 	Path     map[llm.Operation]string
 	Sender   Sender
 	Weight   int

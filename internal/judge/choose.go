@@ -11,7 +11,8 @@ type Model struct {
 	Name string
 	// Weights are names of what is behind it; none: not known.
 	Weights []string
-	Family  string // empty: not known
+	// Families are those of what is behind it; none: not known.
+	Families []string
 	// Denied is why the perimeter of the workload does not let it see the texts;
 	// empty: it does.
 	Denied string
@@ -60,8 +61,9 @@ func (m *Model) refused(contestants []Model) string {
 			return "is one of those judged"
 		case slices.ContainsFunc(m.Weights, func(w string) bool { return slices.Contains(c.Weights, w) }):
 			return "has the weights of " + c.Name
-		case m.Family != "" && m.Family == c.Family:
-			return fmt.Sprintf("is of the family of %s (%s)", c.Name, m.Family)
+		}
+		if i := slices.IndexFunc(m.Families, func(f string) bool { return slices.Contains(c.Families, f) }); i >= 0 {
+			return fmt.Sprintf("is of the family of %s (%s)", c.Name, m.Families[i])
 		}
 	}
 	return ""

@@ -9,14 +9,14 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	baseline := judge.Model{Name: "gpt-4o", Family: "gpt"}
-	candidate := judge.Model{Name: "llama-3.1-70b", Weights: []string{"w1"}, Family: "llama-3"}
+	baseline := judge.Model{Name: "gpt-4o", Families: []string{"gpt"}}
+	candidate := judge.Model{Name: "llama-3.1-70b", Weights: []string{"w1"}, Families: []string{"llama-3"}}
 	models := []judge.Model{
-		{Name: "claude", Family: "claude", Denied: "class 2 must not leave the EU"},
-		{Name: "gpt-4o", Family: "gpt"},
+		{Name: "claude", Families: []string{"claude"}, Denied: "class 2 must not leave the EU"},
+		{Name: "gpt-4o", Families: []string{"gpt"}},
 		{Name: "llama-again", Weights: []string{"w1"}},
-		{Name: "llama-3.1-8b", Weights: []string{"w2"}, Family: "llama-3"},
-		{Name: "qwen", Family: "qwen", Denied: ""},
+		{Name: "llama-3.1-8b", Weights: []string{"w2"}, Families: []string{"llama-3"}},
+		{Name: "qwen", Families: []string{"qwen"}, Denied: ""},
 		{Name: "unknown"},
 	}
 	if m, err := judge.Choose(models, baseline, candidate); err != nil || m.Name != "qwen" {
@@ -24,6 +24,10 @@ func TestChoose(t *testing.T) {
 	}
 	if m, err := judge.Choose(models[5:], baseline, candidate); err != nil || m.Name != "unknown" {
 		t.Errorf("%+v, %v", m, err)
+	}
+	several := judge.Model{Name: "several", Families: []string{"x", "qwen"}}
+	if m, err := judge.Choose(models[4:], several); err != nil || m.Name != "unknown" {
+		t.Errorf("one of several families: %+v, %v", m, err)
 	}
 	if m, err := judge.Choose(models[5:], judge.Model{Name: "unknown, too"}); err != nil || m.Name != "unknown" {
 		t.Errorf("%+v, %v", m, err)

@@ -3,6 +3,7 @@ package aside
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,9 @@ func Contestant(m *fleet.Model, denied string) judge.Model {
 	out := judge.Model{Name: m.Name, Denied: denied}
 	for _, d := range m.Deployments { // providers name the same weights with and without their maker
 		out.Weights = append(out.Weights, strings.ToLower(d.ID[strings.LastIndexByte(d.ID, '/')+1:]))
+		if d.Maker != "" && !slices.Contains(out.Families, d.Maker) {
+			out.Families = append(out.Families, d.Maker)
+		}
 	}
 	return out
 }

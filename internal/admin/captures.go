@@ -51,9 +51,36 @@ func (s *Service) captures(f CaptureFilter) (capture.Filter, error) {
 	if err := ordered(f.Since, f.Until); err != nil {
 		return out, err
 	}
+	if several := s.called(f.Key); len(several) > 1 {
+		return out, invalid(fmt.Sprintf("%d keys are called %s", len(several), f.Key), "name each by its id: "+strings.Join(several, ", "))
+	}
 	var err error
 	out.KeyID, err = s.keyID(f.Key)
 	return out, err
+}
+
+// called are the ids of all keys with a name.
+func (s *Service) called(name string) (ids []string) {
+	for _, k := range s.app.Keys.List() {
+		if name != "" && k.Name == name {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
+// heard refuses a tenant that neither the configuration nor the ledger knows: a name
+// that was mistyped must not look like one whose texts are gone.
+func (s *Service) heard(ctx context.Context, tenant string) error {
+	if tenant == "" || s.app.Config().Tenants[tenant] != nil {
+		return nil
+	}
+	known, err := s.app.Ledger.Usage(ctx, ledger.Query{Tenant: tenant})
+	if err == nil && len(known) == 0 {
+		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: fmt.Sprintf("no request was of a tenant %q", tenant),
+			Hint: "freehold usage --by tenant lists those that asked, tenants in config.yaml has those with a budget"}
+	}
+	return err
 }
 
 // CapturesIn asks which requests have texts.
@@ -103,7 +130,7 @@ type CaptureEraseIn struct {
 
 // CaptureEraseOut says what was erased.
 type CaptureEraseOut struct {
-	Erased   int `json:"erased" doc:"requests whose texts are gone"`
+	Erased   int `json:"erased" doc:"requests whose texts are gone, with the copies by rollouts"`
 	Comments int `json:"comments" doc:"comments of callers on requests (feedback) that are gone"`
 }
 
@@ -149,6 +176,9 @@ func (s *Service) captureErase(ctx context.Context, c Caller, in CaptureEraseIn)
 	}
 	f, err := s.captures(in.CaptureFilter)
 	if err != nil {
+		return CaptureEraseOut{}, err
+	}
+	if err := s.heard(ctx, f.Tenant); err != nil {
 		return CaptureEraseOut{}, err
 	}
 	f.ID = in.ID

@@ -68,11 +68,15 @@ func errorOf(err error) error {
 	var request *auth.RequestError
 	var f *fault.Error
 	var told *runner.RefusedError
+	var unwritten *runner.WriteError
 	switch {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &told):
 		return refusedBy(told)
+	case errors.As(err, &unwritten):
+		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error(),
+			Hint: "freehold check says what is wrong with the file, freehold rollout status " + unwritten.Workload + " when it is written"}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &bad):

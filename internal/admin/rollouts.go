@@ -126,6 +126,9 @@ type RolloutStatus struct {
 	// Passed are the stages and steps before the present one.
 	Passed []RolloutPassed `json:"passed" doc:"stages and steps that it has left, the oldest first"`
 	Error  string          `json:"error,omitempty" doc:"why what should follow could not be done"`
+	// Held: server.config_writes keeps the change of the model apart from the file.
+	Held  bool   `json:"held,omitempty" doc:"the change of the workload's model is in effect, and not in the file"`
+	Patch string `json:"patch,omitempty" doc:"for the file, where the change is held"`
 }
 
 func (s *Service) statusOf(st *runner.Status) RolloutStatus {
@@ -158,6 +161,9 @@ func nextOf(st *runner.Status, now time.Time) RolloutNext {
 		left := max(0, step.Samples-st.Report.Clients[1])
 		n.Requests, n.Until = &left, moment(st.Entered.Add(step.For))
 		n.What = "the step's time and requests"
+		if left == 0 {
+			n.What = "the step's time"
+		}
 	case rollout.Cutover:
 		n.What = "that the configuration names the new model"
 		if n.People = st.Missing(); n.People > 0 {
@@ -368,7 +374,8 @@ func (s *Service) rolloutStatus(ctx context.Context, _ Caller, in RolloutIn) (Ro
 	}
 	out := s.statusOf(&st)
 	_, out.Passed = transitionsOf(all)
-	return out, nil
+	out.Held, out.Patch, err = s.app.HeldModel(ctx, st.Workload)
+	return out, err
 }
 
 // rolloutNow finds a rollout. One of a workload that there is not is the caller's

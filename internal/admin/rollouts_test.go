@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,47 @@ func TestRolloutApprovals(t *testing.T) {
 	}
 	if got := call(t, w.socket, admin.RolloutBack, change); got.Stage != "rolled-back" || w.app.Config().Workloads["chat"].Model != "m" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestRolloutBackWhileBroken: a file that cannot be edited keeps nobody at the new
+// model, and what is left to do is said.
+func TestRolloutBackWhileBroken(t *testing.T) {
+	w := start(t)
+	in := quickly()
+	in.Shadow, in.Manual = ptr(0.0), ptr(true)
+	call(t, w.socket, admin.RolloutStart, in)
+	change := admin.RolloutChangeIn{Workload: "chat"}
+	if got := call(t, w.socket, admin.RolloutPromote, change); got.Stage != "watch" || got.Held {
+		t.Fatalf("%+v", got)
+	}
+	whole, err := os.ReadFile(w.path)
+	check(t, err)
+	check(t, os.WriteFile(w.path, append(whole, "\n]: {"...), 0o600))
+	no := fails(t, w.socket, admin.RolloutBack, change, admin.CodeConflict)
+	if !strings.Contains(no.Message, "requests of workload chat go to m now") || !strings.Contains(no.Message, "is tried again") || !strings.Contains(no.Hint, "freehold check") {
+		t.Errorf("%+v", no)
+	}
+	if got := call(t, w.socket, admin.RolloutStatusOf, admin.RolloutIn{Workload: "chat"}); got.Stage != "returning" || !strings.Contains(got.Error, "is tried again") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRolloutHeld: where the file is not written, the cutover is in effect, and the
+// status has the patch.
+func TestRolloutHeld(t *testing.T) {
+	w := start(t)
+	call(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "server.config_writes", Value: "propose"})
+	in := quickly()
+	in.Shadow, in.Manual = ptr(0.0), ptr(true)
+	call(t, w.socket, admin.RolloutStart, in)
+	got := call(t, w.socket, admin.RolloutPromote, admin.RolloutChangeIn{Workload: "chat"})
+	if got.Stage != "watch" || !got.Held || !strings.Contains(got.Patch, "-  chat: {model: m,") || !strings.Contains(got.Patch, "+  chat: {model: llama,") {
+		t.Errorf("%+v", got)
+	}
+	fitsDocument(t, admin.RolloutStatusOf.Operation, got)
+	if file, err := os.ReadFile(w.path); err != nil || !strings.Contains(string(file), "chat: {model: m,") {
+		t.Errorf("%s: %v", file, err)
 	}
 }
 

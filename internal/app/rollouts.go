@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 
+	"freehold/internal/config"
 	"freehold/internal/feedback"
 	"freehold/internal/fleet"
 	"freehold/internal/gateway"
@@ -53,8 +55,33 @@ func (a *App) writeModel(ctx context.Context, workload, model string, who histor
 	if err != nil {
 		return err
 	}
-	_, err = a.Edit(ctx, "workloads."+pathPart(workload)+".model", value, who, why)
+	_, err = a.Edit(ctx, modelPath(workload), value, who, why)
 	return err
+}
+
+func modelPath(workload string) string { return "workloads." + pathPart(workload) + ".model" }
+
+// HeldModel reports whether a workload's model is held apart from the file, which
+// names another, and the patch by which it would be in it; "" where the file
+// cannot be read.
+func (a *App) HeldModel(ctx context.Context, workload string) (held bool, patch string, err error) {
+	rows, err := a.overlay(ctx)
+	if err != nil {
+		return false, "", err
+	}
+	rows = slices.DeleteFunc(rows, func(c config.Change) bool { return c.Path != modelPath(workload) })
+	if len(rows) == 0 {
+		return false, "", nil
+	}
+	src, err := Env(a.embedded, nil).ReadFile(a.ConfigPath)
+	if err == nil {
+		patch, err = config.Patch(a.ConfigPath, src, rows)
+	}
+	if err != nil { // what is held is in effect all the same
+		a.Log.Debug("no patch can be made of what is held", "error", err)
+		return true, "", nil
+	}
+	return patch != "", patch, nil
 }
 
 var bare = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)

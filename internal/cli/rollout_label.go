@@ -52,7 +52,7 @@ shown, and the word is kept: baseline is the old model's answer.`,
 				return p.done(out, err)
 			}
 			if len(out.Pairs) == 0 {
-				fmt.Fprintf(p.err, "no pair of %s has texts that you have not labelled: workloads.%s.capture keeps them from now on\n", tame(in.Workload), tame(in.Workload))
+				fmt.Fprintf(p.err, "no pair of %s has texts that you have not labelled: workloads.%s.capture.enabled: true keeps those of new requests\n", tame(in.Workload), tame(in.Workload))
 				return nil
 			}
 			in.ID = out.ID
@@ -64,6 +64,10 @@ shown, and the word is kept: baseline is the old model's answer.`,
 	c.Flags().StringVar(&in.ID, "rollout", "", "of an earlier one: its `ID`")
 	return c
 }
+
+// quoted marks each line of a text that a client or a model wrote, so that none can
+// be taken for one of ours.
+func quoted(text string) string { return "  | " + strings.ReplaceAll(tameLines(text), "\n", "\n  | ") }
 
 // labels asks about pairs, one after the other. swap says whether the new model's
 // answer is A.
@@ -82,7 +86,7 @@ func (p *program) labels(ctx context.Context, in admin.RolloutIn, pairs []admin.
 		if swap() {
 			a, b, winners["a"], winners["b"] = b, a, judge.CandidateWins, judge.BaselineWins
 		}
-		fmt.Fprintf(p.out, "--- request %d of %d\n%s\n\n--- A\n%s\n\n--- B\n%s\n\n", i+1, len(pairs), tameLines(texts.Conversation), tameLines(a), tameLines(b))
+		fmt.Fprintf(p.out, "--- request %d of %d\n%s\n\n--- A\n%s\n\n--- B\n%s\n\n", i+1, len(pairs), quoted(texts.Conversation), quoted(a), quoted(b))
 		word, err := p.verdict(lines)
 		if err != nil {
 			return err

@@ -89,7 +89,7 @@ func drawCourse(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	p.Legend.Add("mean", line)
 	p.Legend.Add("95 % at all looks together", area)
 	last := float64(r.Course[len(r.Course)-1].N)
-	if err := level(p, fmt.Sprintf("accepted loss, %g points", 100*r.Plan.Margin), 0, last, -100*r.Plan.Margin); err != nil {
+	if err := level(p, fmt.Sprintf("accepted loss, %g of 100 points", 100*r.Plan.Margin), 0, last, -100*r.Plan.Margin); err != nil {
 		return nil, err
 	}
 	p.X.Min, p.X.Max = 0, last
@@ -143,7 +143,7 @@ func drawSegments(r *admin.RolloutReportOut) (*plot.Plot, error) {
 	for _, x := range []struct {
 		name string
 		at   float64
-	}{{"no difference", 0}, {fmt.Sprintf("accepted loss, %g points", 100*r.Plan.Margin), -100 * r.Plan.Margin}} {
+	}{{"no difference", 0}, {fmt.Sprintf("accepted loss, %g of 100 points", 100*r.Plan.Margin), -100 * r.Plan.Margin}} {
 		line, err := plotter.NewLine(plotter.XYs{{X: x.at, Y: -0.5}, {X: x.at, Y: float64(len(s)) - 0.5}})
 		if err != nil {
 			return nil, err

@@ -189,11 +189,18 @@ func sections(r *admin.RolloutReportOut) []section {
 		{"copies and judging, USD", "", r.Money.Aside},
 	}})
 	if x := r.Reliability; x != nil {
+		same, person, longer := none, none, none
+		if x.Swaps > 0 {
+			same = fmt.Sprintf("%s of %d", percent(x.Consistency), x.Swaps)
+		}
+		if x.Labels > 0 {
+			person, longer = fmt.Sprintf("%s (%s to %s)", percent(x.Accuracy), percent(x.AccuracyLow), percent(x.AccuracyHigh)), percent(x.LongerAccuracy)
+		}
 		out = append(out, section{title: "The judge", head: []string{"", ""}, rows: [][]string{
-			{"state", x.State}, {"same word in both orders", fmt.Sprintf("%s of %d", percent(x.Consistency), x.Swaps)},
+			{"state", x.State}, {"same word in both orders", same},
 			{"labels by people", fmt.Sprint(x.Labels)},
-			{"agrees with people (95 %)", fmt.Sprintf("%s (%s to %s)", percent(x.Accuracy), percent(x.AccuracyLow), percent(x.AccuracyHigh))},
-			{"\"the longer answer wins\" agrees", percent(x.LongerAccuracy)},
+			{"agrees with people (95 %)", person},
+			{"\"the longer answer wins\" agrees", longer},
 		}})
 	}
 	history := section{title: "Transitions", head: []string{"time (UTC)", "is", "by", "because", "pairs", "history"}}

@@ -137,3 +137,43 @@ func TestBar(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestRolloutReportUnknown: what nobody said is not 0 %.
+func TestRolloutReportUnknown(t *testing.T) {
+	r := reported()
+	r.Reliability = &admin.RolloutReliability{State: "not yet known"}
+	for _, s := range sections(r) {
+		if s.title != "The judge" {
+			continue
+		}
+		for _, row := range s.rows {
+			if strings.Contains(row[0], "agrees") || strings.Contains(row[0], "both orders") {
+				if row[1] != none {
+					t.Errorf("%q", row)
+				}
+			}
+		}
+		return
+	}
+	t.Error("no section is about the judge")
+}
+
+// TestRolloutNarrow: at 80 columns a status shows the intervals that decide, whole.
+func TestRolloutNarrow(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{out: &out, getenv: func(string) string { return "" }}
+	r := &reported().RolloutStatus
+	r.Report = r.Passed[0].Known
+	p.printRates(r)
+	p.printPassed(r)
+	for _, want := range []string{"\n  95 % OF OLD       95 % OF NEW\n", "\n  1.69 s to 2.36 s  1.20 s to 1.67 s\n", "\nLEFT    ERRORS "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if len([]rune(line)) > 81 || strings.Contains(line, "…") || strings.TrimSpace(line) == "" && line != "\n" {
+			t.Errorf("%q", line)
+		}
+	}
+}

@@ -33,6 +33,12 @@ func (p *program) printRolloutHead(r *admin.RolloutStatus) {
 	if r.Approvals > 1 {
 		p.wrapped("approved by", fmt.Sprintf("%s (%d of %d)", orNone(strings.Join(r.Wanted, ", ")), len(r.Wanted), r.Approvals))
 	}
+	if r.Held {
+		p.wrapped("held", "config.yaml names another model: the change is in effect, and held in the state until the file agrees (docs/rollout.md)")
+		if r.Patch != "" {
+			fmt.Fprintf(p.out, "\n%s\n", strings.TrimRight(tameLines(r.Patch), "\n"))
+		}
+	}
 }
 
 // wrapped is a field whose value may take several lines.
@@ -55,8 +61,8 @@ func missing(r *admin.RolloutStatus) string {
 	if n.Days != nil {
 		out += fmt.Sprintf(": %s at the rate so far", about(*n.Days))
 	}
-	if n.Requests != nil {
-		out += fmt.Sprintf(": %s more", plural(*n.Requests, "request"))
+	if n.Requests != nil && *n.Requests > 0 {
+		out += ": " + plural(*n.Requests, "request") + " more"
 	}
 	if n.Until != nil {
 		out += ", until " + at(*n.Until) + " UTC at the earliest"
@@ -110,7 +116,7 @@ func judgedBy(r *admin.RolloutStatus) string {
 	if r.Plan.JudgeModel != "" {
 		out += " (" + r.Plan.JudgeModel + ")"
 	}
-	out += fmt.Sprintf("; %g points are accepted, marked ┊: equivalent is what is surely ABOVE that", 100*r.Plan.Margin)
+	out += fmt.Sprintf("; a loss of %g of 100 points is accepted, marked ┊: equivalent is what is surely ABOVE that", 100*r.Plan.Margin)
 	if e := &r.Report; e.Swaps > 0 {
 		out += fmt.Sprintf("; the judge said the same in both orders in %d of %d", e.Consistent, e.Swaps)
 		if e.JudgeTurns {
@@ -180,17 +186,21 @@ func percent(v float64) string {
 
 func (p *program) printRates(r *admin.RolloutStatus) {
 	fmt.Fprintln(p.out)
-	t := table{columns: []column{{head: "GATE", keep: true}, {head: "OLD", keep: true}, {head: "NEW", keep: true}, {head: "ACCEPTED", right: true, keep: true}, {head: "STATE", keep: true}}}
+	t := table{columns: []column{{head: "GATE", keep: true}, {head: "OLD", keep: true}, {head: "NEW", keep: true}, {head: "ACCEPTED", right: true, keep: true}, {head: "STATE", keep: true},
+		{head: "95 % OF OLD", keep: true, below: true}, {head: "95 % OF NEW", keep: true, below: true}}}
 	before := ""
 	for _, x := range r.Report.Rates {
-		t.row(x.Name, shareOf(x.Old), shareOf(x.New), "up to "+percent(x.Limit), gateState(x.Broken, x.Tested))
+		t.row(x.Name, shareOf(x.Old), shareOf(x.New), "up to "+percent(x.Limit), gateState(x.Broken, x.Tested), "", "")
 	}
 	for _, x := range r.Report.Latency {
-		old := quantileOf(&x.Old)
+		old := latency(x.Old.Value)
 		if x.Before && x.Old.N > 0 {
 			old, before = old+" *", "* of the old model's last answers, before the new one took all"
 		}
-		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, quantileOf(&x.New), "up to +"+percent(x.Tolerance), gateState(x.Broken, x.Tested))
+		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, latency(x.New.Value), "up to +"+percent(x.Tolerance), gateState(x.Broken, x.Tested), intervalOf(&x.Old), intervalOf(&x.New))
+	}
+	if len(r.Report.Latency) == 0 {
+		t = *t.part(func(c column) bool { return !c.below })
 	}
 	p.print(&t)
 	if before != "" {
@@ -216,12 +226,12 @@ func (p *program) printPassed(r *admin.RolloutStatus) {
 		return
 	}
 	fmt.Fprintln(p.out)
-	t := table{columns: []column{{head: "LEFT", keep: true}, {head: "UNTIL (UTC)", below: true}}}
+	t := table{columns: []column{{head: "LEFT", keep: true}}}
 	for _, head := range passedHead(r.Plan.LatencyPercentile) {
 		t.columns = append(t.columns, column{head: strings.ToUpper(head), keep: true})
 	}
 	for i := range r.Passed {
-		t.row(append([]string{r.Passed[i].Where, at(r.Passed[i].Until)}, passedRow(&r.Passed[i].Known)...)...)
+		t.row(append([]string{r.Passed[i].Where}, passedRow(&r.Passed[i].Known)...)...)
 	}
 	p.print(&t)
 }
@@ -272,7 +282,15 @@ func quantileOf(q *rollout.Quantile) string {
 	if q.Low == nil || q.High == nil {
 		return latency(q.Value)
 	}
-	return fmt.Sprintf("%s (%s to %s)", latency(q.Value), latency(q.Low), latency(q.High))
+	return latency(q.Value) + " (" + intervalOf(q) + ")"
+}
+
+// intervalOf is the interval of a percentile, as far as it is known.
+func intervalOf(q *rollout.Quantile) string {
+	if q.Low == nil || q.High == nil {
+		return none
+	}
+	return latency(q.Low) + " to " + latency(q.High)
 }
 
 func (p *program) printAside(r *admin.RolloutStatus) {

@@ -118,7 +118,9 @@ func (p *program) print(t *table) {
 	for i, line := range blocks[0] {
 		fmt.Fprintln(p.out, line)
 		for _, more := range blocks[1:] {
-			fmt.Fprintln(p.out, indent+more[i])
+			if more[i] != "" {
+				fmt.Fprintln(p.out, indent+more[i])
+			}
 		}
 	}
 }

@@ -85,6 +85,7 @@ func Beside(p *Plan, pairs []Pair) Report {
 	e := NewEvidence(p)
 	for i := range pairs {
 		e.AddPair(&pairs[i])
+		e.errors.baseline(pairs[i].Old.Failed != "") // there are no clients' outcomes here
 	}
 	return e.Report()
 }

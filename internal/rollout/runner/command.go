@@ -23,6 +23,20 @@ type RefusedError struct{ Message, Hint string }
 
 func (e *RefusedError) Error() string { return e.Message }
 
+// WriteError is a change that holds for requests, and could not be written into the
+// configuration yet.
+type WriteError struct {
+	Workload, Model string
+	Err             error
+}
+
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("requests of workload %s go to %s now, but that could not be written into the configuration, and is tried again: %v", e.Workload, e.Model, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *WriteError) Unwrap() error { return e.Err }
+
 func refuse(hint, format string, args ...any) error {
 	return &RefusedError{Message: fmt.Sprintf(format, args...), Hint: hint}
 }

@@ -385,7 +385,7 @@ func (r *Runner) settle(ctx context.Context, a *active, who history.Who) (err er
 			return nil
 		}
 		if err := r.Write(ctx, a.state.Workload, want, who, "rollout "+a.state.ID+": "+a.state.Reason); err != nil {
-			return fmt.Errorf("workload %s cannot be given to %s in the configuration: %w", a.state.Workload, want, err)
+			return &WriteError{a.state.Workload, want, err}
 		}
 		if r.InUse(a.state.Workload) == inUse {
 			return nil // it is proposed only: requests go where they should meanwhile

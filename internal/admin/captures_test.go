@@ -81,6 +81,7 @@ func TestCapturesNeedACaller(t *testing.T) {
 	fails(t, nobody, admin.CaptureList, admin.CapturesIn{}, admin.CodeDenied)
 	fails(t, nobody, admin.CaptureShow, admin.CaptureIn{ID: id}, admin.CodeDenied)
 	fails(t, nobody, admin.CaptureErase, admin.CaptureEraseIn{ID: id}, admin.CodeDenied)
+	fails(t, &admin.Client{Base: w.url, Key: "any"}, admin.CaptureShow, admin.CaptureIn{ID: id}, admin.CodeDenied) // no key of ours
 }
 
 // fitsDocument validates an answer by the document's schema.

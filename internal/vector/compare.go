@@ -1,0 +1,127 @@
+package vector
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Difference is one way in which a target's record is not what it should be.
+type Difference struct {
+	Namespace string `json:"namespace,omitempty"`
+	ID        string `json:"id"`
+	What      string `json:"what"` // missing, extra, vector NAME, field NAME
+	Want      string `json:"want,omitempty"`
+	Got       string `json:"got,omitempty"`
+}
+
+// nearDirection is how far a component of a vector of length 1 may be off: what
+// is lost when two stores normalise in float32, each in its own way.
+const nearDirection = 4e-6
+
+// Differences compares a record with what it should be. spec is of the target's
+// vectors: those that are kept by their direction are compared by that, in float16
+// as exactly as that is, all others to the bit.
+func Differences(want, got *Record, target *Description) []Difference {
+	var out []Difference
+	add := func(what, w, g string) {
+		out = append(out, Difference{Namespace: want.Namespace, ID: want.ID.String(), What: what, Want: w, Got: g})
+	}
+	for i := range want.Vectors {
+		w := &want.Vectors[i]
+		g := got.Vector(w.Name)
+		if g == nil {
+			add("vector "+w.Name, w.String(), "none")
+			continue
+		}
+		if !w.same(g, target.Vector(w.Name)) {
+			add("vector "+w.Name, w.String(), g.String())
+		}
+	}
+	for i := range got.Vectors {
+		if g := &got.Vectors[i]; want.Vector(g.Name) == nil {
+			add("vector "+g.Name, "none", g.String())
+		}
+	}
+	for i, j := 0, 0; i < len(want.Payload) || j < len(got.Payload); {
+		switch {
+		case j == len(got.Payload) || i < len(want.Payload) && want.Payload[i].Name < got.Payload[j].Name:
+			add("field "+want.Payload[i].Name, typed(&want.Payload[i].Value), "none")
+			i++
+		case i == len(want.Payload) || got.Payload[j].Name < want.Payload[i].Name:
+			add("field "+got.Payload[j].Name, "none", typed(&got.Payload[j].Value))
+			j++
+		default:
+			if w, g := &want.Payload[i].Value, &got.Payload[j].Value; !w.Equal(g) {
+				add("field "+want.Payload[i].Name, typed(w), typed(g))
+			}
+			i, j = i+1, j+1
+		}
+	}
+	return out
+}
+
+func typed(v *Value) string { return v.kind.String() + " " + v.String() }
+
+func (v *Vector) same(w *Vector, spec *Spec) bool {
+	if !slices.Equal(v.Indices, w.Indices) || !slices.Equal(v.Bits, w.Bits) || v.Rows != w.Rows || len(v.Dense) != len(w.Dense) || len(v.Values) != len(w.Values) {
+		return false
+	}
+	near := func(a, b float32) bool { return a == b }
+	if spec != nil && spec.Element == "float16" {
+		near = func(a, b float32) bool {
+			return math.Abs(float64(a-b)) <= math.Max(math.Abs(float64(a)), math.Abs(float64(b)))/1024+6e-8
+		}
+	}
+	if spec != nil && spec.Normalised {
+		rows := max(1, v.Rows)
+		n := len(v.Dense) / rows
+		for r := range rows {
+			if !sameDirection(v.Dense[r*n:(r+1)*n], w.Dense[r*n:(r+1)*n], spec.Element == "float16") {
+				return false
+			}
+		}
+	} else if !slices.EqualFunc(v.Dense, w.Dense, near) {
+		return false
+	}
+	return slices.EqualFunc(v.Values, w.Values, near)
+}
+
+func sameDirection(a, b []float32, half bool) bool {
+	la, lb := length(a), length(b)
+	if la == 0 || lb == 0 {
+		return la == lb
+	}
+	most := nearDirection
+	if half {
+		most = 1.0 / 1024
+	}
+	for i := range a {
+		if math.Abs(float64(a[i])/la-float64(b[i])/lb) > most {
+			return false
+		}
+	}
+	return true
+}
+
+func length(v []float32) float64 {
+	var sum float64
+	for _, x := range v {
+		sum += float64(x) * float64(x)
+	}
+	return math.Sqrt(sum)
+}
+
+// String shows the vector to people, by its first numbers.
+func (v *Vector) String() string {
+	const most = 4
+	switch {
+	case v.Bits != nil:
+		return fmt.Sprintf("%d bits", 8*len(v.Bits))
+	case v.Indices != nil && v.Dense == nil:
+		return fmt.Sprintf("%d of sparse %v %v", len(v.Indices), v.Indices[:min(most, len(v.Indices))], v.Values[:min(most, len(v.Values))])
+	case v.Rows > 0:
+		return fmt.Sprintf("%d rows of %d %v", v.Rows, len(v.Dense)/v.Rows, v.Dense[:min(most, len(v.Dense))])
+	}
+	return fmt.Sprintf("%d of %v", len(v.Dense), v.Dense[:min(most, len(v.Dense))])
+}

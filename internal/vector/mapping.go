@@ -1,0 +1,230 @@
+package vector
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+)
+
+// space is the namespace of freehold's UUIDv5 ids. It never changes: with another
+// one a second copy would double each record.
+var space = uuid.MustParse("6e9f6f0e-6a0c-5b61-9d5c-0f4e3a6f7a11")
+
+// Mapping says how a source's records become a target's.
+type Mapping struct {
+	// Index is the source's name, from which ids are made where IDs is "uuid".
+	Index string `json:"index"`
+	// IDs: "keep" them, or make a "uuid" (version 5) of index, namespace and id.
+	IDs string `json:"ids"`
+	// KeepID and KeepNamespace are fields of the payload in which the original id
+	// and namespace stay; empty: they do not.
+	KeepID        string `json:"keep_id,omitempty"`
+	KeepNamespace string `json:"keep_namespace,omitempty"`
+	// Flat: all namespaces become the default one.
+	Flat bool `json:"flat,omitempty"`
+	// Vectors are the target's names of the source's vectors, where they are others.
+	Vectors map[string]string `json:"vectors,omitempty"`
+	// Fields are changes of fields of the payload, by name.
+	Fields map[string]FieldChange `json:"fields,omitempty"`
+}
+
+// FieldChange is what becomes of a field.
+type FieldChange struct {
+	// As: "int" makes whole doubles whole numbers, in lists too; "float" the other
+	// way round; "drop" leaves the field out.
+	As string `json:"as,omitempty"`
+	// Name is the field's new name; empty: its old one.
+	Name string `json:"name,omitempty"`
+}
+
+// The ways to map ids.
+const (
+	KeepIDs = "keep"
+	UUIDs   = "uuid"
+)
+
+// The changes of fields.
+const (
+	AsInt   = "int"
+	AsFloat = "float"
+	Drop    = "drop"
+)
+
+// Check reports what is not right with a mapping by itself.
+func (m *Mapping) Check() error {
+	if m.IDs != KeepIDs && m.IDs != UUIDs {
+		return fmt.Errorf("ids: %q is neither %q nor %q", m.IDs, KeepIDs, UUIDs)
+	}
+	taken := map[string]string{m.KeepID: "keep_id", m.KeepNamespace: "keep_namespace"}
+	delete(taken, "")
+	if m.KeepID != "" && m.KeepID == m.KeepNamespace {
+		return fmt.Errorf("keep_id and keep_namespace are both %q", m.KeepID)
+	}
+	for name, c := range m.Fields {
+		if c.As != "" && c.As != AsInt && c.As != AsFloat && c.As != Drop {
+			return fmt.Errorf("fields.%s.as: %q is none of int, float, drop", name, c.As)
+		}
+		if c.Name == "" || c.As == Drop {
+			continue
+		}
+		if other := taken[c.Name]; other != "" {
+			return fmt.Errorf("fields.%s becomes %q, as %s does", name, c.Name, other)
+		}
+		taken[c.Name] = "fields." + name
+	}
+	return nil
+}
+
+// ID is the target's id of a source's record.
+func (m *Mapping) ID(namespace string, id ID) ID {
+	if m.IDs != UUIDs {
+		return id
+	}
+	// The lengths keep what is joined apart: "a/b"+"c" is not "a"+"b/c".
+	name := strconv.Itoa(len(m.Index)) + ":" + m.Index + strconv.Itoa(len(namespace)) + ":" + namespace + id.String()
+	return UUIDOf(uuid.NewSHA1(space, []byte(name)))
+}
+
+// Namespace is the target's namespace of a source's.
+func (m *Mapping) Namespace(name string) string {
+	if m.Flat {
+		return ""
+	}
+	return name
+}
+
+// Apply makes a target's record of a source's. An error says why there is none.
+// Nothing of r is changed; what need not be changed is shared.
+func (m *Mapping) Apply(r *Record) (Record, error) {
+	out := Record{ID: m.ID(r.Namespace, r.ID), Namespace: m.Namespace(r.Namespace), Vectors: r.Vectors, Payload: r.Payload}
+	if len(m.Vectors) > 0 {
+		out.Vectors = slices.Clone(r.Vectors)
+		for i := range out.Vectors {
+			if name, ok := m.Vectors[out.Vectors[i].Name]; ok {
+				out.Vectors[i].Name = name
+			}
+		}
+	}
+	if err := m.payload(r, &out); err != nil {
+		return Record{}, err
+	}
+	return out, nil
+}
+
+func (m *Mapping) payload(r, out *Record) error {
+	if len(m.Fields) == 0 && m.KeepID == "" && m.KeepNamespace == "" {
+		return nil
+	}
+	fields := make([]Field, 0, len(r.Payload)+2)
+	for _, f := range r.Payload {
+		c, ok := m.Fields[f.Name]
+		if ok && c.As == Drop {
+			continue
+		}
+		if ok {
+			v, err := c.value(f.Value)
+			if err != nil {
+				return fmt.Errorf("field %s: %w", f.Name, err)
+			}
+			if f.Value = v; c.Name != "" {
+				f.Name = c.Name
+			}
+		}
+		fields = append(fields, f)
+	}
+	if m.KeepID != "" {
+		fields = append(fields, Field{m.KeepID, TextOf(r.ID.String())})
+	}
+	if m.KeepNamespace != "" {
+		fields = append(fields, Field{m.KeepNamespace, TextOf(r.Namespace)})
+	}
+	n := len(fields)
+	out.Payload = NewPayload(fields)
+	if len(out.Payload) < n {
+		return fmt.Errorf("two fields become one: the payload has a field with the name that another one gets")
+	}
+	return nil
+}
+
+func (c FieldChange) value(v Value) (Value, error) {
+	switch {
+	case v.kind == List && (c.As == AsInt || c.As == AsFloat):
+		list := make([]Value, len(v.list))
+		for i := range v.list {
+			x, err := c.value(v.list[i])
+			if err != nil {
+				return v, err
+			}
+			list[i] = x
+		}
+		return ListOf(list), nil
+	case v.kind == Float && c.As == AsInt:
+		if !v.Whole() {
+			return v, fmt.Errorf("%s is no whole number, which the plan says it is", v.String())
+		}
+		return IntOf(int64(v.Float())), nil
+	case v.kind == Int && c.As == AsFloat:
+		f := float64(v.Int())
+		if int64(f) != v.Int() {
+			return v, fmt.Errorf("%s is too large to be a double", v.String())
+		}
+		return FloatOf(f), nil
+	}
+	return v, nil
+}
+
+// Refuse says why a target cannot hold a record, "" where it can.
+func (l *Limits) Refuse(r *Record) string {
+	if !slices.Contains(l.IDs, r.ID.Kind()) {
+		return fmt.Sprintf("its id is a %s", r.ID.Kind())
+	}
+	if l.TextID > 0 && r.ID.Kind() == TextID && len(r.ID.text) > l.TextID {
+		return fmt.Sprintf("its id has %d bytes, and %d is the most", len(r.ID.text), l.TextID)
+	}
+	if !l.Namespace && r.Namespace != "" {
+		return "it is in a namespace"
+	}
+	if n := r.Payload.Size(); l.Payload > 0 && n > l.Payload {
+		return fmt.Sprintf("its payload has about %d bytes, and %d is the most", n, l.Payload)
+	}
+	for i := range r.Payload {
+		if why := l.refuse(&r.Payload[i].Value, true); why != "" {
+			return "field " + r.Payload[i].Name + " " + why
+		}
+	}
+	return ""
+}
+
+func (l *Limits) refuse(v *Value, top bool) string {
+	switch v.kind {
+	case Null:
+		if !l.Nulls {
+			return "is null"
+		}
+	case Int:
+		if !l.Integers && int64(float64(v.Int())) != v.Int() {
+			return "is a whole number that no double is"
+		}
+	case Map:
+		if !l.Nested {
+			return "is a map"
+		}
+		for i := range v.fields {
+			if why := l.refuse(&v.fields[i].Value, false); why != "" {
+				return why
+			}
+		}
+	case List:
+		for i := range v.list {
+			if !l.Nested && (!top || v.list[i].kind != Text) {
+				return "is a list of other things than texts"
+			}
+			if why := l.refuse(&v.list[i], false); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,221 @@
+package vector
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+)
+
+// Metric is what nearness of vectors is measured by.
+type Metric string
+
+// The metrics.
+const (
+	Cosine    Metric = "cosine"
+	Dot       Metric = "dot"
+	Euclid    Metric = "euclid"
+	Manhattan Metric = "manhattan"
+	Hamming   Metric = "hamming"
+	Jaccard   Metric = "jaccard"
+)
+
+// Form is what a vector is made of.
+type Form string
+
+// The forms.
+const (
+	Dense  Form = "dense"
+	Sparse Form = "sparse"
+	Multi  Form = "multi"
+	Binary Form = "binary"
+)
+
+// Spec is a vector that records of a store have.
+type Spec struct {
+	Name   string `json:"name"` // empty: the one without a name
+	Form   Form   `json:"form"`
+	Dim    int    `json:"dim,omitempty"` // numbers, or bits of a binary one; 0 of a sparse one
+	Metric Metric `json:"metric"`
+	// Element is what each number is kept as: float32, float16, uint8, bit.
+	Element string `json:"element,omitempty"`
+	// Normalised: the store keeps the direction only, of length 1.
+	Normalised bool `json:"normalised,omitempty"`
+}
+
+// Namespace is a part of a store whose ids are its own.
+type Namespace struct {
+	Name  string `json:"name"` // empty: the default one
+	Count int64  `json:"count"`
+}
+
+// FieldSpec is a field that a store knows beforehand: a column, or an index.
+type FieldSpec struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"` // in the store's own words
+	Indexed bool   `json:"indexed,omitempty"`
+}
+
+// Description is what a store is and has.
+type Description struct {
+	Store      string            `json:"store"` // pinecone, qdrant, ...
+	Name       string            `json:"name"`  // of the index or collection
+	Vectors    []Spec            `json:"vectors"`
+	Namespaces []Namespace       `json:"namespaces"`
+	Fields     []FieldSpec       `json:"fields,omitempty"`
+	IDs        []IDKind          `json:"-"` // kinds that it can have
+	Facts      map[string]string `json:"facts,omitempty"`
+}
+
+// Count is how many records all namespaces have.
+func (d *Description) Count() int64 {
+	var n int64
+	for i := range d.Namespaces {
+		n += d.Namespaces[i].Count
+	}
+	return n
+}
+
+// Vector finds a vector's spec.
+func (d *Description) Vector(name string) *Spec {
+	for i := range d.Vectors {
+		if d.Vectors[i].Name == name {
+			return &d.Vectors[i]
+		}
+	}
+	return nil
+}
+
+// Unit is a piece of a namespace that is read at once, and is done or not.
+type Unit struct {
+	Namespace string `json:"namespace,omitempty"`
+	// IDs are its records, in a store that lists ids. Else they are those with keys
+	// above After up to Upto, in the store's own order and notation.
+	IDs   []string `json:"ids,omitempty"`
+	After string   `json:"after,omitempty"`
+	Upto  string   `json:"upto,omitempty"`
+	// Next is from where the listing goes on behind it.
+	Next string `json:"next,omitempty"`
+	// Count is how many records were listed.
+	Count int `json:"count"`
+}
+
+// Source is a store that is read. All of its methods may be used concurrently.
+type Source interface {
+	// Describe reads what the store is and has. Counts are exact.
+	Describe(ctx context.Context) (*Description, error)
+	// Units lists what a namespace has in units of about size records, in the
+	// store's order, from behind the unit whose Next is after; "" is from the
+	// beginning. Each record that was there all the while is in one of them.
+	Units(ctx context.Context, namespace, after string, size int) iter.Seq2[Unit, error]
+	// Read yields the records of a unit in batches. What was deleted since it was
+	// listed is left out.
+	Read(ctx context.Context, u Unit) iter.Seq2[[]Record, error]
+	// Fetch returns those of the records that there are, in any order.
+	Fetch(ctx context.Context, namespace string, ids []ID) ([]Record, error)
+	// Search returns the nearest records, the nearest first.
+	Search(ctx context.Context, s Search) ([]Hit, error)
+	Close() error
+}
+
+// Target is a store that is written, too.
+type Target interface {
+	Source
+	// Limits are what it can hold, and take at once.
+	Limits() Limits
+	// Create makes the collection as described. One that is there already stays,
+	// and is refused where it cannot hold the same.
+	Create(ctx context.Context, d *Description) error
+	// Put writes records of one namespace in the place of those with the same ids,
+	// and returns when the store has them durably. Where the store refuses some of
+	// them for what they are it is a [*RefusedError], and all others are written.
+	Put(ctx context.Context, namespace string, records []Record) error
+	// Delete takes records out. Those that there are not are no mistake.
+	Delete(ctx context.Context, namespace string, ids []ID) error
+}
+
+// Search asks for the records nearest to a vector.
+type Search struct {
+	Namespace string
+	Query     Vector // its Name says which vector is searched
+	K         int
+	Filter    *Filter // nil: all
+}
+
+// Hit is a record that was found. A higher Score is nearer for cosine and dot, a
+// lower one for the distances.
+type Hit struct {
+	ID    ID
+	Score float64
+}
+
+// Limits are what a target can hold, and take at once.
+type Limits struct {
+	Records int // of one Put; 0: any number
+	Bytes   int // of one Put, by [Record.Size]; 0: any number
+
+	Payload   int // bytes of a record's payload; 0: any number
+	TextID    int // bytes of a text id; 0: any number
+	IDs       []IDKind
+	Nulls     bool // null is a value
+	Nested    bool // maps, and lists of other things than texts
+	Integers  bool // whole numbers stay apart from doubles
+	Namespace bool // ids are a namespace's own
+	Forms     []Form
+	Named     bool // several vectors, each with a name
+	Dim       int  // of a dense vector at most; 0: any number
+}
+
+// RefusedError says which records a store refuses for what they are: to write
+// them again does not help.
+type RefusedError struct {
+	Records map[ID]string // why
+}
+
+func (e *RefusedError) Error() string {
+	for id, why := range e.Records {
+		return fmt.Sprintf("%d records are refused; %s: %s", len(e.Records), id, why)
+	}
+	return "records are refused"
+}
+
+// Trouble is why a store did not do what was asked.
+type Trouble string
+
+// The troubles.
+const (
+	Throttled   Trouble = "throttled"   // too much at once: wait, and ask for less
+	Unavailable Trouble = "unavailable" // it may do it the next time
+	Denied      Trouble = "denied"      // the key, or a right that it has not
+	Missing     Trouble = "missing"     // there is no such index, collection or table
+	Invalid     Trouble = "invalid"     // the request is not to its liking; so will the next one be
+)
+
+// Error is what a store answered instead of doing what was asked.
+type Error struct {
+	Trouble    Trouble
+	Store      string        // and where: qdrant at 127.0.0.1:6334
+	Doing      string        // fetch, upsert, ...
+	RetryAfter time.Duration // that the store asks for; 0: none
+	Message    string        // of the store
+	Cause      error
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s: %s", e.Store, e.Doing, e.Trouble)
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	return b.String()
+}
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Again reports whether to ask once more may help.
+func (e *Error) Again() bool { return e.Trouble == Throttled || e.Trouble == Unavailable }

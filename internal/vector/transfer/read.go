@@ -1,0 +1,182 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"freehold/internal/vector"
+)
+
+// unit is work that is being done. It is done when it has been read to its end and
+// nothing of it is under way to the target.
+type unit struct {
+	Work
+	seen map[vector.ID]struct{} // read and passed on; of its reader alone
+
+	mu    sync.Mutex
+	open  int // batches under way, and 1 while it is being read
+	total Finished
+}
+
+// batch is records on their way to the target, of one namespace there.
+type batch struct {
+	of        *unit
+	namespace string
+	records   []vector.Record
+	bytes     int64
+}
+
+// readUnits reads units and passes their records on.
+func (c *copying) readUnits(ctx context.Context) error {
+	for w := range c.units {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := c.readUnit(ctx, w); err != nil {
+			return fmt.Errorf("namespace %q: %w", w.Namespace, err)
+		}
+	}
+	return nil
+}
+
+// readUnit reads one unit.
+func (c *copying) readUnit(ctx context.Context, w Work) error {
+	u := &unit{Work: w, open: 1, total: Finished{Seq: w.Seq}, seen: make(map[vector.ID]struct{}, w.Count)}
+	if err := c.readAll(ctx, u, w.Unit); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if len(u.seen) < len(w.IDs) {
+		if err := c.lookAgain(ctx, u); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	u.mu.Lock()
+	u.total.Gone = int64(max(0, w.Count-len(u.seen)))
+	u.mu.Unlock()
+	c.end(u, 0, 0, nil)
+	return nil
+}
+
+// readAll reads what is asked and passes on what has not been passed yet.
+func (c *copying) readAll(ctx context.Context, u *unit, what vector.Unit) error {
+	return c.again(ctx, "read", func() error {
+		for records, err := range c.Source.Read(ctx, what) {
+			if err != nil {
+				return err
+			}
+			fresh := records[:0]
+			for i := range records {
+				if _, ok := u.seen[records[i].ID]; !ok {
+					fresh = append(fresh, records[i])
+				}
+			}
+			if !c.pass(ctx, u, fresh) {
+				return nil
+			}
+			for i := range fresh {
+				u.seen[fresh[i].ID] = struct{}{}
+			}
+		}
+		return nil
+	})
+}
+
+// lookAgain reads those of a unit's records that were listed and then did not come:
+// a store that is not consistent at once may have them a little later.
+func (c *copying) lookAgain(ctx context.Context, u *unit) error {
+	missing := u.Unit
+	missing.IDs = nil
+	for _, id := range u.IDs {
+		if _, ok := u.seen[vector.IDOf(id)]; !ok {
+			missing.IDs = append(missing.IDs, id)
+		}
+	}
+	if c.Sleep(ctx, backoff(0)) != nil {
+		return nil
+	}
+	return c.readAll(ctx, u, missing)
+}
+
+// pass maps records and sends them to the writers in batches of one namespace.
+// false: the copy ends.
+func (c *copying) pass(ctx context.Context, u *unit, records []vector.Record) bool {
+	var refused []Refusal
+	var b batch
+	flush := func() bool {
+		if len(b.records) == 0 {
+			return true
+		}
+		if !c.room.take(ctx, b.bytes) {
+			return false
+		}
+		u.mu.Lock()
+		u.open++
+		u.mu.Unlock()
+		if !send(ctx, c.writes, b) {
+			c.room.give(b.bytes)
+			return false
+		}
+		b = batch{}
+		return true
+	}
+	for i := range records {
+		r, why := c.become(&records[i])
+		if why != "" {
+			refused = append(refused, refusal(&records[i], why))
+			continue
+		}
+		size := int64(r.Size())
+		over := c.limits.Records > 0 && len(b.records) >= c.limits.Records ||
+			c.limits.Bytes > 0 && b.bytes+size > int64(c.limits.Bytes) || b.bytes+size > c.Bytes/4
+		if len(b.records) > 0 && (over || b.namespace != r.Namespace) && !flush() {
+			return false
+		}
+		if b.records == nil {
+			b = batch{of: u, namespace: r.Namespace, records: make([]vector.Record, 0, min(len(records)-i, 1000))}
+		}
+		b.records, b.bytes = append(b.records, r), b.bytes+size
+	}
+	if len(refused) > 0 {
+		u.mu.Lock()
+		u.total.Refused = append(u.total.Refused, refused...)
+		u.mu.Unlock()
+	}
+	return flush()
+}
+
+// become makes the target's record of a source's, or says why there is none.
+func (c *copying) become(r *vector.Record) (out vector.Record, why string) {
+	if err := r.Check(); err != nil {
+		return out, err.Error()
+	}
+	out, err := c.Mapping.Apply(r)
+	if err != nil {
+		return out, err.Error()
+	}
+	return out, c.limits.Refuse(&out)
+}
+
+func refusal(r *vector.Record, why string) Refusal {
+	out := Refusal{Namespace: r.Namespace, ID: r.ID.String(), Why: why}
+	if text, err := json.Marshal(r); err == nil { // one that is no JSON (NaN) is told by its id
+		out.Record = text
+	}
+	return out
+}
+
+// end is the end of a batch, or of the reading of a unit.
+func (c *copying) end(u *unit, copied, bytes int64, refused []Refusal) {
+	u.mu.Lock()
+	u.open--
+	u.total.Copied += copied
+	u.total.Bytes += bytes
+	u.total.Refused = append(u.total.Refused, refused...)
+	over := u.open == 0
+	total := u.total
+	u.mu.Unlock()
+	if over {
+		c.done <- total // its reader takes all until the writers have ended
+	}
+}

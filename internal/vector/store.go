@@ -103,8 +103,11 @@ type Unit struct {
 
 // Source is a store that is read. All of its methods may be used concurrently.
 type Source interface {
-	// Describe reads what the store is and has. Counts are exact.
+	// Describe reads what the store is and has. Its counts are what the store says of
+	// itself, which may lag behind.
 	Describe(ctx context.Context) (*Description, error)
+	// Count is how many records a namespace has now, exactly: by whatever it takes.
+	Count(ctx context.Context, namespace string) (int64, error)
 	// Units lists what a namespace has in units of about size records, in the
 	// store's order, from behind the unit whose Next is after; "" is from the
 	// beginning. Each record that was there all the while is in one of them.

@@ -23,8 +23,14 @@ type Memory struct {
 	Fail func(doing string) error
 
 	mu     sync.Mutex
-	spaces map[string]map[vector.ID]vector.Record
+	spaces map[string]map[vector.ID]kept
 	about  vector.Description
+}
+
+// kept is a record with its place in the store's order.
+type kept struct {
+	vector.Record
+	key string
 }
 
 // NewMemory makes a store that holds whatever there is.
@@ -34,7 +40,7 @@ func NewMemory() *Memory {
 			IDs: []vector.IDKind{vector.TextID, vector.IntegerID, vector.UUIDID}, Nulls: true, Nested: true, Integers: true, Namespace: true, Named: true,
 			Forms: []vector.Form{vector.Dense, vector.Sparse, vector.Multi, vector.Binary},
 		},
-		spaces: map[string]map[vector.ID]vector.Record{},
+		spaces: map[string]map[vector.ID]kept{},
 	}
 }
 
@@ -65,6 +71,16 @@ func (m *Memory) Describe(context.Context) (*vector.Description, error) {
 		}
 	}
 	return &d, nil
+}
+
+// Count implements [vector.Source].
+func (m *Memory) Count(_ context.Context, namespace string) (int64, error) {
+	if err := m.fail("count"); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.spaces[namespace])), nil
 }
 
 // Limits implements [vector.Target].
@@ -110,7 +126,7 @@ func (m *Memory) Put(_ context.Context, namespace string, records []vector.Recor
 			continue
 		}
 		if m.spaces[namespace] == nil {
-			m.spaces[namespace] = map[vector.ID]vector.Record{}
+			m.spaces[namespace] = map[vector.ID]kept{}
 		}
 		r.Vectors = slices.Clone(r.Vectors)
 		for j := range r.Vectors {
@@ -118,7 +134,7 @@ func (m *Memory) Put(_ context.Context, namespace string, records []vector.Recor
 				r.Vectors[j].Dense = normalise(r.Vectors[j].Dense)
 			}
 		}
-		m.spaces[namespace][r.ID] = r
+		m.spaces[namespace][r.ID] = kept{r, key(r.ID)}
 	}
 	if len(refused) > 0 {
 		return &vector.RefusedError{Records: refused}
@@ -186,13 +202,17 @@ func key(id vector.ID) string {
 func (m *Memory) sorted(namespace, after, upto string) []vector.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []vector.Record
-	for id, r := range m.spaces[namespace] {
-		if k := key(id); k > after && (upto == "" || k <= upto) {
-			out = append(out, r)
+	var in []kept
+	for _, r := range m.spaces[namespace] {
+		if r.key > after && (upto == "" || r.key <= upto) {
+			in = append(in, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b vector.Record) int { return cmp.Compare(key(a.ID), key(b.ID)) })
+	slices.SortFunc(in, func(a, b kept) int { return cmp.Compare(a.key, b.key) })
+	out := make([]vector.Record, len(in))
+	for i := range in {
+		out[i] = in[i].Record
+	}
 	return out
 }
 
@@ -239,7 +259,7 @@ func (m *Memory) Fetch(_ context.Context, namespace string, ids []vector.ID) ([]
 	var out []vector.Record
 	for _, id := range ids {
 		if r, ok := m.spaces[namespace][id]; ok {
-			out = append(out, r)
+			out = append(out, r.Record)
 		}
 	}
 	return out, nil

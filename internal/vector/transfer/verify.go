@@ -1,0 +1,330 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"freehold/internal/vector"
+)
+
+// VerifyOptions of [Verify]. Those of [Options] mean the same.
+type VerifyOptions struct {
+	Source     vector.Source
+	Target     vector.Target
+	Mapping    vector.Mapping
+	Namespaces []string // of the source
+	// Refused are records that are known not to be in the target.
+	Refused func(namespace, id string) bool
+
+	Readers int // 0: 4
+	Unit    int // 0: 1000
+	// Queries are so many vectors of records, chosen by chance, for which both
+	// stores are searched; 0: 50, below 0: none. K is how many neighbours; 0: 10.
+	Queries, K int
+	// Most is how many differences are told; 0: 100. All are counted.
+	Most   int
+	Random *rand.Rand
+	// Progress is told how many records were compared; nil: nobody is.
+	Progress func(compared int64)
+	Clock    func() time.Time
+}
+
+// Report is what a verification found. Nothing is left out of its counts.
+type Report struct {
+	Started     time.Time           `json:"started"`
+	Took        float64             `json:"seconds"`
+	Source      vector.Description  `json:"source"`
+	Target      vector.Description  `json:"target"`
+	Namespaces  []NamespaceReport   `json:"namespaces"` // of the target
+	Compared    int64               `json:"compared"`
+	Refused     int64               `json:"refused"` // known not to be there
+	Missing     int64               `json:"missing"`
+	Altered     int64               `json:"altered"`
+	Extra       int64               `json:"extra"`
+	Differences []vector.Difference `json:"differences"`
+	Search      []SearchReport      `json:"search"`
+}
+
+// NamespaceReport is what a namespace of the target has.
+type NamespaceReport struct {
+	Name   string `json:"name"`
+	Want   int64  `json:"want"`
+	Have   int64  `json:"have"`
+	Digest string `json:"digest"` // of the ids that should be there
+}
+
+// SearchReport compares the neighbours that both stores find.
+type SearchReport struct {
+	Vector   string  `json:"vector"`
+	Filtered bool    `json:"filtered"`
+	Queries  int     `json:"queries"`
+	K        int     `json:"k"`
+	Overlap  float64 `json:"overlap"` // share of the source's neighbours that the target finds
+	Worst    float64 `json:"worst"`   // of one query
+	Failed   int     `json:"failed,omitempty"`
+	Failure  string  `json:"failure,omitempty"` // the last
+}
+
+// Same reports whether the target has what it should have, and nothing else.
+func (r *Report) Same() bool { return r.Missing+r.Altered+r.Extra == 0 }
+
+type verifying struct {
+	VerifyOptions
+	target *vector.Description
+
+	mu      sync.Mutex
+	report  Report
+	want    map[string]*digest // by the target's namespace
+	queries []vector.Record    // a sample, of the source
+	seen    int64              // of which it is one
+}
+
+// Verify reads every record of the source and fetches the one that should be of it
+// in the target, compares counts, and has both stores find neighbours. Differences
+// are no error.
+func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
+	o.complete()
+	v := &verifying{VerifyOptions: o, want: map[string]*digest{}}
+	v.report = Report{Started: o.Clock(), Differences: []vector.Difference{}, Search: []SearchReport{}, Namespaces: []NamespaceReport{}}
+	source, err := o.Source.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.target, err = o.Target.Describe(ctx); err != nil {
+		return nil, err
+	}
+	v.report.Source, v.report.Target = *source, *v.target
+	for _, ns := range o.Namespaces {
+		if v.want[o.Mapping.Namespace(ns)] == nil {
+			v.want[o.Mapping.Namespace(ns)] = &digest{}
+		}
+		if err := v.namespace(ctx, ns); err != nil {
+			return nil, fmt.Errorf("namespace %q: %w", ns, err)
+		}
+	}
+	if err := v.extras(ctx); err != nil {
+		return nil, err
+	}
+	v.search(ctx, source)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	v.report.Took = o.Clock().Sub(v.report.Started).Seconds()
+	return &v.report, nil
+}
+
+func (o *VerifyOptions) complete() {
+	set := func(n *int, to int) {
+		if *n == 0 {
+			*n = to
+		}
+	}
+	set(&o.Readers, 4)
+	set(&o.Unit, 1000)
+	set(&o.Queries, 50)
+	set(&o.K, 10)
+	set(&o.Most, 100)
+	if o.Progress == nil {
+		o.Progress = func(int64) {}
+	}
+	if o.Refused == nil {
+		o.Refused = func(string, string) bool { return false }
+	}
+}
+
+// namespace compares all records of a source's namespace.
+func (v *verifying) namespace(ctx context.Context, ns string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	units := make(chan vector.Unit, v.Readers)
+	var all sync.WaitGroup
+	for range v.Readers {
+		all.Go(func() {
+			for u := range units {
+				for records, err := range v.Source.Read(ctx, u) {
+					if err == nil {
+						err = v.compare(ctx, records)
+					}
+					if err != nil {
+						cancel(err)
+						break
+					}
+				}
+			}
+		})
+	}
+	for u, err := range v.Source.Units(ctx, ns, "", v.Unit) {
+		if err != nil {
+			cancel(err)
+			break
+		}
+		if !send(ctx, units, u) {
+			break
+		}
+	}
+	close(units)
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// compare compares records with what the target has of them.
+func (v *verifying) compare(ctx context.Context, records []vector.Record) error {
+	want := make([]vector.Record, 0, len(records))
+	ids := make([]vector.ID, 0, len(records))
+	var known int64
+	for i := range records {
+		r := &records[i]
+		if v.Refused(r.Namespace, r.ID.String()) {
+			known++
+			continue
+		}
+		w, err := v.Mapping.Apply(r)
+		if err != nil { // it cannot have been copied, and nobody has said so
+			w = vector.Record{ID: v.Mapping.ID(r.Namespace, r.ID), Namespace: v.Mapping.Namespace(r.Namespace)}
+		}
+		want, ids = append(want, w), append(ids, w.ID)
+	}
+	if len(want) == 0 {
+		v.note(func(r *Report) { r.Refused += known })
+		return nil
+	}
+	ns := want[0].Namespace
+	got, err := v.Target.Fetch(ctx, ns, ids)
+	if err != nil {
+		return err
+	}
+	have := make(map[vector.ID]*vector.Record, len(got))
+	for i := range got {
+		have[got[i].ID] = &got[i]
+	}
+	var found []vector.Difference
+	var missing, altered int64
+	for i := range want {
+		g := have[want[i].ID]
+		if g == nil {
+			missing++
+			found = append(found, vector.Difference{Namespace: ns, ID: want[i].ID.String(), What: "missing"})
+			continue
+		}
+		if d := vector.Differences(&want[i], g, v.target); len(d) > 0 {
+			altered++
+			found = append(found, d...)
+		}
+	}
+	v.note(func(r *Report) {
+		r.Refused, r.Missing, r.Altered, r.Compared = r.Refused+known, r.Missing+missing, r.Altered+altered, r.Compared+int64(len(want))
+		r.Differences = append(r.Differences, found[:min(len(found), max(0, v.Most-len(r.Differences)))]...)
+		for _, id := range ids {
+			v.want[ns].add(id)
+		}
+		for i := range records {
+			v.sample(&records[i])
+		}
+		v.Progress(r.Compared)
+	})
+	return nil
+}
+
+func (v *verifying) note(change func(*Report)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change(&v.report)
+}
+
+// sample keeps each record with the same chance. mu is held.
+func (v *verifying) sample(r *vector.Record) {
+	v.seen++
+	switch {
+	case len(v.queries) < v.Queries:
+		v.queries = append(v.queries, *r)
+	case v.Queries > 0:
+		if i := v.Random.Int64N(v.seen); i < int64(v.Queries) {
+			v.queries[i] = *r
+		}
+	}
+}
+
+// extras counts what the target has. Where that is not what was found to be there,
+// its ids are read, and those told that should not be there.
+func (v *verifying) extras(ctx context.Context) error {
+	now, err := v.Target.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ns := range now.Namespaces { // those that nothing should be in
+		if v.want[ns.Name] == nil {
+			v.want[ns.Name] = &digest{}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.want)) {
+		want := v.want[name]
+		have, err := v.Target.Count(ctx, name)
+		if err != nil {
+			return err
+		}
+		v.report.Namespaces = append(v.report.Namespaces, NamespaceReport{Name: name, Want: want.n, Have: have, Digest: want.String()})
+		if have == want.n && v.report.Missing == 0 {
+			continue // all that should be there is, so nothing else can be
+		}
+		if err := v.look(ctx, name, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look finds the records of a namespace of the target that should not be there: by
+// the buckets in which the ids differ, so that few must be remembered.
+func (v *verifying) look(ctx context.Context, name string, want *digest) error {
+	have := &digest{}
+	if err := each(ctx, v.Target, name, v.Unit, func(r *vector.Record) { have.add(r.ID) }); err != nil {
+		return err
+	}
+	expected := some{in: want.apart(have)}
+	for _, ns := range v.Namespaces {
+		if v.Mapping.Namespace(ns) != name {
+			continue
+		}
+		err := each(ctx, v.Source, ns, v.Unit, func(r *vector.Record) {
+			if !v.Refused(ns, r.ID.String()) {
+				expected.add(v.Mapping.ID(ns, r.ID))
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	expected.sort()
+	return each(ctx, v.Target, name, v.Unit, func(r *vector.Record) {
+		if !expected.lacks(r.ID) {
+			return
+		}
+		v.report.Extra++
+		if len(v.report.Differences) < v.Most {
+			v.report.Differences = append(v.report.Differences, vector.Difference{Namespace: name, ID: r.ID.String(), What: "extra"})
+		}
+	})
+}
+
+// each reads all records of a namespace.
+func each(ctx context.Context, s vector.Source, namespace string, size int, do func(*vector.Record)) error {
+	for u, err := range s.Units(ctx, namespace, "", size) {
+		if err != nil {
+			return err
+		}
+		for records, err := range s.Read(ctx, u) {
+			if err != nil {
+				return err
+			}
+			for i := range records {
+				do(&records[i])
+			}
+		}
+	}
+	return nil
+}

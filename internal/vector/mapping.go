@@ -26,6 +26,8 @@ type Mapping struct {
 	Flat bool `json:"flat,omitempty"`
 	// Vectors are the target's names of the source's vectors, where they are others.
 	Vectors map[string]string `json:"vectors,omitempty"`
+	// DropVectors are vectors, by the source's names, that the target does not get.
+	DropVectors []string `json:"drop_vectors,omitempty"`
 	// Fields are changes of fields of the payload, by name.
 	Fields map[string]FieldChange `json:"fields,omitempty"`
 }
@@ -99,8 +101,8 @@ func (m *Mapping) Namespace(name string) string {
 // Nothing of r is changed; what need not be changed is shared.
 func (m *Mapping) Apply(r *Record) (Record, error) {
 	out := Record{ID: m.ID(r.Namespace, r.ID), Namespace: m.Namespace(r.Namespace), Vectors: r.Vectors, Payload: r.Payload}
-	if len(m.Vectors) > 0 {
-		out.Vectors = slices.Clone(r.Vectors)
+	if len(m.Vectors)+len(m.DropVectors) > 0 {
+		out.Vectors = slices.DeleteFunc(slices.Clone(r.Vectors), func(v Vector) bool { return slices.Contains(m.DropVectors, v.Name) })
 		for i := range out.Vectors {
 			if name, ok := m.Vectors[out.Vectors[i].Name]; ok {
 				out.Vectors[i].Name = name

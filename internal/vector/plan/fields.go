@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"freehold/internal/vector"
+)
+
+// fieldsOf is what fields a sample has, by name.
+func fieldsOf(sample []vector.Record) []Field {
+	all := map[string]*Field{}
+	for i := range sample {
+		for j := range sample[i].Payload {
+			f := &sample[i].Payload[j]
+			x := all[f.Name]
+			if x == nil {
+				x = &Field{Name: f.Name, Kinds: map[string]int{}}
+				all[f.Name] = x
+			}
+			x.Kinds[f.Value.Kind().String()]++
+			if f.Value.Whole() {
+				x.Whole++
+			}
+		}
+	}
+	out := []Field{}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, *all[name])
+	}
+	return out
+}
+
+// decide says how ids, namespaces and fields become the target's.
+func (p *Plan) decide(source *vector.Description, limits *vector.Limits, sample []vector.Record) {
+	m := &p.Mapping
+	m.Index, m.IDs = source.Name, vector.KeepIDs
+	several := len(p.Namespaces) > 1 || len(p.Namespaces) == 1 && p.Namespaces[0] != ""
+	m.Flat = several && !limits.Namespace
+	fits := !slices.ContainsFunc(sample, func(r vector.Record) bool { return !slices.Contains(limits.IDs, r.ID.Kind()) })
+	for _, k := range source.IDs { // what was not seen may still come
+		fits = fits && slices.Contains(limits.IDs, k)
+	}
+	if !fits || m.Flat && len(p.Namespaces) > 1 {
+		m.IDs, m.KeepID = vector.UUIDs, p.free("_id")
+	}
+	if m.Flat {
+		m.KeepNamespace = p.free("_namespace")
+	}
+	m.Fields = map[string]vector.FieldChange{}
+	for i := range p.Found.Fields {
+		f := &p.Found.Fields[i]
+		if f.As, f.Why = f.becomes(source, limits); f.As != "" {
+			m.Fields[f.Name] = vector.FieldChange{As: f.As}
+		}
+	}
+}
+
+// free is a name that no field of the sample has.
+func (p *Plan) free(name string) string {
+	for slices.ContainsFunc(p.Found.Fields, func(f Field) bool { return f.Name == name }) {
+		name = "_freehold" + name
+	}
+	return name
+}
+
+// becomes decides the type of a field's numbers. A store that has doubles only does
+// not say which were whole numbers; a field of which each is one is taken for one,
+// and a later one that is not is refused, not rounded.
+func (f *Field) becomes(source *vector.Description, limits *vector.Limits) (as, why string) {
+	doubles, ints := f.Kinds[vector.Float.String()], f.Kinds[vector.Int.String()]
+	switch {
+	case !limits.Integers && ints > 0:
+		return vector.AsFloat, "the target has doubles only"
+	case limits.Integers && source.Store == "pinecone" && doubles > 0 && f.Whole == doubles:
+		return vector.AsInt, fmt.Sprintf("all of %d are whole numbers; Pinecone keeps doubles only", doubles)
+	case limits.Integers && source.Store == "pinecone" && f.Whole > 0:
+		return "", fmt.Sprintf("%d of %d are whole numbers, so they stay doubles", f.Whole, doubles)
+	}
+	return "", ""
+}
+
+// losses says what of the sample the target will not have.
+func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
+	counts := map[string]int{}
+	for i := range sample {
+		r, err := p.Mapping.Apply(&sample[i])
+		if err != nil {
+			counts[err.Error()]++
+			continue
+		}
+		if why := limits.Refuse(&r); why != "" {
+			counts[why]++
+		}
+		for j := range r.Vectors {
+			if p.Create.Vector(r.Vectors[j].Name) == nil {
+				counts[fmt.Sprintf("the target has no place for vector %q", r.Vectors[j].Name)]++
+			}
+		}
+	}
+	for why, n := range counts {
+		p.Found.Losses = append(p.Found.Losses, Loss{What: "records", Why: why, Share: float64(n) / float64(len(sample)), Refused: true})
+	}
+	for name, c := range p.Mapping.Fields {
+		if c.As == vector.Drop {
+			p.Found.Losses = append(p.Found.Losses, Loss{What: "field " + name, Why: "the plan drops it"})
+		}
+	}
+	slices.SortFunc(p.Found.Losses, func(a, b Loss) int {
+		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.What, b.What), cmp.Compare(a.Why, b.Why))
+	})
+}
+
+// create is the collection that the copy makes, or that is there.
+func (p *Plan) create(name string, source, target *vector.Description, limits *vector.Limits) {
+	if target != nil {
+		p.Create = vector.Description{Store: target.Store, Name: target.Name, Vectors: target.Vectors, Fields: target.Fields}
+		return
+	}
+	p.Create = vector.Description{Name: name, Fields: source.Fields}
+	for _, v := range source.Vectors {
+		if !slices.Contains(limits.Forms, v.Form) {
+			p.drop(&v, fmt.Sprintf("the target has no %s vectors", v.Form))
+			continue
+		}
+		v.Normalised = false // that is the target's to say
+		p.Create.Vectors = append(p.Create.Vectors, v)
+	}
+	if !limits.Named && len(p.Create.Vectors) > 1 {
+		for i := range p.Create.Vectors[1:] {
+			p.drop(&p.Create.Vectors[1+i], "the target has one vector for each record")
+		}
+		p.Create.Vectors = p.Create.Vectors[:1]
+	}
+}
+
+// drop leaves a vector out.
+func (p *Plan) drop(v *vector.Spec, why string) {
+	p.Mapping.DropVectors = append(p.Mapping.DropVectors, v.Name)
+	p.Found.Losses = append(p.Found.Losses, Loss{What: fmt.Sprintf("vector %q", v.Name), Why: why, Share: 1})
+}

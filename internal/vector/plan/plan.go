@@ -1,0 +1,151 @@
+// Package plan says what a copy of a vector store will do before it does it: how
+// ids, namespaces and fields become the target's, what is lost and why, how long it
+// takes and what it costs. A plan is a file that people review and edit.
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"freehold/internal/vector"
+)
+
+// Plan is what is copied and how. What is under Found is for people; the rest is
+// what a copy does.
+type Plan struct {
+	Version    int                `yaml:"version" json:"version"`
+	Made       time.Time          `yaml:"made" json:"made"`
+	From       string             `yaml:"from" json:"from"` // URL, without its key
+	To         string             `yaml:"to" json:"to"`
+	Namespaces []string           `yaml:"namespaces" json:"namespaces"`
+	Mapping    vector.Mapping     `yaml:"mapping" json:"mapping"`
+	Create     vector.Description `yaml:"create" json:"create"`
+	Found      Found              `yaml:"found" json:"found"`
+}
+
+// Found is what a plan was made of, and what follows.
+type Found struct {
+	Source    vector.Description  `yaml:"source" json:"source"`
+	Target    *vector.Description `yaml:"target,omitempty" json:"target,omitempty"` // as it is there already
+	Fields    []Field             `yaml:"fields" json:"fields"`
+	Sampled   int                 `yaml:"sampled" json:"sampled"` // records that were looked at
+	Losses    []Loss              `yaml:"losses" json:"losses"`
+	Size      Size                `yaml:"size" json:"size"`
+	Memory    []Memory            `yaml:"memory,omitempty" json:"memory,omitempty"`
+	Assumed   []string            `yaml:"assumed" json:"assumed"` // rates and prices, with where they are from
+	Perimeter string              `yaml:"perimeter" json:"perimeter"`
+	Writers   string              `yaml:"writers" json:"writers"`
+}
+
+// Field is a field of payloads, as it was seen in the sample.
+type Field struct {
+	Name  string         `yaml:"name" json:"name"`
+	Kinds map[string]int `yaml:"kinds" json:"kinds"`                     // how many records have it as what
+	Whole int            `yaml:"whole,omitempty" json:"whole,omitempty"` // doubles that are whole numbers
+	As    string         `yaml:"as,omitempty" json:"as,omitempty"`
+	Why   string         `yaml:"why,omitempty" json:"why,omitempty"`
+}
+
+// Loss is what the target will not have.
+type Loss struct {
+	What    string  `yaml:"what" json:"what"`
+	Why     string  `yaml:"why" json:"why"`
+	Share   float64 `yaml:"share" json:"share"`     // of the records in the sample, 0 to 1
+	Refused bool    `yaml:"refused" json:"refused"` // such records are not copied at all
+}
+
+// Inputs of [Make].
+type Inputs struct {
+	From, To string // URLs, without their keys
+	Source   vector.Source
+	Target   vector.Target
+	Sample   int // records that are looked at; 0: 2000
+	Now      time.Time
+	// Namespaces to copy; nil: all.
+	Namespaces []string
+	// Create is the name of the collection that is made.
+	Create string
+	Prices Prices
+}
+
+const currentVersion = 1
+
+// Make reads both ends, and writes nothing.
+func Make(ctx context.Context, in Inputs) (*Plan, error) {
+	if in.Sample <= 0 {
+		in.Sample = 2000
+	}
+	source, err := in.Source.Describe(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the source: %w", err)
+	}
+	target, err := in.Target.Describe(ctx)
+	var away *vector.Error
+	if errors.As(err, &away) && away.Trouble == vector.Missing {
+		target, err = nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the target: %w", err)
+	}
+	p := &Plan{Version: currentVersion, Made: in.Now.UTC().Truncate(time.Second), From: in.From, To: in.To}
+	if p.Namespaces = in.Namespaces; p.Namespaces == nil {
+		for _, ns := range source.Namespaces {
+			p.Namespaces = append(p.Namespaces, ns.Name)
+		}
+	}
+	for _, ns := range p.Namespaces {
+		if !slices.ContainsFunc(source.Namespaces, func(n vector.Namespace) bool { return n.Name == ns }) {
+			return nil, fmt.Errorf("the source has no namespace %q", ns)
+		}
+	}
+	sample, err := take(ctx, in.Source, p.Namespaces, in.Sample)
+	if err != nil {
+		return nil, fmt.Errorf("a sample of the source: %w", err)
+	}
+	limits := in.Target.Limits()
+	p.Found = Found{Source: *source, Target: target, Sampled: len(sample), Fields: fieldsOf(sample), Losses: []Loss{}, Perimeter: "not checked", Writers: writers(source)}
+	p.decide(source, &limits, sample)
+	p.create(in.Create, source, target, &limits)
+	p.losses(&limits, sample)
+	p.size(source, sample, in.Prices)
+	return p, nil
+}
+
+// take reads the first records of each namespace, as many of each.
+func take(ctx context.Context, s vector.Source, namespaces []string, n int) ([]vector.Record, error) {
+	var out []vector.Record
+	each := max(1, n/max(1, len(namespaces)))
+	for _, ns := range namespaces {
+		got := 0
+		for u, err := range s.Units(ctx, ns, "", min(each, 500)) {
+			if err != nil {
+				return nil, err
+			}
+			for records, err := range s.Read(ctx, u) {
+				if err != nil {
+					return nil, err
+				}
+				records = records[:min(len(records), each-got)]
+				out, got = append(out, records...), got+len(records)
+				if got == each {
+					break
+				}
+			}
+			if got == each {
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// writers is what is known of who else writes to the source.
+func writers(d *vector.Description) string {
+	if d.Store == "file" {
+		return "none: a file"
+	}
+	return "not known: whoever has the key. What changes during the copy is found by verify; stop writing, or write through freehold"
+}

@@ -80,6 +80,10 @@ var may = table(`
 	server              : auth dialect fault feedback fleet gateway health ledger llm
 	telemetry           : budget cascade engine health ledger
 
+	vector/pinecone      : vector vector/pinecone/wire
+	vector/pinecone/wire :
+	vector/pinecone/sim  : vector vector/pinecone vector/pinecone/wire
+
 	mock                :
 	mock/mocktest       : mock
 

@@ -1,7 +1,7 @@
 // Command parts installs into .parts/ what tests and lint need beside the
 // module's own dependencies, pinned by version and hash:
 //
-//	go run ./scripts/parts [cc] [python] [engine] [lint] [vuln]
+//	go run ./scripts/parts [cc] [python] [engine] [qdrant] [lint] [vuln]
 //
 // A part that is there is left alone, an interrupted run leaves nothing half
 // installed, and several runs at once wait for each other. A part that cannot
@@ -31,8 +31,9 @@ type part struct {
 
 var parts = []part{
 	{"cc", "a C compiler for the race detector", compiler},
-	{"python", "the official Python SDKs", python},
+	{"python", pythonSDKs.what, pythonSDKs.install},
 	{"engine", "the local engine and its start model", localEngine},
+	{"qdrant", qdrantEngine.what, qdrantEngine.install},
 	{"lint", "golangci-lint " + lintVersion, lint},
 	{"vuln", "govulncheck " + vulnVersion, vuln},
 }
@@ -100,7 +101,11 @@ func partsDir() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, os.MkdirAll(dir, 0o755)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	// What is written down of it must outlast a checkout that has a link to it.
+	return filepath.EvalSymlinks(dir)
 }
 
 // command runs a program, which ends when ctx does; its output is shown only

@@ -13,9 +13,22 @@ import (
 	"strings"
 )
 
-// requirements are the pinned and hashed Python packages; scripts/pin-python
-// writes the file.
-const requirements = "scripts/parts-python.txt"
+// pythonPackages are what some tests need of Python. Each set has a directory of
+// its own, for what one needs may not suit the other.
+type pythonPackages struct {
+	what string
+	// requirements are the pinned and hashed packages; scripts/pin-python writes
+	// the file.
+	requirements string
+	dir          string // the start of its directory's name
+	file         string // of the [pythonHome]
+	load         string // modules that must load before the set counts
+}
+
+var (
+	pythonSDKs   = pythonPackages{"the official Python SDKs", "scripts/parts-python.txt", "python", "python.json", "openai, anthropic"}
+	qdrantEngine = pythonPackages{"the Qdrant engine", "scripts/parts-qdrant.txt", "qdrant", "qdrant.json", "qdrant_edge, qdrant_client.grpc"}
+)
 
 // pythonHome tells the tests how to run Python with the packages; it is written
 // last, so that it names only what is whole.
@@ -24,15 +37,15 @@ type pythonHome struct {
 	Site        string `json:"site"` // for PYTHONPATH
 }
 
-// python installs the requirements into a directory of their own, not into an
+// install installs the requirements into a directory of their own, not into an
 // environment: a directory needs no venv module and nothing of it is lost when
 // the checkout moves.
-func python(ctx context.Context, dir string) error {
+func (p pythonPackages) install(ctx context.Context, dir string) error {
 	interpreter, err := interpreter(ctx)
 	if err != nil {
 		return err
 	}
-	pins, err := os.ReadFile(requirements)
+	pins, err := os.ReadFile(p.requirements)
 	if err != nil {
 		return err
 	}
@@ -41,25 +54,25 @@ func python(ctx context.Context, dir string) error {
 		return fmt.Errorf("%s does not work: %w", interpreter, err)
 	}
 	sum := sha256.Sum256(append(pins, tag...))
-	home := pythonHome{Interpreter: interpreter, Site: filepath.Join(dir, "python-"+hex.EncodeToString(sum[:6]))}
+	home := pythonHome{Interpreter: interpreter, Site: filepath.Join(dir, p.dir+"-"+hex.EncodeToString(sum[:6]))}
 	if !exists(home.Site) {
-		if err := installPackages(ctx, interpreter, dir, home.Site); err != nil {
+		if err := p.fetch(ctx, interpreter, dir, home.Site); err != nil {
 			return err
 		}
-		say("installed the official Python SDKs")
+		say("installed %s", p.what)
 	}
 	data, err := json.Marshal(home)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(dir, "python.json")
+	file := filepath.Join(dir, p.file)
 	if err := os.WriteFile(file+".new", data, 0o644); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
 }
 
-// interpreter finds Python 3.11 or newer, which the SDKs need.
+// interpreter finds Python 3.11 or newer, which the packages need.
 func interpreter(ctx context.Context) (string, error) {
 	for _, name := range []string{"python3", "python", "python3.14", "python3.13", "python3.12", "python3.11"} {
 		path, err := exec.LookPath(name)
@@ -73,10 +86,9 @@ func interpreter(ctx context.Context) (string, error) {
 	return "", errors.New("no Python 3.11 or newer on PATH: install one")
 }
 
-// installPackages has pip put the requirements into site, which appears whole
-// or not at all.
-func installPackages(ctx context.Context, interpreter, dir, site string) error {
-	tmp, err := os.MkdirTemp(dir, "python-tmp-")
+// fetch has pip put the requirements into site, which appears whole or not at all.
+func (p pythonPackages) fetch(ctx context.Context, interpreter, dir, site string) error {
+	tmp, err := os.MkdirTemp(dir, p.dir+"-tmp-")
 	if err != nil {
 		return err
 	}
@@ -98,12 +110,12 @@ func installPackages(ctx context.Context, interpreter, dir, site string) error {
 	}
 	fresh := filepath.Join(tmp, "site")
 	err = command(ctx, nil, withPip, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps",
-		"--require-hashes", "--only-binary=:all:", "--target", fresh, "-r", requirements)
+		"--require-hashes", "--only-binary=:all:", "--target", fresh, "-r", p.requirements)
 	if err != nil {
 		return err
 	}
 	// What is installed must also load, before it counts.
-	load := "import sys; sys.path.insert(0, sys.argv[1]); import openai, anthropic"
+	load := "import sys; sys.path.insert(0, sys.argv[1]); import " + p.load
 	if err := command(ctx, nil, interpreter, "-I", "-B", "-c", load, fresh); err != nil {
 		return err
 	}

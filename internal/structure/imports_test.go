@@ -83,6 +83,8 @@ var may = table(`
 	vector/pinecone      : vector vector/pinecone/wire
 	vector/pinecone/wire :
 	vector/pinecone/sim  : vector vector/pinecone vector/pinecone/wire
+	vector/qdrant        : vector
+	vector/qdrant/qdranttest : engine/enginetest
 
 	mock                :
 	mock/mocktest       : mock

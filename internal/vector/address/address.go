@@ -1,0 +1,201 @@
+// Package address reads the URLs by which vector stores are named:
+//
+//	pinecone://INDEX_HOST/INDEX?api_key=env:PINECONE_API_KEY
+//	qdrant://HOST:6334/COLLECTION
+//	milvus://HOST:19530/COLLECTION
+//	postgres://USER@HOST/DB?table=TABLE
+//	chroma://HOST:8000/COLLECTION
+//	weaviate://HOST/CLASS
+//	opensearch://HOST:9200/INDEX
+//	file:PATH.jsonl, file:PATH.parquet
+//
+// with the options namespace, vector, id, text, tls and api_key. Keys are references
+// (env:NAME, file:PATH), never in the clear.
+package address
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Address is where a store is.
+type Address struct {
+	Store string // pinecone, qdrant, ...
+	Host  string // with its port, where it has one
+	Name  string // of the index, collection, table, class
+	Path  string // of a file
+	// Database and User are of postgres.
+	Database, User string
+
+	Namespace *string // only this one; nil: all
+	Vector    string  // only this one of several; empty: all
+	ID, Text  string  // fields
+	TLS       bool
+	Key       string // reference: env:NAME or file:PATH; empty: none
+}
+
+// stores are the schemes, with the port that each has by default.
+var stores = map[string]string{
+	"pinecone": "443", "qdrant": "6334", "milvus": "19530", "postgres": "5432", "chroma": "8000", "weaviate": "443", "opensearch": "9200",
+}
+
+// Parse reads a URL.
+func Parse(s string) (Address, error) {
+	if path, ok := strings.CutPrefix(s, "file:"); ok {
+		return file(s, path)
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return Address{}, fmt.Errorf("%q is no address of a store: %w", clean(s), errors.Unwrap(err))
+	}
+	port, ok := stores[u.Scheme]
+	if !ok {
+		return Address{}, fmt.Errorf("%q is no address of a store: write pinecone://, qdrant://, milvus://, postgres://, chroma://, weaviate://, opensearch:// or file:", clean(s))
+	}
+	a := Address{Store: u.Scheme, Host: u.Host, Name: strings.Trim(u.Path, "/")}
+	if u.Hostname() == "" {
+		return a, fmt.Errorf("%s: the host is missing", clean(s))
+	}
+	if u.Port() == "" {
+		a.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	if u.User != nil {
+		if _, secret := u.User.Password(); secret {
+			return a, fmt.Errorf("%s: a password stands in the address, where others read it: give api_key=env:NAME or file:PATH", clean(s))
+		}
+		a.User = u.User.Username()
+	}
+	if err := a.options(u.Query()); err != nil {
+		return a, fmt.Errorf("%s: %w", clean(s), err)
+	}
+	if a.Store == "postgres" {
+		a.Database, a.Name = a.Name, u.Query().Get("table")
+	}
+	if a.Name == "" {
+		return a, fmt.Errorf("%s: the name of the %s is missing", clean(s), map[string]string{"pinecone": "index", "opensearch": "index", "postgres": "table (table=NAME)", "weaviate": "class"}[a.Store])
+	}
+	return a, nil
+}
+
+// file is the address of an archive.
+func file(s, path string) (Address, error) {
+	path, query, _ := strings.Cut(path, "?")
+	a := Address{Store: "file", Path: path, Name: filepath.Base(path)}
+	if ext := filepath.Ext(path); ext != ".jsonl" && ext != ".parquet" {
+		return a, fmt.Errorf("%s: an archive ends in .jsonl or .parquet", clean(s))
+	}
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", clean(s), err)
+	}
+	return a, a.options(q)
+}
+
+func (a *Address) options(q url.Values) error {
+	a.TLS = !Loopback(a.Host)
+	for name, values := range q {
+		v := values[len(values)-1]
+		switch name {
+		case "namespace":
+			a.Namespace = &v
+		case "vector":
+			a.Vector = v
+		case "id":
+			a.ID = v
+		case "text":
+			a.Text = v
+		case "table":
+			if a.Store != "postgres" {
+				return errors.New("table is an option of postgres")
+			}
+		case "tls":
+			switch v {
+			case "on":
+				a.TLS = true
+			case "off":
+				if a.TLS {
+					return errors.New("tls=off is for this machine only: what is sent to others is encrypted")
+				}
+			default:
+				return fmt.Errorf("tls is %q, and is on or off", v)
+			}
+		case "api_key":
+			if !strings.HasPrefix(v, "env:") && !strings.HasPrefix(v, "file:") {
+				return errors.New("api_key is a key in the clear: give a reference, env:NAME or file:PATH")
+			}
+			a.Key = v
+		default:
+			return fmt.Errorf("there is no option %s; there are namespace, vector, id, text, tls, api_key", name)
+		}
+	}
+	return nil
+}
+
+// Loopback reports whether a host with its port is this machine.
+func Loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.IsLoopback()
+}
+
+// String is the address without its key, always the same for the same store.
+func (a *Address) String() string {
+	if a.Store == "file" {
+		return "file:" + a.Path
+	}
+	u := url.URL{Scheme: a.Store, Host: a.Host, Path: "/" + a.Name}
+	q := url.Values{}
+	if a.Store == "postgres" {
+		u.Path = "/" + a.Database
+		q.Set("table", a.Name)
+		if a.User != "" {
+			u.User = url.User(a.User)
+		}
+	}
+	if a.Namespace != nil {
+		q.Set("namespace", *a.Namespace)
+	}
+	for name, v := range map[string]string{"vector": a.Vector, "id": a.ID, "text": a.Text} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// clean is an address that may be shown: without a password or a key.
+func clean(s string) string {
+	s, query, has := strings.Cut(s, "?")
+	if scheme, rest, ok := strings.Cut(s, "://"); ok {
+		if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+			user, _, secret := strings.Cut(rest[:i], ":")
+			if secret {
+				user += ":***"
+			}
+			s = scheme + "://" + user + rest[i:]
+		}
+	}
+	if !has {
+		return s
+	}
+	parts := strings.Split(query, "&")
+	for i, p := range parts {
+		if name, v, _ := strings.Cut(p, "="); slices.Contains([]string{"api_key", "password", "token"}, name) && !strings.HasPrefix(v, "env:") && !strings.HasPrefix(v, "file:") {
+			parts[i] = name + "=***"
+		}
+	}
+	return s + "?" + strings.Join(parts, "&")
+}

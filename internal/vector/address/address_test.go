@@ -1,0 +1,66 @@
+package address
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, tt := range []struct{ in, want, fails string }{
+		{in: "pinecone://idx-1a2b.svc.pinecone.io/docs?api_key=env:PINECONE_API_KEY", want: "pinecone://idx-1a2b.svc.pinecone.io:443/docs"},
+		{in: "qdrant://127.0.0.1/docs?namespace=", want: "qdrant://127.0.0.1:6334/docs?namespace="},
+		{in: "qdrant://[::1]:7000/docs?tls=off&vector=v", want: "qdrant://[::1]:7000/docs?vector=v"},
+		{in: "postgres://ann@db/kb?table=chunks&text=body", want: "postgres://ann@db:5432/kb?table=chunks&text=body"},
+		{in: "file:kb/a b.jsonl", want: "file:kb/a b.jsonl"},
+		{in: "file:kb.csv", fails: "ends in .jsonl or .parquet"},
+		{in: "qdrant://example.com/docs?tls=off", fails: "this machine only"},
+		{in: "qdrant://example.com/docs?tls=maybe", fails: "on or off"},
+		{in: "qdrant://example.com/docs?api_key=sk-123", fails: "in the clear"},
+		{in: "postgres://ann:s3cret@db/kb?table=t", fails: "postgres://ann:***@db/kb?table=t: a password"},
+		{in: "postgres://ann@db/kb", fails: "table=NAME"},
+		{in: "qdrant:///docs", fails: "the host is missing"},
+		{in: "qdrant://h/", fails: "the name of"},
+		{in: "qdrant://h/docs?colour=red", fails: "no option colour"},
+		{in: "redis://h/docs", fails: "write pinecone://"},
+		{in: "qdrant://h:port/docs", fails: "no address"},
+	} {
+		a, err := Parse(tt.in)
+		if tt.fails != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.fails) || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "sk-123") {
+				t.Errorf("%s: %v, want %q", tt.in, err, tt.fails)
+			}
+			continue
+		}
+		if err != nil || a.String() != tt.want {
+			t.Errorf("%s: %s, want %s: %v", tt.in, a.String(), tt.want, err)
+		}
+		if again, err := Parse(a.String()); err != nil || again.String() != a.String() {
+			t.Errorf("%s: %s again: %v", tt.in, again.String(), err)
+		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	for in, want := range map[string]bool{
+		"qdrant://127.0.0.1/d": false, "qdrant://127.0.0.1/d?tls=on": true, "qdrant://localhost/d": false, "qdrant://example.com/d": true, "qdrant://10.0.0.1/d": true,
+	} {
+		if a, err := Parse(in); err != nil || a.TLS != want {
+			t.Errorf("%s: %v %v", in, a.TLS, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("qdrant://h:1/d?tls=on")
+	f.Add("postgres://a:b@h/d?table=t&api_key=x")
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := Parse(s)
+		if err != nil {
+			return
+		}
+		again, err := Parse(a.String())
+		if err != nil || again.String() != a.String() {
+			t.Errorf("%q: %q, then %q: %v", s, a.String(), again.String(), err)
+		}
+	})
+}

@@ -109,7 +109,16 @@ func Run(ctx context.Context, o Options) (Tally, error) {
 	if err := context.Cause(ctx); err != nil {
 		return c.tally, err
 	}
+	if f, ok := o.Target.(Finisher); ok {
+		return c.tally, f.Finish(ctx)
+	}
 	return c.tally, nil
+}
+
+// Finisher is a target that has something to do when all is there: to make a file,
+// or an index.
+type Finisher interface {
+	Finish(ctx context.Context) error
 }
 
 // stage runs n goroutines; after is called when all of them have ended. The first

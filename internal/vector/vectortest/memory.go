@@ -274,52 +274,14 @@ func (m *Memory) Search(_ context.Context, s vector.Search) ([]vector.Hit, error
 	if spec == nil {
 		return nil, &vector.Error{Trouble: vector.Invalid, Store: "memory", Doing: "search", Message: fmt.Sprintf("there is no vector %q", s.Query.Name)}
 	}
-	var out []vector.Hit
+	nearest := vector.NewNearest(spec.Metric, s.K)
 	for _, r := range m.sorted(s.Namespace, "", "") {
 		if v := r.Vector(s.Query.Name); v != nil && s.Filter.Match(r.Payload) {
-			out = append(out, vector.Hit{ID: r.ID, Score: Score(spec.Metric, &s.Query, v)})
+			nearest.Add(r.ID, spec.Metric.Score(&s.Query, v))
 		}
 	}
-	near := func(a, b vector.Hit) int { return cmp.Compare(b.Score, a.Score) }
-	if spec.Metric == vector.Euclid || spec.Metric == vector.Manhattan {
-		near = func(a, b vector.Hit) int { return cmp.Compare(a.Score, b.Score) }
-	}
-	slices.SortStableFunc(out, near)
-	return out[:min(s.K, len(out))], nil
+	return nearest.Hits(), nil
 }
 
 // Close implements [vector.Source].
 func (m *Memory) Close() error { return nil }
-
-// Score is how near two vectors are, computed in doubles.
-func Score(metric vector.Metric, a, b *vector.Vector) float64 {
-	var dot, la, lb, euclid, manhattan float64
-	for i := range min(len(a.Dense), len(b.Dense)) {
-		x, y := float64(a.Dense[i]), float64(b.Dense[i])
-		dot, la, lb = dot+x*y, la+x*x, lb+y*y
-		euclid, manhattan = euclid+(x-y)*(x-y), manhattan+math.Abs(x-y)
-	}
-	for i, j := 0, 0; i < len(a.Indices) && j < len(b.Indices); {
-		switch {
-		case a.Indices[i] < b.Indices[j]:
-			i++
-		case a.Indices[i] > b.Indices[j]:
-			j++
-		default:
-			dot += float64(a.Values[i]) * float64(b.Values[j])
-			i, j = i+1, j+1
-		}
-	}
-	switch metric {
-	case vector.Cosine:
-		if la == 0 || lb == 0 {
-			return 0
-		}
-		return dot / math.Sqrt(la*lb)
-	case vector.Euclid:
-		return math.Sqrt(euclid)
-	case vector.Manhattan:
-		return manhattan
-	}
-	return dot
-}

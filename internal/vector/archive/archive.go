@@ -1,0 +1,245 @@
+// Package archive keeps vectors in a file of JSON lines, one record a line, in the
+// form of [vector.Record.AppendJSON]: a store to copy from and to.
+//
+// A file cannot take a record in the place of another. What is written goes into a
+// spool beside it (PATH.partial, an SQLite file), and becomes the file when all of it
+// is there: whole or not at all, sorted by namespace and id, each record once.
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"sync"
+
+	"freehold/internal/vector"
+)
+
+// Archive is a file of records, or the spool of one that is being written. It
+// implements [vector.Target].
+type Archive struct {
+	path string
+
+	mu    sync.Mutex
+	spool *spool // nil: nothing is being written
+	file  *lines // nil: it was not read yet
+}
+
+var _ vector.Target = (*Archive)(nil)
+
+// Open opens an archive, which need not be there yet. A spool that was left behind
+// is taken up.
+func Open(ctx context.Context, path string) (*Archive, error) {
+	a := &Archive{path: path}
+	if _, err := os.Stat(a.partial()); err == nil {
+		if a.spool, err = openSpool(ctx, a.partial()); err != nil {
+			return nil, err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *Archive) partial() string { return a.path + ".partial" }
+
+func (a *Archive) wrong(t vector.Trouble, doing string, format string, args ...any) error {
+	return &vector.Error{Trouble: t, Store: a.path, Doing: doing, Message: fmt.Sprintf(format, args...)}
+}
+
+// reading is the spool, or the file.
+func (a *Archive) reading() (*spool, *lines, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.spool != nil {
+		return a.spool, nil, nil
+	}
+	if a.file == nil {
+		f, err := readLines(a.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, a.wrong(vector.Missing, "open", "there is no such file")
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		a.file = f
+	}
+	return nil, a.file, nil
+}
+
+// Limits implements [vector.Target]. A file can hold whatever a record can have.
+func (a *Archive) Limits() vector.Limits {
+	return vector.Limits{
+		IDs: []vector.IDKind{vector.TextID, vector.IntegerID, vector.UUIDID}, Nulls: true, Nested: true, Integers: true, Namespace: true, Named: true,
+		Forms: []vector.Form{vector.Dense, vector.Sparse, vector.Multi, vector.Binary},
+	}
+}
+
+// Create implements [vector.Target].
+func (a *Archive) Create(ctx context.Context, d *vector.Description) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.spool != nil {
+		return nil
+	}
+	if _, err := os.Stat(a.path); err == nil {
+		return a.wrong(vector.Invalid, "create", "the file is there already: a copy does not write over an archive")
+	}
+	s, err := openSpool(ctx, a.partial())
+	if err != nil {
+		return err
+	}
+	a.spool = s
+	return s.describe(ctx, d)
+}
+
+// Put implements [vector.Target].
+func (a *Archive) Put(ctx context.Context, namespace string, records []vector.Record) error {
+	s, _, err := a.reading()
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return a.wrong(vector.Invalid, "put", "the archive is finished")
+	}
+	return s.put(ctx, namespace, records)
+}
+
+// Delete implements [vector.Target].
+func (a *Archive) Delete(ctx context.Context, namespace string, ids []vector.ID) error {
+	s, _, err := a.reading()
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return a.wrong(vector.Invalid, "delete", "the archive is finished")
+	}
+	return s.delete(ctx, namespace, ids)
+}
+
+// Finish makes the file of what was written. Without a spool there is nothing to do.
+func (a *Archive) Finish(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.spool == nil {
+		return nil
+	}
+	if err := a.spool.export(ctx, a.path); err != nil {
+		return err
+	}
+	err := a.spool.close()
+	a.spool = nil
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if e := os.Remove(a.partial() + end); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// Describe implements [vector.Source].
+func (a *Archive) Describe(ctx context.Context) (*vector.Description, error) {
+	s, f, err := a.reading()
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		return s.description(ctx)
+	}
+	return f.describe(), nil
+}
+
+// Count implements [vector.Source].
+func (a *Archive) Count(ctx context.Context, namespace string) (int64, error) {
+	d, err := a.Describe(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, ns := range d.Namespaces {
+		if ns.Name == namespace {
+			return ns.Count, nil
+		}
+	}
+	return 0, nil
+}
+
+// Units implements [vector.Source].
+func (a *Archive) Units(ctx context.Context, namespace, after string, size int) iter.Seq2[vector.Unit, error] {
+	s, f, err := a.reading()
+	switch {
+	case err != nil:
+		return func(yield func(vector.Unit, error) bool) { yield(vector.Unit{}, err) }
+	case s != nil:
+		return s.units(ctx, namespace, after, size)
+	}
+	return f.units(ctx, namespace, after, size)
+}
+
+// Read implements [vector.Source].
+func (a *Archive) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Record, error] {
+	s, f, err := a.reading()
+	switch {
+	case err != nil:
+		return func(yield func([]vector.Record, error) bool) { yield(nil, err) }
+	case s != nil:
+		return s.read(ctx, u)
+	}
+	return f.read(ctx, u)
+}
+
+// Fetch implements [vector.Source].
+func (a *Archive) Fetch(ctx context.Context, namespace string, ids []vector.ID) ([]vector.Record, error) {
+	s, f, err := a.reading()
+	switch {
+	case err != nil:
+		return nil, err
+	case s != nil:
+		return s.fetch(ctx, namespace, ids)
+	}
+	return f.fetch(namespace, ids)
+}
+
+// Search implements [vector.Source]: it looks at all records.
+func (a *Archive) Search(ctx context.Context, q vector.Search) ([]vector.Hit, error) {
+	d, err := a.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spec := d.Vector(q.Query.Name)
+	if spec == nil {
+		return nil, a.wrong(vector.Invalid, "search", "there is no vector %q", q.Query.Name)
+	}
+	nearest := vector.NewNearest(spec.Metric, q.K)
+	for u, err := range a.Units(ctx, q.Namespace, "", 1000) {
+		if err != nil {
+			return nil, err
+		}
+		for records, err := range a.Read(ctx, u) {
+			if err != nil {
+				return nil, err
+			}
+			for i := range records {
+				if v := records[i].Vector(q.Query.Name); v != nil && q.Filter.Match(records[i].Payload) {
+					nearest.Add(records[i].ID, spec.Metric.Score(&q.Query, v))
+				}
+			}
+		}
+	}
+	return nearest.Hits(), nil
+}
+
+// Close implements [vector.Source]. What was written and not finished stays in the
+// spool.
+func (a *Archive) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.spool == nil {
+		return nil
+	}
+	err := a.spool.close()
+	a.spool = nil
+	return err
+}

@@ -3,6 +3,7 @@ package pinecone
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -124,8 +125,19 @@ func jsonSize(v *vector.Value) int {
 			n += jsonSize(&v.List()[i])
 		}
 		return n
+	case vector.Int:
+		return jsonNumber(float64(v.Int()))
 	}
-	return len(v.String())
+	return jsonNumber(v.Float())
+}
+
+func jsonNumber(f float64) int {
+	form := byte('f')
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		form = 'e'
+	}
+	var room [400]byte // of the longest in either form
+	return len(strconv.AppendFloat(room[:0], f, form, -1, 64))
 }
 
 func jsonText(s string) int {

@@ -87,6 +87,37 @@ func (d *Description) Vector(name string) *Spec {
 	return nil
 }
 
+// Refuse says why a record's vectors are not those of the collection, "" where they
+// are.
+func (d *Description) Refuse(r *Record) string {
+	for i := range r.Vectors {
+		v := &r.Vectors[i]
+		spec := d.Vector(v.Name)
+		switch {
+		case spec == nil:
+			return fmt.Sprintf("there is no vector %q", v.Name)
+		case spec.Form == Dense && len(v.Dense) != spec.Dim, spec.Form == Multi && len(v.Dense) != spec.Dim*v.Rows:
+			return fmt.Sprintf("vector %q has %d numbers, and the collection's have %d", v.Name, len(v.Dense), spec.Dim)
+		}
+	}
+	return ""
+}
+
+// Holds says why what is to be put into e cannot be put into d, "" where it can.
+func (d *Description) Holds(e *Description) string {
+	for i := range e.Vectors {
+		want := &e.Vectors[i]
+		have := d.Vector(want.Name)
+		if have == nil {
+			return fmt.Sprintf("it has no vector %q", want.Name)
+		}
+		if have.Form != want.Form || have.Dim != want.Dim || have.Metric != want.Metric {
+			return fmt.Sprintf("its vector %q is %s of %d by %s, not %s of %d by %s", want.Name, have.Form, have.Dim, have.Metric, want.Form, want.Dim, want.Metric)
+		}
+	}
+	return ""
+}
+
 // Unit is a piece of a namespace that is read at once, and is done or not.
 type Unit struct {
 	Namespace string `json:"namespace,omitempty"`

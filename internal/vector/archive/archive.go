@@ -83,6 +83,13 @@ func (a *Archive) Create(ctx context.Context, d *vector.Description) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.spool != nil {
+		have, err := a.spool.about(ctx)
+		if err != nil {
+			return err
+		}
+		if why := have.Holds(d); why != "" {
+			return a.wrong(vector.Invalid, "create", "what was begun there holds other records: %s", why)
+		}
 		return nil
 	}
 	if _, err := os.Stat(a.path); err == nil {
@@ -105,7 +112,11 @@ func (a *Archive) Put(ctx context.Context, namespace string, records []vector.Re
 	if s == nil {
 		return a.wrong(vector.Invalid, "put", "the archive is finished")
 	}
-	return s.put(ctx, namespace, records)
+	d, err := s.about(ctx)
+	if err != nil {
+		return err
+	}
+	return s.put(ctx, namespace, d, records)
 }
 
 // Delete implements [vector.Target].

@@ -74,7 +74,8 @@ func (s *spool) describe(ctx context.Context, d *vector.Description) error {
 	return s.fail(err)
 }
 
-func (s *spool) description(ctx context.Context) (*vector.Description, error) {
+// about is what the records are, without their counts.
+func (s *spool) about(ctx context.Context) (*vector.Description, error) {
 	var text string
 	d := &vector.Description{}
 	err := s.db.QueryRowContext(ctx, `SELECT description FROM about`).Scan(&text)
@@ -85,6 +86,14 @@ func (s *spool) description(ctx context.Context) (*vector.Description, error) {
 		return nil, s.fail(err)
 	}
 	d.Store, d.Name, d.Namespaces, d.IDs = "file", filepath.Base(s.path), nil, kinds
+	return d, nil
+}
+
+func (s *spool) description(ctx context.Context) (*vector.Description, error) {
+	d, err := s.about(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := s.db.QueryContext(ctx, `SELECT namespace, COUNT(*) FROM records GROUP BY namespace ORDER BY namespace`)
 	if err != nil {
 		return nil, s.fail(err)
@@ -113,7 +122,7 @@ func (s *spool) tx(ctx context.Context, do func(*sql.Tx) error) error {
 	return s.fail(tx.Commit())
 }
 
-func (s *spool) put(ctx context.Context, namespace string, records []vector.Record) error {
+func (s *spool) put(ctx context.Context, namespace string, d *vector.Description, records []vector.Record) error {
 	refused := map[vector.ID]string{}
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		put, err := tx.PrepareContext(ctx, `INSERT INTO records (namespace, key, record) VALUES (?, ?, ?) ON CONFLICT (namespace, key) DO UPDATE SET record = excluded.record`)
@@ -124,6 +133,10 @@ func (s *spool) put(ctx context.Context, namespace string, records []vector.Reco
 		var line []byte
 		for i := range records {
 			r := &records[i]
+			if why := d.Refuse(r); why != "" {
+				refused[r.ID] = why
+				continue
+			}
 			if line, err = r.AppendJSON(line[:0]); err != nil {
 				refused[r.ID] = err.Error()
 				continue

@@ -94,10 +94,8 @@ func (m *Memory) Create(_ context.Context, d *vector.Description) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.about.Store != "" {
-		for i := range d.Vectors {
-			if have := m.about.Vector(d.Vectors[i].Name); have == nil || have.Dim != d.Vectors[i].Dim || have.Form != d.Vectors[i].Form || have.Metric != d.Vectors[i].Metric {
-				return &vector.Error{Trouble: vector.Invalid, Store: "memory", Doing: "create", Message: "the collection is there with other vectors"}
-			}
+		if why := m.about.Holds(d); why != "" {
+			return &vector.Error{Trouble: vector.Invalid, Store: "memory", Doing: "create", Message: why}
 		}
 		return nil
 	}
@@ -149,17 +147,7 @@ func (m *Memory) refuse(r *vector.Record) string {
 	if why := m.Bounds.Refuse(r); why != "" {
 		return why
 	}
-	for i := range r.Vectors {
-		v := &r.Vectors[i]
-		spec := m.about.Vector(v.Name)
-		switch {
-		case spec == nil:
-			return fmt.Sprintf("there is no vector %q", v.Name)
-		case spec.Form == vector.Dense && len(v.Dense) != spec.Dim:
-			return fmt.Sprintf("the vector has %d numbers, not %d", len(v.Dense), spec.Dim)
-		}
-	}
-	return ""
+	return m.about.Refuse(r)
 }
 
 func normalise(v []float32) []float32 {

@@ -20,6 +20,9 @@ func (s *Store) Create(ctx context.Context, d *vector.Description) error {
 	if err != nil {
 		return err
 	}
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
 	request, err := creation(name, d)
 	if err != nil {
 		return s.invalid("create", "%v", err)

@@ -236,6 +236,20 @@ func specsOf(params *pb.CollectionParams) []vector.Spec {
 	return out
 }
 
+// writable refuses servers before 1.14, which do not know the vectors that are
+// written here and would read empty ones (protocol of go-client v1.14.0, 2025).
+func (s *Store) writable(ctx context.Context) error {
+	health, err := s.health.HealthCheck(ctx, &pb.HealthCheckRequest{})
+	if err = unlessRefused(err); err != nil {
+		return err
+	}
+	var major, minor int
+	if n, _ := fmt.Sscanf(health.GetVersion(), "%d.%d", &major, &minor); n == 2 && (major < 1 || major == 1 && minor < 14) {
+		return s.invalid("healthcheck", "Qdrant %s is too old to be written to: upgrade it to 1.14 or newer", health.GetVersion())
+	}
+	return nil
+}
+
 // specs are the collection's vectors, as they were when first asked for.
 func (s *Store) specs(ctx context.Context) ([]vector.Spec, error) {
 	s.mu.Lock()
@@ -243,6 +257,9 @@ func (s *Store) specs(ctx context.Context) ([]vector.Spec, error) {
 	s.mu.Unlock()
 	if spec != nil {
 		return spec, nil
+	}
+	if err := s.writable(ctx); err != nil {
+		return nil, err
 	}
 	got, err := s.collections.Get(ctx, &pb.GetCollectionInfoRequest{CollectionName: name})
 	if err != nil {

@@ -57,7 +57,7 @@ func (u *upsert) append(b []byte) []byte {
 	b = appendText(b, upsertCollection, u.collection)
 	b = append(b, upsertWait<<3, 1)
 	for i := range u.records {
-		b = open(b, upsertPoints, u.sizes[i])
+		b = header(b, upsertPoints, u.sizes[i])
 		b = appendPoint(b, &u.records[i])
 	}
 	if u.ordered {
@@ -71,13 +71,13 @@ func field(number protowire.Number, n int) int {
 	return protowire.SizeTag(number) + protowire.SizeBytes(n)
 }
 
-// open starts a field of n bytes.
-func open(b []byte, number protowire.Number, n int) []byte {
+// header starts a field of n bytes.
+func header(b []byte, number protowire.Number, n int) []byte {
 	return protowire.AppendVarint(protowire.AppendTag(b, number, protowire.BytesType), uint64(n))
 }
 
 func appendText(b []byte, number protowire.Number, s string) []byte {
-	return append(open(b, number, len(s)), s...)
+	return append(header(b, number, len(s)), s...)
 }
 
 func sizePoint(r *vector.Record) int {
@@ -85,14 +85,14 @@ func sizePoint(r *vector.Record) int {
 }
 
 func appendPoint(b []byte, r *vector.Record) []byte {
-	b = open(b, pointIDs, sizeID(r.ID))
+	b = header(b, pointIDs, sizeID(r.ID))
 	if r.ID.Kind() == vector.IntegerID {
 		b = protowire.AppendVarint(append(b, idNum<<3), r.ID.Integer())
 	} else {
 		b = appendText(b, idUUID, r.ID.String())
 	}
 	b = appendFields(b, pointPayload, r.Payload)
-	b = open(b, pointVectors, sizeVectors(r.Vectors))
+	b = header(b, pointVectors, sizeVectors(r.Vectors))
 	return appendVectors(b, r.Vectors)
 }
 
@@ -124,14 +124,14 @@ func sizeNamed(v []vector.Vector) int {
 
 func appendVectors(b []byte, v []vector.Vector) []byte {
 	if nameless(v) {
-		return appendVector(open(b, vectorsOne, sizeVector(&v[0])), &v[0])
+		return appendVector(header(b, vectorsOne, sizeVector(&v[0])), &v[0])
 	}
-	b = open(b, vectorsNamed, sizeNamed(v))
+	b = header(b, vectorsNamed, sizeNamed(v))
 	for i := range v {
 		n := sizeVector(&v[i])
-		b = open(b, namedEntry, field(entryKey, len(v[i].Name))+field(entryValue, n))
+		b = header(b, namedEntry, field(entryKey, len(v[i].Name))+field(entryValue, n))
 		b = appendText(b, entryKey, v[i].Name)
-		b = appendVector(open(b, entryValue, n), &v[i])
+		b = appendVector(header(b, entryValue, n), &v[i])
 	}
 	return b
 }
@@ -172,9 +172,9 @@ func sizeIndices(of []uint32) int {
 func appendVector(b []byte, v *vector.Vector) []byte {
 	switch formOf(v) {
 	case vector.Sparse:
-		b = open(b, vectorSparse, sizeSparse(v))
+		b = header(b, vectorSparse, sizeSparse(v))
 		b = appendFloats(b, sparseValues, v.Values)
-		b = open(b, sparseIndices, sizeIndices(v.Indices))
+		b = header(b, sparseIndices, sizeIndices(v.Indices))
 		for _, x := range v.Indices {
 			b = protowire.AppendVarint(b, uint64(x))
 		}
@@ -182,17 +182,17 @@ func appendVector(b []byte, v *vector.Vector) []byte {
 	case vector.Multi:
 		n := len(v.Dense) / v.Rows
 		row := field(denseData, 4*n)
-		b = open(b, vectorMulti, v.Rows*field(multiRow, row))
+		b = header(b, vectorMulti, v.Rows*field(multiRow, row))
 		for r := range v.Rows {
-			b = appendFloats(open(b, multiRow, row), denseData, v.Dense[r*n:(r+1)*n])
+			b = appendFloats(header(b, multiRow, row), denseData, v.Dense[r*n:(r+1)*n])
 		}
 		return b
 	}
-	return appendFloats(open(b, vectorDense, field(denseData, 4*len(v.Dense))), denseData, v.Dense)
+	return appendFloats(header(b, vectorDense, field(denseData, 4*len(v.Dense))), denseData, v.Dense)
 }
 
 func appendFloats(b []byte, number protowire.Number, of []float32) []byte {
-	b = open(b, number, 4*len(of))
+	b = header(b, number, 4*len(of))
 	n := len(b)
 	b = slices.Grow(b, 4*len(of))[:n+4*len(of)]
 	for to := b[n:]; len(of) > 0 && len(to) >= 4; of, to = of[1:], to[4:] {
@@ -216,9 +216,9 @@ func sizeField(f *vector.Field) int {
 func appendFields(b []byte, number protowire.Number, p vector.Payload) []byte {
 	for i := range p {
 		n := sizeValue(&p[i].Value)
-		b = open(b, number, field(entryKey, len(p[i].Name))+field(entryValue, n))
+		b = header(b, number, field(entryKey, len(p[i].Name))+field(entryValue, n))
 		b = appendText(b, entryKey, p[i].Name)
-		b = appendValue(open(b, entryValue, n), &p[i].Value)
+		b = appendValue(header(b, entryValue, n), &p[i].Value)
 	}
 	return b
 }
@@ -262,12 +262,12 @@ func appendValue(b []byte, v *vector.Value) []byte {
 		b = appendText(b, valueString, v.Text())
 	case vector.List:
 		l := v.List()
-		b = open(b, valueList, sizeList(l))
+		b = header(b, valueList, sizeList(l))
 		for i := range l {
-			b = appendValue(open(b, listValue, sizeValue(&l[i])), &l[i])
+			b = appendValue(header(b, listValue, sizeValue(&l[i])), &l[i])
 		}
 	case vector.Map:
-		b = open(b, valueStruct, sizeFields(structEntry, v.Map()))
+		b = header(b, valueStruct, sizeFields(structEntry, v.Map()))
 		b = appendFields(b, structEntry, v.Map())
 	default:
 		b = append(b, valueNull<<3, 0)

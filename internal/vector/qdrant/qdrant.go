@@ -62,7 +62,7 @@ const (
 	// maxAnswer is what one answer may have. Pages have about pageBytes; a page of
 	// records that are far larger than those before is asked for in smaller ones.
 	maxAnswer = 64 << 20
-	pageBytes = 1 << 20
+	pageBytes = 512 << 10
 	// firstPage is how many records are asked for before it is known how large
 	// they are.
 	firstPage = 64
@@ -71,7 +71,9 @@ const (
 )
 
 // Open makes a store; the first request connects it.
-func Open(o Options) (*Store, error) {
+func Open(o Options) (*Store, error) { return open(o, maxAnswer) }
+
+func open(o Options, maxAnswer int) (*Store, error) {
 	if o.Collection == "" {
 		return nil, errors.New("qdrant: the URL names no collection: qdrant://HOST:6334/COLLECTION")
 	}

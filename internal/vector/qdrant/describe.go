@@ -51,10 +51,17 @@ func (s *Store) Describe(ctx context.Context) (*vector.Description, error) {
 		return nil, err
 	}
 	info := got.GetResult()
+	specs := specsOf(info.GetConfig().GetParams())
+	if only := s.options.Vector; only != "" {
+		specs = slices.DeleteFunc(specs, func(v vector.Spec) bool { return v.Name != only })
+		if len(specs) == 0 {
+			return nil, s.invalid("describe", "the collection has no vector %q", only)
+		}
+	}
 	d := &vector.Description{
 		Store:   "qdrant",
 		Name:    name,
-		Vectors: specsOf(info.GetConfig().GetParams()),
+		Vectors: specs,
 		IDs:     []vector.IDKind{vector.IntegerID, vector.UUIDID},
 		Facts:   map[string]string{},
 	}

@@ -110,7 +110,7 @@ func serve(t *testing.T, s *script, o Options, opts ...grpc.ServerOption) *Store
 			t.Error(err)
 		}
 	})
-	o.Host, o.Port, o.Collection = "127.0.0.1", ln.Addr().(*net.TCPAddr).Port, "c"
+	o.Host, o.Collection = ln.Addr().String(), "c"
 	out, err := open(o, smallAnswer)
 	if err != nil {
 		t.Fatal(err)

@@ -28,9 +28,9 @@ import (
 
 // Options say where a collection is.
 type Options struct {
-	Host       string
-	Port       int    // 0: 6334
+	Host       string // with its port, if that is not 6334
 	Collection string // or an alias of it
+	Vector     string // only this one is described and read; empty: all
 	APIKey     string
 	TLS        *tls.Config // nil: none
 	// Timeout is the time that one request has; 0: a minute.
@@ -77,13 +77,13 @@ func open(o Options, maxAnswer int) (*Store, error) {
 	if o.Collection == "" {
 		return nil, errors.New("qdrant: the URL names no collection: qdrant://HOST:6334/COLLECTION")
 	}
-	if o.Port == 0 {
-		o.Port = 6334
+	addr := o.Host
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "6334")
 	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
 	}
-	addr := net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
 	s := &Store{options: o, at: "qdrant at " + addr + "/" + o.Collection}
 	s.page.Store(firstPage)
 	secure := insecure.NewCredentials()

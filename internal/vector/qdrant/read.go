@@ -107,7 +107,7 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 func (s *Store) fullPage(ctx context.Context, name string, start *pb.PointId, limit int) (*page, error) {
 	for {
 		n := uint32(limit)
-		p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Offset: start, Limit: &n, WithPayload: pb.NewWithPayload(true), WithVectors: pb.NewWithVectors(true)})
+		p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Offset: start, Limit: &n, WithPayload: pb.NewWithPayload(true), WithVectors: s.vectors()})
 		if errors.Is(err, errTooLarge) && limit > 1 {
 			limit /= 2
 			continue
@@ -117,6 +117,14 @@ func (s *Store) fullPage(ctx context.Context, name string, start *pb.PointId, li
 		}
 		return p, err
 	}
+}
+
+// vectors are those that are read.
+func (s *Store) vectors() *pb.WithVectorsSelector {
+	if s.options.Vector != "" {
+		return pb.NewWithVectorsInclude(s.options.Vector)
+	}
+	return pb.NewWithVectors(true)
 }
 
 func (s *Store) pageSize() int { return int(s.page.Load()) }
@@ -157,7 +165,7 @@ func (s *Store) Fetch(ctx context.Context, namespace string, ids []vector.ID) ([
 		n := min(limit, len(points))
 		p := page{get: true}
 		err := s.conn.Invoke(ctx, pb.Points_Get_FullMethodName, &pb.GetPoints{
-			CollectionName: name, Ids: points[:n], WithPayload: pb.NewWithPayload(true), WithVectors: pb.NewWithVectors(true),
+			CollectionName: name, Ids: points[:n], WithPayload: pb.NewWithPayload(true), WithVectors: s.vectors(),
 		}, &p, grpc.ForceCodecV2(codec{}))
 		if errors.Is(err, errTooLarge) && n > 1 {
 			limit = n / 2

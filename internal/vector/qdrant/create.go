@@ -153,7 +153,7 @@ func apply(out *pb.CreateCollection, facts map[string]string) error {
 	if text := facts[FactQuantization]; text != "" {
 		out.QuantizationConfig = &pb.QuantizationConfig{}
 		if err := protojson.Unmarshal([]byte(text), out.QuantizationConfig); err != nil {
-			return fmt.Errorf("%s: %w", FactQuantization, err)
+			return fmt.Errorf("%s: %q is none that is known; leave it out, or write one: %w", FactQuantization, text, err)
 		}
 	}
 	if text := facts[FactHNSW]; text != "" {

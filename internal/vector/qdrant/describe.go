@@ -154,8 +154,11 @@ func unlessRefused(err error) error {
 func settings(info *pb.CollectionInfo, facts map[string]string) error {
 	config, params := info.GetConfig(), info.GetConfig().GetParams()
 	facts[FactStatus] = strings.ToLower(info.GetStatus().String())
-	facts[FactShards] = strconv.FormatUint(uint64(params.GetShardNumber()), 10)
-	facts[FactReplicas] = strconv.FormatUint(uint64(params.GetReplicationFactor()), 10)
+	for name, n := range map[string]uint32{FactShards: params.GetShardNumber(), FactReplicas: params.GetReplicationFactor()} {
+		if n > 0 {
+			facts[name] = strconv.FormatUint(uint64(n), 10)
+		}
+	}
 	facts[FactOnDisk] = strconv.FormatBool(params.GetOnDiskPayload())
 	if params.GetShardingMethod() == pb.ShardingMethod_Custom {
 		facts[FactSharding] = "custom"
@@ -168,6 +171,8 @@ func settings(info *pb.CollectionInfo, facts map[string]string) error {
 		return err
 	}
 	if q := config.GetQuantizationConfig(); q != nil {
+		// One of a newer server is not made without being asked: see creation.
+		facts[FactQuantization] = "unknown"
 		if err := put(FactQuantization, q); err != nil {
 			return err
 		}
@@ -227,6 +232,13 @@ func specsOf(params *pb.CollectionParams) []vector.Spec {
 	out := []vector.Spec{}
 	for name, p := range denseParams(params) {
 		spec := vector.Spec{Name: name, Form: vector.Dense, Dim: int(p.GetSize()), Metric: metrics[p.GetDistance()], Element: elements[p.GetDatatype()]}
+		// What newer servers have is named by its number, which nothing equals.
+		if spec.Metric == "" {
+			spec.Metric = vector.Metric(p.GetDistance().String())
+		}
+		if spec.Element == "" {
+			spec.Element = p.GetDatatype().String()
+		}
 		if p.GetMultivectorConfig() != nil {
 			spec.Form = vector.Multi
 		}

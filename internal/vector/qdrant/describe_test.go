@@ -178,3 +178,45 @@ func TestIndexing(t *testing.T) {
 		t.Errorf("%v, want context.Canceled", err)
 	}
 }
+
+// TestBytesAreNotNormalised: of bytes that are compared by cosine, the numbers stay.
+func TestBytesAreNotNormalised(t *testing.T) {
+	d := dense4(vector.Cosine)
+	d.Vectors[0].Element = "uint8"
+	s := created(t, d)
+	want := num(1, 3, 4, 0, 255)
+	put(t, s, want)
+	got, err := s.Describe(t.Context())
+	if err != nil || got.Vectors[0].Normalised {
+		t.Errorf("%+v, %v, want it not normalised", got, err)
+	}
+	read, _ := readAll(t, s, 10)
+	if len(read) != 1 {
+		t.Fatalf("%d records, want 1", len(read))
+	}
+	if diff := vector.Differences(&want, &read[0], got); len(diff) > 0 {
+		t.Error(diff)
+	}
+}
+
+// TestWhatNewerServersHave is not taken for what this client knows.
+func TestWhatNewerServersHave(t *testing.T) {
+	info := &pb.CollectionInfo{Config: &pb.CollectionConfig{
+		QuantizationConfig: &pb.QuantizationConfig{},
+		Params: &pb.CollectionParams{VectorsConfig: pb.NewVectorsConfigMap(map[string]*pb.VectorParams{
+			"metric": {Size: 1, Distance: 99}, "type": {Size: 1, Distance: pb.Distance_Dot, Datatype: new(pb.Datatype(99))},
+		})},
+	}}
+	facts := map[string]string{}
+	if err := settings(info, facts); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range specsOf(info.GetConfig().GetParams()) {
+		if _, err := creation("c", &vector.Description{Vectors: []vector.Spec{v}}); err == nil || !strings.Contains(err.Error(), "99") {
+			t.Errorf("%s: %v, want that 99 is not known", v.Name, err)
+		}
+	}
+	if _, err := creation("c", &vector.Description{Facts: facts}); err == nil || !strings.Contains(err.Error(), "quantization") {
+		t.Errorf("%v, want that the quantization is not known", err)
+	}
+}

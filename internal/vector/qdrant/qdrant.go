@@ -17,9 +17,11 @@ import (
 
 	pb "github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -95,6 +97,10 @@ func open(o Options, maxAnswer int) (*Store, error) {
 		grpc.WithUnaryInterceptor(s.call),
 		grpc.WithDisableServiceConfig(), // what is asked again is the caller's matter
 		grpc.WithDisableRetry(),
+		// A server that is back is found within seconds, and one that is gone without a
+		// word is missed before the requests' deadline.
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second}, MinConnectTimeout: 10 * time.Second}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 20 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxAnswer)))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.at, err)

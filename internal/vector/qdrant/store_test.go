@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"google.golang.org/grpc/connectivity"
 
 	"freehold/internal/vector"
 	"freehold/internal/vector/qdrant/qdranttest"
@@ -441,5 +442,34 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := Open(Options{Host: "h"}); err == nil {
 		t.Error("a store without a collection opens")
+	}
+}
+
+// TestAServerThatComesBack is written to again by the same store, soon.
+func TestAServerThatComesBack(t *testing.T) {
+	server := qdranttest.Start(t, "")
+	s := openStore(t, server, server.Name(t))
+	if err := s.Create(t.Context(), dense4(vector.Dot)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, num(1, 1, 2, 3, 4))
+	server.Kill(t)
+	var is *vector.Error
+	if err := s.Put(t.Context(), "", []vector.Record{num(2, 1, 2, 3, 4)}); !errors.As(err, &is) || !is.Again() {
+		t.Errorf("%v, want one to try again", err)
+	}
+	server.Start(t)
+	for {
+		err := s.Put(t.Context(), "", []vector.Record{num(2, 1, 2, 3, 4)})
+		if err == nil {
+			break
+		}
+		if !errors.As(err, &is) || !is.Again() {
+			t.Fatal(err)
+		}
+		s.conn.WaitForStateChange(t.Context(), connectivity.TransientFailure)
+	}
+	if got, _ := readAll(t, s, 10); len(got) != 2 {
+		t.Errorf("%d records, want 2", len(got))
 	}
 }

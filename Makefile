@@ -17,7 +17,7 @@ build: ## the one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X freehold/internal/app.Version=$(VERSION)" -o $(BIN) ./cmd/freehold
 
 test: ## install what the tests need and run all of them, with INPUTS for each fuzz target
-	go run ./scripts/parts cc python engine qdrant
+	go run ./scripts/parts cc python engine qdrant pinecone
 	@fuzz=0; scripts/fuzz -quick $$(scripts/race) $(INPUTS) $(PACKAGES) || fuzz=$$?; \
 	$(GOTEST) -- $$(scripts/race) -p 2 -timeout 20m $(PACKAGES) && exit $$fuzz
 

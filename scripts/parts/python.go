@@ -26,8 +26,9 @@ type pythonPackages struct {
 }
 
 var (
-	pythonSDKs   = pythonPackages{"the official Python SDKs", "scripts/parts-python.txt", "python", "python.json", "openai, anthropic"}
-	qdrantEngine = pythonPackages{"the Qdrant engine", "scripts/parts-qdrant.txt", "qdrant", "qdrant.json", "qdrant_edge, qdrant_client.grpc"}
+	pythonSDKs     = pythonPackages{"the official Python SDKs", "scripts/parts-python.txt", "python", "python.json", "openai, anthropic"}
+	qdrantEngine   = pythonPackages{"the Qdrant engine", "scripts/parts-qdrant.txt", "qdrant", "qdrant.json", "qdrant_edge, qdrant_client.grpc"}
+	pineconeClient = pythonPackages{"the official Python client of Pinecone", "scripts/parts-pinecone.txt", "pinecone", "pinecone.json", "pinecone, pinecone.grpc"}
 )
 
 // pythonHome tells the tests how to run Python with the packages; it is written

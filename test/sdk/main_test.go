@@ -5,6 +5,9 @@
 //
 // A check asks through a caller (one for each language), which answers with an
 // outcome: what the SDK made of it. What must hold is said once, for both.
+//
+// The official clients of Pinecone, in Go and in Python, are driven against the
+// simulator of Pinecone (pinecone_*_test.go): that they work holds it to the contract.
 package sdk
 
 import (

@@ -26,7 +26,7 @@ type python struct {
 // startPython starts python/driver.py with the packages of `make test`.
 func startPython(t *testing.T, client string, w *world) *python {
 	t.Helper()
-	home := pythonHome(t)
+	home := pythonHome(t, "python.json", "the set of the official Python SDKs")
 	cmd := exec.CommandContext(t.Context(), home.Interpreter, "-s", "-B", "-u", "python/driver.py")
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+home.Site, "NO_PROXY=*", "OPENAI_LOG=", "ANTHROPIC_LOG=")
 	cmd.WaitDelay = 5 * time.Second
@@ -57,10 +57,10 @@ func startPython(t *testing.T, client string, w *world) *python {
 // home is where scripts/parts has put the interpreter and the packages.
 type home struct{ Interpreter, Site string }
 
-func pythonHome(t *testing.T) home {
+func pythonHome(t *testing.T, file, what string) home {
 	t.Helper()
 	var h home
-	data, err := os.ReadFile(filepath.Join(enginetest.CacheDir(t), "python.json"))
+	data, err := os.ReadFile(filepath.Join(enginetest.CacheDir(t), file))
 	if err == nil {
 		err = json.Unmarshal(data, &h)
 	}
@@ -68,9 +68,9 @@ func pythonHome(t *testing.T) home {
 	case err == nil:
 		return h
 	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
-		t.Skip("the official Python SDKs are not installed: run `make test`, or `go run ./scripts/parts python`")
+		t.Skipf("%s is not installed: run `make test`, or `go run ./scripts/parts python pinecone`", what)
 	default:
-		t.Fatalf("the official Python SDKs are not installed: %v", err)
+		t.Fatalf("%s is not installed: %v", what, err)
 	}
 	return h
 }

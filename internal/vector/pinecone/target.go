@@ -74,6 +74,8 @@ func parts(d *vector.Description) (dense, sparse *vector.Spec, err error) {
 	for i := range d.Vectors {
 		v := &d.Vectors[i]
 		switch {
+		case v.Form == vector.Sparse && v.Dim != 0:
+			return nil, nil, fmt.Errorf("a sparse vector has no dimension, and %q has %d", v.Name, v.Dim)
 		case v.Form == vector.Dense && v.Name == "" && dense == nil:
 			dense = v
 		case v.Form == vector.Sparse && v.Name == SparseName && sparse == nil:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -200,9 +201,22 @@ func (ix *index) describe(version string, now time.Time) map[string]any {
 		out["schema"], out["deployment"] = map[string]any{"fields": fields}, ix.deployment()
 		return out
 	}
-	out["metric"], out["vector_type"], out["spec"] = ix.Metric, ix.VectorType, ix.spec
+	out["metric"], out["vector_type"], out["spec"] = ix.Metric, ix.VectorType, ix.specification()
 	if ix.Dimension > 0 {
 		out["dimension"] = ix.Dimension
+	}
+	return out
+}
+
+// specification is the spec with the read capacity, which an answer has.
+func (ix *index) specification() map[string]any {
+	out := map[string]any{}
+	for kind, inner := range ix.spec {
+		full := maps.Clone(inner.(map[string]any))
+		if kind != "pod" {
+			full["read_capacity"] = map[string]any{"mode": "OnDemand", "status": map[string]any{"state": "Ready"}}
+		}
+		out[kind] = full
 	}
 	return out
 }
@@ -211,9 +225,7 @@ func (ix *index) deployment() map[string]any {
 	out := map[string]any{}
 	for kind, inner := range ix.spec {
 		out["deployment_type"] = map[string]string{"serverless": "managed", "pod": "pod", "byoc": "byoc"}[kind]
-		for k, v := range inner.(map[string]any) {
-			out[k] = v
-		}
+		maps.Copy(out, inner.(map[string]any))
 	}
 	return out
 }

@@ -4,7 +4,9 @@
 package plan
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,45 +18,45 @@ import (
 // Plan is what is copied and how. What is under Found is for people; the rest is
 // what a copy does.
 type Plan struct {
-	Version    int                `yaml:"version" json:"version"`
-	Made       time.Time          `yaml:"made" json:"made"`
-	From       string             `yaml:"from" json:"from"` // URL, without its key
-	To         string             `yaml:"to" json:"to"`
-	Namespaces []string           `yaml:"namespaces" json:"namespaces"`
-	Mapping    vector.Mapping     `yaml:"mapping" json:"mapping"`
-	Create     vector.Description `yaml:"create" json:"create"`
-	Found      Found              `yaml:"found" json:"found"`
+	Version    int                `json:"version"`
+	Made       time.Time          `json:"made"`
+	From       string             `json:"from"` // URL, without its key
+	To         string             `json:"to"`
+	Namespaces []string           `json:"namespaces"`
+	Mapping    vector.Mapping     `json:"mapping"`
+	Create     vector.Description `json:"create"`
+	Found      Found              `json:"found"`
 }
 
 // Found is what a plan was made of, and what follows.
 type Found struct {
-	Source    vector.Description  `yaml:"source" json:"source"`
-	Target    *vector.Description `yaml:"target,omitempty" json:"target,omitempty"` // as it is there already
-	Fields    []Field             `yaml:"fields" json:"fields"`
-	Sampled   int                 `yaml:"sampled" json:"sampled"` // records that were looked at
-	Losses    []Loss              `yaml:"losses" json:"losses"`
-	Size      Size                `yaml:"size" json:"size"`
-	Memory    []Memory            `yaml:"memory,omitempty" json:"memory,omitempty"`
-	Assumed   []string            `yaml:"assumed" json:"assumed"` // rates and prices, with where they are from
-	Perimeter string              `yaml:"perimeter" json:"perimeter"`
-	Writers   string              `yaml:"writers" json:"writers"`
+	Source    vector.Description  `json:"source"`
+	Target    *vector.Description `json:"target,omitempty"` // as it is there already
+	Fields    []Field             `json:"fields"`
+	Sampled   int                 `json:"sampled"` // records that were looked at
+	Losses    []Loss              `json:"losses"`
+	Size      Size                `json:"size"`
+	Memory    []Memory            `json:"memory,omitempty"`
+	Assumed   []string            `json:"assumed"` // rates and prices, with where they are from
+	Perimeter string              `json:"perimeter"`
+	Writers   string              `json:"writers"`
 }
 
 // Field is a field of payloads, as it was seen in the sample.
 type Field struct {
-	Name  string         `yaml:"name" json:"name"`
-	Kinds map[string]int `yaml:"kinds" json:"kinds"`                     // how many records have it as what
-	Whole int            `yaml:"whole,omitempty" json:"whole,omitempty"` // doubles that are whole numbers
-	As    string         `yaml:"as,omitempty" json:"as,omitempty"`
-	Why   string         `yaml:"why,omitempty" json:"why,omitempty"`
+	Name  string         `json:"name"`
+	Kinds map[string]int `json:"kinds"`           // how many records have it as what
+	Whole int            `json:"whole,omitempty"` // doubles that are whole numbers
+	As    string         `json:"as,omitempty"`
+	Why   string         `json:"why,omitempty"`
 }
 
 // Loss is what the target will not have.
 type Loss struct {
-	What    string  `yaml:"what" json:"what"`
-	Why     string  `yaml:"why" json:"why"`
-	Share   float64 `yaml:"share" json:"share"`     // of the records in the sample, 0 to 1
-	Refused bool    `yaml:"refused" json:"refused"` // such records are not copied at all
+	What    string  `json:"what"`
+	Why     string  `json:"why"`
+	Share   float64 `json:"share"`   // of the records in the sample, 0 to 1
+	Refused bool    `json:"refused"` // such records are not copied at all
 }
 
 // Inputs of [Make].
@@ -148,4 +150,14 @@ func writers(d *vector.Description) string {
 		return "none: a file"
 	}
 	return "not known: whoever has the key. What changes during the copy is found by verify; stop writing, or write through freehold"
+}
+
+// Alike reports whether both plans copy the same in the same way, whenever they were
+// made and whatever was found then.
+func (p *Plan) Alike(q *Plan) bool {
+	a, b := *p, *q
+	a.Found, b.Found, a.Made, b.Made = Found{}, Found{}, time.Time{}, time.Time{}
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -11,24 +12,24 @@ import (
 
 // Size is how much is moved, how long that takes, and what it costs.
 type Size struct {
-	Records int64 `yaml:"records" json:"records"`
+	Records int64 `json:"records"`
 	// Bytes are vectors and payloads, by the mean record of the sample.
-	Bytes int64 `yaml:"bytes" json:"bytes"`
+	Bytes int64 `json:"bytes"`
 	// Seconds are by the source's rate limits alone; 0: it has none that are known.
-	Seconds float64 `yaml:"seconds,omitempty" json:"seconds,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
 	// ReadUnits are what the source counts for a copy and for a verification.
-	ReadUnits int64 `yaml:"read_units,omitempty" json:"read_units,omitempty"`
+	ReadUnits int64 `json:"read_units,omitempty"`
 	// Reading and Egress are US dollars, once for the copy and once for verify.
-	Reading decimal.Decimal `yaml:"reading_usd" json:"reading_usd"`
-	Egress  decimal.Decimal `yaml:"egress_usd" json:"egress_usd"`
+	Reading decimal.Decimal `json:"reading_usd"`
+	Egress  decimal.Decimal `json:"egress_usd"`
 }
 
 // Memory is what the target needs, with a way to keep vectors.
 type Memory struct {
-	Vectors string          `yaml:"vectors" json:"vectors"` // float32, int8, binary
-	RAM     int64           `yaml:"ram_bytes" json:"ram_bytes"`
-	Disk    int64           `yaml:"disk_bytes" json:"disk_bytes"`
-	Monthly decimal.Decimal `yaml:"usd_per_month" json:"usd_per_month"`
+	Vectors string          `json:"vectors"` // float32, int8, binary
+	RAM     int64           `json:"ram_bytes"`
+	Disk    int64           `json:"disk_bytes"`
+	Monthly decimal.Decimal `json:"usd_per_month"`
 }
 
 // Prices are in US dollars. What is zero is taken from [DefaultPrices].
@@ -95,7 +96,9 @@ func (p *Plan) size(source *vector.Description, sample []vector.Record, prices P
 		s.Egress = prices.EgressGB.Mul(decimal.NewFromFloat(readsOfCopyAndBack * float64(s.Bytes) / gigabyte)).Round(2)
 		p.Found.Assumed = append(p.Found.Assumed, fmt.Sprintf("%s USD for each GB that leaves the source's cloud, for the copy and for verify", prices.EgressGB))
 	}
-	p.memory(n, payload, prices)
+	if !strings.HasPrefix(p.To, "file:") {
+		p.memory(n, payload, prices)
+	}
 }
 
 // memory is what the target needs for its vectors and payloads.

@@ -1,0 +1,372 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/store/sqlite"
+	"freehold/internal/vector"
+	stores "freehold/internal/vector/address"
+	"freehold/internal/vector/connect"
+	"freehold/internal/vector/plan"
+	"freehold/internal/vector/transfer"
+)
+
+func (p *program) vectorsCommand() *cobra.Command {
+	return group("vectors", "Move a knowledge base to another vector store, and prove that it is there",
+		`  freehold vectors plan --from pinecone://HOST/docs?api_key=env:PINECONE_API_KEY \
+    --to qdrant://127.0.0.1/docs --out plan.yaml
+  freehold vectors copy --plan plan.yaml
+  freehold vectors verify --plan plan.yaml`,
+		p.vectorsPlanCommand(), p.vectorsCopyCommand(), p.vectorsVerifyCommand())
+}
+
+// vectorFlags are what the commands about vectors have in common.
+type vectorFlags struct {
+	from, to string
+	plan     string
+	ids      string
+}
+
+func (f *vectorFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.from, "from", "", "the store that is read: its `URL`")
+	c.Flags().StringVar(&f.to, "to", "", "the store that is written: its `URL`")
+	c.Flags().StringVar(&f.ids, "ids", "", "ids of the source, one a line, in `FILE`: for indexes that cannot list them")
+}
+
+const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, qdrant://HOST:6334/COLLECTION,
+file:PATH.jsonl; with ?namespace= and ?api_key=env:NAME or file:PATH. Keys never
+stand in them.`
+
+// ends are the stores of a copy.
+type ends struct {
+	from, to       vector.Target
+	fromAt, toAt   stores.Address
+	fromURL, toURL string // as they may be shown
+}
+
+func (e *ends) close() error {
+	var err error
+	for _, s := range []vector.Target{e.from, e.to} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return err
+}
+
+// open opens both ends. Those that a plan names are without keys: where a flag names
+// one too, it is the same store with its key.
+func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) (e *ends, err error) {
+	from, to := f.from, f.to
+	if planned != nil {
+		from, to = or(f.from, planned.From), or(f.to, planned.To)
+	}
+	if from == "" || to == "" {
+		return nil, usagef("--from and --to are missing: where records are read, and where they are written")
+	}
+	e = &ends{}
+	if e.fromAt, err = stores.Parse(from); err != nil {
+		return nil, usagef("--from: %v", err)
+	}
+	if e.toAt, err = stores.Parse(to); err != nil {
+		return nil, usagef("--to: %v", err)
+	}
+	e.fromURL, e.toURL = e.fromAt.String(), e.toAt.String()
+	if planned != nil && (e.fromURL != planned.From || e.toURL != planned.To) {
+		return nil, usagef("the plan is from %s to %s, and the flags name %s and %s", planned.From, planned.To, e.fromURL, e.toURL)
+	}
+	p.defaultKey(&e.fromAt)
+	p.defaultKey(&e.toAt)
+	if e.from, err = connect.Open(ctx, e.fromAt, connect.Options{Getenv: p.getenv, IDs: f.ids}); err != nil {
+		return nil, err
+	}
+	if e.to, err = connect.Open(ctx, e.toAt, connect.Options{Getenv: p.getenv}); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+// defaultKey takes the key from where the store's own clients look for it.
+func (p *program) defaultKey(a *stores.Address) {
+	name := map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY"}[a.Store]
+	if a.Key == "" && name != "" && p.getenv(name) != "" {
+		a.Key = "env:" + name
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// makePlan plans by the flags.
+func (p *program) makePlan(ctx context.Context, e *ends, sample int) (*plan.Plan, error) {
+	in := plan.Inputs{From: e.fromURL, To: e.toURL, Source: e.from, Target: e.to, Sample: sample, Now: p.clock(), Create: e.toAt.Name}
+	if e.fromAt.Namespace != nil {
+		in.Namespaces = []string{*e.fromAt.Namespace}
+	}
+	return plan.Make(ctx, in)
+}
+
+func (p *program) readPlan(file string) (*plan.Plan, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usagef("--plan: %v", err)
+	}
+	out, err := plan.Read(file, text)
+	if err != nil {
+		return nil, usagef("--plan: %v", err)
+	}
+	return out, nil
+}
+
+func (p *program) vectorsPlanCommand() *cobra.Command {
+	var f vectorFlags
+	var file string
+	sample := 2000
+	c := p.facts(&cobra.Command{
+		Use:   "plan --from URL --to URL",
+		Short: "Say what a copy will do, what is lost, how long it takes and what it costs",
+		Long: `plan reads both ends, and writes nothing but the plan: namespaces and counts,
+vectors with their metric as the store has it, how ids and types become the
+target's, what the target cannot hold and why, size, time at the source's rate
+limits, read units and egress in money, memory of the target. The file can be
+reviewed and edited, and is then copied by.
+
+` + storeHelp,
+		Example: `  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/docs --out plan.yaml`,
+		Args:    takes(0, 0),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			e, err := p.open(c.Context(), &f, nil)
+			if err != nil {
+				return err
+			}
+			defer finish(&err, e.close)
+			out, err := p.makePlan(c.Context(), e, sample)
+			if err != nil || p.json {
+				return p.done(out, err)
+			}
+			p.printPlan(out)
+			if file == "" {
+				return nil
+			}
+			text, err := out.Write()
+			if err != nil {
+				return err
+			}
+			return p.wrote(file, text)
+		},
+	})
+	f.add(c)
+	c.Flags().StringVar(&file, "out", "", "write the plan to `FILE`")
+	c.Flags().Var(whole(&sample, 1, 1_000_000), "sample", "look at `N` records")
+	return c
+}
+
+func (p *program) vectorsCopyCommand() *cobra.Command {
+	var f vectorFlags
+	var readers, writers int
+	var refused string
+	var allow, again, noVerify bool
+	c := p.facts(&cobra.Command{
+		Use:   "copy (--plan FILE | --from URL --to URL)",
+		Short: "Copy a vector store into another, and verify it",
+		Long: `copy moves all records by a plan: that of a file, else the one that freehold
+vectors plan would make. What is to be read is recorded first and is done only
+when the target has it, so that the same command goes on after Ctrl-C, kill -9 or
+a failure, with other numbers of workers too. At the end every record is compared,
+as freehold vectors verify does.
+
+Records that the target cannot hold are told with their reason, written to
+--refused, and make the exit status 1, unless --allow-refused.
+
+` + storeHelp,
+		Example: `  freehold vectors copy --plan plan.yaml
+  freehold vectors copy --from qdrant://127.0.0.1/docs --to file:docs.jsonl`,
+		Args: takes(0, 0),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			var planned *plan.Plan
+			if f.plan != "" {
+				if planned, err = p.readPlan(f.plan); err != nil {
+					return err
+				}
+			}
+			e, err := p.open(c.Context(), &f, planned)
+			if err != nil {
+				return err
+			}
+			defer finish(&err, e.close)
+			if planned == nil {
+				if planned, err = p.makePlan(c.Context(), e, 0); err != nil {
+					return err
+				}
+			}
+			db, err := p.copiesState(c.Context())
+			if err != nil {
+				return err
+			}
+			defer finish(&err, db.Close)
+			w := &copyWork{p: p, e: e, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again}
+			return w.run(c.Context(), allow, noVerify)
+		},
+	})
+	f.add(c)
+	c.Flags().StringVar(&f.plan, "plan", "", "copy by the plan in `FILE`")
+	c.Flags().Var(whole(&readers, 1, 256), "readers", "read `N` units at once (default 4)")
+	c.Flags().Var(whole(&writers, 1, 256), "writers", "write at most `N` batches at once (default 8)")
+	c.Flags().StringVar(&refused, "refused", "", "write records that could not be copied to `FILE` (default vectors-refused-ID.jsonl)")
+	c.Flags().BoolVar(&allow, "allow-refused", false, "end with 0 though records could not be copied")
+	c.Flags().BoolVar(&again, "again", false, "copy once more what an earlier copy has copied")
+	c.Flags().BoolVar(&noVerify, "no-verify", false, "do not compare at the end")
+	return c
+}
+
+func (p *program) vectorsVerifyCommand() *cobra.Command {
+	var f vectorFlags
+	var page string
+	queries := 50
+	c := p.facts(&cobra.Command{
+		Use:   "verify (--plan FILE | --from URL --to URL)",
+		Short: "Prove that a store has what another one has, to the last record",
+		Long: `verify reads every record of the source and compares it with the target's: ids,
+vectors (to the bit; where the target keeps directions only, those), payloads with
+their types, and counts. Then both search for the neighbours of a sample, with and
+without filters. The first hundred differences are shown, all are counted, and any
+of them makes the exit status 1.
+
+` + storeHelp,
+		Example: `  freehold vectors verify --plan plan.yaml --html report.html`,
+		Args:    takes(0, 0),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			var planned *plan.Plan
+			if f.plan != "" {
+				if planned, err = p.readPlan(f.plan); err != nil {
+					return err
+				}
+			}
+			e, err := p.open(c.Context(), &f, planned)
+			if err != nil {
+				return err
+			}
+			defer finish(&err, e.close)
+			if planned == nil {
+				if planned, err = p.makePlan(c.Context(), e, 0); err != nil {
+					return err
+				}
+			}
+			known, err := p.knownRefusals(c.Context(), e)
+			if err != nil {
+				return err
+			}
+			report, err := p.verifyVectors(c.Context(), e, planned, known, queries)
+			if err != nil {
+				return err
+			}
+			if page != "" {
+				if err := p.wrote(page, []byte(verifyHTML(report, e))); err != nil {
+					return err
+				}
+			}
+			if p.json {
+				err = p.done(report, nil)
+			} else {
+				p.printVerified(report, e)
+			}
+			return errors.Join(err, answerOf(report))
+		},
+	})
+	f.add(c)
+	c.Flags().StringVar(&f.plan, "plan", "", "compare by the plan in `FILE`")
+	c.Flags().StringVar(&page, "html", "", "write the report to `FILE`")
+	c.Flags().Var(whole(&queries, 0, 100_000), "queries", "search for the neighbours of `N` records")
+	return c
+}
+
+// answerOf is nil where all is the same.
+func answerOf(r *transfer.Report) error {
+	if r.Same() {
+		return nil
+	}
+	return fmt.Errorf("the target is not what it should be: %s missing, %s altered, %s extra", count(r.Missing), count(r.Altered), count(r.Extra))
+}
+
+// copiesState opens the state in which copies are recorded: the configuration's;
+// without one, freehold.db.
+func (p *program) copiesState(ctx context.Context) (*sqlite.DB, error) {
+	if p.configPath() == defaultConfig && !exists(defaultConfig) {
+		return sqlite.Open(ctx, "freehold.db")
+	}
+	_, path, err := p.stateThere()
+	if err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, path)
+}
+
+// knownRefusals are the records that the last copy of these ends could not copy.
+func (p *program) knownRefusals(ctx context.Context, e *ends) (known map[[2]string]bool, err error) {
+	db, err := p.copiesState(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer finish(&err, db.Close)
+	journal := sqlite.NewCopies(db)
+	all, err := journal.Copies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known = map[[2]string]bool{}
+	for _, c := range all {
+		if c.From != e.fromURL || c.To != e.toURL {
+			continue
+		}
+		for r, err := range journal.Refused(ctx, c.ID) {
+			if err != nil {
+				return nil, err
+			}
+			known[[2]string{r.Namespace, r.ID}] = true
+		}
+		break
+	}
+	return known, nil
+}
+
+func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, known map[[2]string]bool, queries int) (*transfer.Report, error) {
+	if queries == 0 {
+		queries = -1
+	}
+	show := p.newVectorProgress("verify", pl.Found.Size.Records)
+	defer show.close()
+	return transfer.Verify(ctx, transfer.VerifyOptions{
+		Source: e.from, Target: e.to, Mapping: pl.Mapping, Namespaces: pl.Namespaces, Queries: queries, Clock: p.clock,
+		Refused:  func(ns, id string) bool { return known[[2]string{ns, id}] },
+		Random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		Progress: func(n int64) { show.set(n, n) },
+	})
+}
+
+// warnings go to standard error.
+func warnings(p *program) *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+func refusedFile(name, id string) string {
+	if name != "" {
+		return name
+	}
+	return filepath.Join(".", "vectors-refused-"+id+".jsonl")
+}

@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"fmt"
+	"html"
+	"strings"
+	"time"
+
+	"freehold/internal/vector"
+	"freehold/internal/vector/plan"
+	"freehold/internal/vector/transfer"
+)
+
+// printPlan shows a plan to who decides about it.
+func (p *program) printPlan(pl *plan.Plan) {
+	f := &pl.Found
+	p.fields("from", pl.From, "to", pl.To)
+	p.wrapped("vectors", vectorsOf(pl.Create.Vectors))
+	ids := "kept"
+	if pl.Mapping.IDs == vector.UUIDs {
+		ids = "UUIDs of index, namespace and id; the original one stays in " + pl.Mapping.KeepID
+	}
+	p.wrapped("ids", ids)
+	if pl.Mapping.Flat {
+		p.wrapped("namespaces", "the target has none: all go into one collection, and "+pl.Mapping.KeepNamespace+" says from which")
+	}
+	fmt.Fprintln(p.out)
+	t := table{columns: []column{{head: "NAMESPACE", keep: true}, {head: "RECORDS", right: true, keep: true}}}
+	for _, ns := range f.Source.Namespaces {
+		if contains(pl.Namespaces, ns.Name) {
+			t.row(orDefault(ns.Name), count(ns.Count))
+		}
+	}
+	p.print(&t)
+	if len(f.Fields) > 0 {
+		fmt.Fprintln(p.out)
+		t := table{columns: []column{{head: "FIELD", keep: true}, {head: "IS", keep: true}, {head: "BECOMES", keep: true}, {head: "WHY", below: true}}}
+		for i := range f.Fields {
+			x := &f.Fields[i]
+			t.row(x.Name, kindsOf(x), orNone(x.As), x.Why)
+		}
+		p.print(&t)
+	}
+	fmt.Fprintln(p.out)
+	if len(f.Losses) == 0 {
+		fmt.Fprintf(p.out, "nothing is lost, by a sample of %s\n", plural(f.Sampled, "record"))
+	}
+	for _, l := range f.Losses {
+		line := "lost: " + l.What
+		if l.Share > 0 {
+			line += fmt.Sprintf(" (%s of the sample)", percent(l.Share))
+		}
+		line += ": " + l.Why
+		fmt.Fprintln(p.out, wrap(tame(line), p.width(), "\n  "))
+	}
+	fmt.Fprintln(p.out)
+	s := &f.Size
+	p.wrapped("size", fmt.Sprintf("%s, about %s", plural(int(s.Records), "record"), size(s.Bytes)))
+	if s.Seconds > 0 {
+		p.wrapped("at least", fmt.Sprintf("%s, by the source's limits", (time.Duration(s.Seconds)*time.Second).Round(time.Second)))
+	}
+	if s.ReadUnits > 0 {
+		p.wrapped("read units", fmt.Sprintf("%s for the copy and its verification: %s USD", count(s.ReadUnits), s.Reading.StringFixed(2)))
+	}
+	if !s.Egress.IsZero() {
+		p.wrapped("egress", s.Egress.StringFixed(2)+" USD, if the target is outside the source's cloud")
+	}
+	for _, m := range f.Memory {
+		p.wrapped("target", fmt.Sprintf("%s: %s of memory, %s of disk, about %s USD a month", m.Vectors, size(m.RAM), size(m.Disk), m.Monthly.StringFixed(2)))
+	}
+	p.wrapped("writers", f.Writers)
+	for _, a := range f.Assumed {
+		p.wrapped("assumed", a)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func orDefault(namespace string) string {
+	if namespace == "" {
+		return "(default)"
+	}
+	return namespace
+}
+
+func vectorsOf(specs []vector.Spec) string {
+	var out []string
+	for _, s := range specs {
+		text := string(s.Form)
+		if s.Dim > 0 {
+			text = fmt.Sprintf("%s of %d", s.Form, s.Dim)
+		}
+		if text += ", " + string(s.Metric); s.Name != "" {
+			text = s.Name + ": " + text
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "; ")
+}
+
+func kindsOf(f *plan.Field) string {
+	var out []string
+	for _, k := range []vector.Kind{vector.Text, vector.Int, vector.Float, vector.Bool, vector.List, vector.Map, vector.Null} {
+		if n := f.Kinds[k.String()]; n > 0 {
+			out = append(out, fmt.Sprintf("%s %s", count(int64(n)), k))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// printCopied says what a copy has come to.
+func (p *program) printCopied(out *copied) {
+	t := &out.Tally
+	p.fields("copy", out.ID, "from", out.From, "to", out.To)
+	p.wrapped("copied", fmt.Sprintf("%s of %s listed, %s in %.1f s", count(t.Copied), count(t.Listed), size(t.Bytes), out.Seconds))
+	if t.Gone > 0 {
+		p.wrapped("gone", plural(int(t.Gone), "record")+" went from the source during the copy")
+	}
+	if t.Refused > 0 {
+		p.wrapped("refused", fmt.Sprintf("%s: %s", plural(int(t.Refused), "record"), out.Refused))
+	}
+	if out.Verify != nil {
+		p.wrapped("verified", verdict(out.Verify))
+		p.printDifferences(out.Verify)
+	}
+}
+
+func verdict(r *transfer.Report) string {
+	if r.Same() {
+		return fmt.Sprintf("all of %s are there, to the last byte, and nothing else", plural(int(r.Compared), "record"))
+	}
+	return fmt.Sprintf("no: of %s %s missing, %s altered; %s extra", plural(int(r.Compared), "record"), count(r.Missing), count(r.Altered), count(r.Extra))
+}
+
+func (p *program) printDifferences(r *transfer.Report) {
+	if len(r.Differences) == 0 {
+		return
+	}
+	fmt.Fprintln(p.out)
+	t := table{columns: []column{{head: "ID", keep: true}, {head: "NAMESPACE"}, {head: "DIFFERS IN", keep: true}, {head: "SHOULD BE", below: true}, {head: "IS", below: true}}}
+	for _, d := range r.Differences {
+		t.row(d.ID, orDefault(d.Namespace), strings.TrimSpace(d.What), d.Want, d.Got)
+	}
+	p.print(&t)
+}
+
+// printVerified shows what a verification found.
+func (p *program) printVerified(r *transfer.Report, e *ends) {
+	p.fields("from", e.fromURL, "to", e.toURL)
+	p.wrapped("verified", verdict(r))
+	if r.Refused > 0 {
+		p.wrapped("refused", plural(int(r.Refused), "record")+" are known not to be there")
+	}
+	fmt.Fprintln(p.out)
+	t := table{columns: []column{{head: "NAMESPACE", keep: true}, {head: "SHOULD HAVE", right: true, keep: true}, {head: "HAS", right: true, keep: true}, {head: "IDS", below: true}}}
+	for _, ns := range r.Namespaces {
+		t.row(orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest)
+	}
+	p.print(&t)
+	if len(r.Search) > 0 {
+		fmt.Fprintln(p.out)
+		t := table{columns: []column{{head: "NEIGHBOURS OF", keep: true}, {head: "QUERIES", right: true, keep: true}, {head: "FOUND BY BOTH", right: true, keep: true}, {head: "WORST", right: true, keep: true}, {head: "FAILED", below: true}}}
+		for _, s := range r.Search {
+			t.row(searched(&s), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure)
+		}
+		p.print(&t)
+	}
+	p.printDifferences(r)
+}
+
+func searched(s *transfer.SearchReport) string {
+	out := or(s.Vector, "the vector") + fmt.Sprintf(", %d", s.K)
+	if s.Filtered {
+		out += ", with a filter"
+	}
+	return out
+}
+
+// verifyHTML is the report as a page.
+func verifyHTML(r *transfer.Report, e *ends) string {
+	var b strings.Builder
+	text := func(s string) string { return html.EscapeString(tame(s)) }
+	fmt.Fprintf(&b, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Verification</title>\n<style>%s</style>\n<h1>%s</h1>\n<p>%s</p>\n<p class=\"facts\">%s UTC, %.1f s</p>\n",
+		reportStyle, text(e.fromURL+" to "+e.toURL), text(verdict(r)), at(r.Started), r.Took)
+	rows := func(title string, head []string, cells [][]string) {
+		if len(cells) == 0 {
+			return
+		}
+		fmt.Fprintf(&b, "<h2>%s</h2>\n<table>\n<tr>", title)
+		for _, h := range head {
+			fmt.Fprintf(&b, "<th>%s</th>", text(h))
+		}
+		b.WriteString("</tr>\n")
+		for _, row := range cells {
+			b.WriteString("<tr>")
+			for _, c := range row {
+				fmt.Fprintf(&b, "<td>%s</td>", text(c))
+			}
+			b.WriteString("</tr>\n")
+		}
+		b.WriteString("</table>\n")
+	}
+	var spaces, searches, differences [][]string
+	for _, ns := range r.Namespaces {
+		spaces = append(spaces, []string{orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest})
+	}
+	for _, s := range r.Search {
+		searches = append(searches, []string{searched(&s), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure})
+	}
+	for _, d := range r.Differences {
+		differences = append(differences, []string{d.ID, orDefault(d.Namespace), d.What, d.Want, d.Got})
+	}
+	rows("Counts", []string{"namespace", "should have", "has", "digest of the ids"}, spaces)
+	rows("Neighbours", []string{"of", "queries", "found by both", "worst", "failed"}, searches)
+	rows("Differences", []string{"id", "namespace", "differs in", "should be", "is"}, differences)
+	b.WriteString("</html>\n")
+	return b.String()
+}

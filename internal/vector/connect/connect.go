@@ -1,0 +1,96 @@
+// Package connect opens the store that an address names.
+package connect
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"iter"
+	"os"
+	"strings"
+
+	"freehold/internal/vector"
+	"freehold/internal/vector/address"
+	"freehold/internal/vector/archive"
+	"freehold/internal/vector/pinecone"
+	"freehold/internal/vector/qdrant"
+)
+
+// Options of [Open].
+type Options struct {
+	// Getenv reads the environment, for keys.
+	Getenv func(name string) string
+	// IDs is a file of ids, one a line, for an index that cannot list them; empty: none.
+	IDs string
+}
+
+// Open opens a store. Nothing is asked of it yet, but of an archive whether it is there.
+func Open(ctx context.Context, a address.Address, o Options) (vector.Target, error) {
+	key, err := secret(a.Key, o.Getenv)
+	if err != nil {
+		return nil, fmt.Errorf("%s: api_key: %w", a.String(), err)
+	}
+	switch a.Store {
+	case "file":
+		if strings.HasSuffix(a.Path, ".parquet") {
+			return nil, fmt.Errorf("%s: archives in Parquet are not there yet: write .jsonl", a.String())
+		}
+		return archive.Open(ctx, a.Path)
+	case "pinecone":
+		p := pinecone.Options{Host: a.Host, Index: a.Name, Key: key, Plain: !a.TLS}
+		if a.Namespace != nil {
+			p.Namespaces = []string{*a.Namespace}
+		}
+		if !a.TLS {
+			p.Control = "http://" + a.Host
+		}
+		if o.IDs != "" {
+			p.IDs = func(string) iter.Seq2[string, error] { return lines(o.IDs) }
+		}
+		return pinecone.Open(ctx, p)
+	case "qdrant":
+		q := qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, APIKey: key}
+		if a.TLS {
+			q.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		return qdrant.Open(q)
+	}
+	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant and file", a.String(), a.Store)
+}
+
+// secret reads what a reference names. A key never stands in an address.
+func secret(ref string, getenv func(string) string) (string, error) {
+	if name, ok := strings.CutPrefix(ref, "env:"); ok {
+		if v := getenv(name); v != "" {
+			return v, nil
+		}
+		return "", fmt.Errorf("the environment has no %s", name)
+	}
+	if path, ok := strings.CutPrefix(ref, "file:"); ok {
+		text, err := os.ReadFile(path)
+		return strings.TrimSpace(string(text)), err
+	}
+	return "", nil
+}
+
+// lines yields the lines of a file that are not empty.
+func lines(path string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer f.Close()
+		in := bufio.NewScanner(f)
+		for in.Scan() {
+			if id := strings.TrimRight(in.Text(), "\r"); id != "" && !yield(id, nil) {
+				return
+			}
+		}
+		if err := in.Err(); err != nil {
+			yield("", fmt.Errorf("%s: %w", path, err))
+		}
+	}
+}

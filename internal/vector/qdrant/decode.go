@@ -88,6 +88,26 @@ func each(b []byte, do func(number protowire.Number, kind protowire.Type, bytes 
 	return nil
 }
 
+// count is how many fields of a number a message has, so that there is room for
+// all of them at once.
+func count(b []byte, number protowire.Number) (total int) {
+	for len(b) > 0 {
+		is, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return total
+		}
+		size := protowire.ConsumeFieldValue(is, kind, b[n:])
+		if size < 0 {
+			return total
+		}
+		if is == number {
+			total++
+		}
+		b = b[n+size:]
+	}
+	return total
+}
+
 // decode reads a ScrollResponse, or a GetResponse if get says so.
 func (p *page) decode(b []byte) error {
 	d := decoder{names: map[string]string{}}
@@ -96,6 +116,7 @@ func (p *page) decode(b []byte) error {
 		result = getResult
 	}
 	p.bytes = len(b)
+	p.records = make([]vector.Record, 0, count(b, result))
 	return each(b, func(number protowire.Number, kind protowire.Type, bytes []byte, _ uint64) error {
 		switch {
 		case kind != protowire.BytesType:
@@ -341,7 +362,7 @@ func (d *decoder) value(b []byte) (v vector.Value, err error) {
 		case valueBool:
 			v = vector.BoolOf(n != 0)
 		case valueStruct:
-			var fields []vector.Field
+			fields := make([]vector.Field, 0, count(bytes, structEntry))
 			if err := each(bytes, func(_ protowire.Number, _ protowire.Type, entry []byte, _ uint64) (err error) {
 				fields, err = d.field(fields, entry)
 				return err
@@ -350,7 +371,7 @@ func (d *decoder) value(b []byte) (v vector.Value, err error) {
 			}
 			v = vector.MapOf(vector.NewPayload(fields))
 		case valueList:
-			list := []vector.Value{}
+			list := make([]vector.Value, 0, count(bytes, listValue))
 			if err := each(bytes, func(_ protowire.Number, _ protowire.Type, item []byte, _ uint64) error {
 				x, err := d.value(item)
 				list = append(list, x)

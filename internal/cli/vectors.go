@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -207,11 +207,6 @@ Records that the target cannot hold are told with their reason, written to
 				return err
 			}
 			defer finish(&err, e.close)
-			if planned == nil {
-				if planned, err = p.makePlan(c.Context(), e, 0); err != nil {
-					return err
-				}
-			}
 			db, err := p.copiesState(c.Context())
 			if err != nil {
 				return err
@@ -260,14 +255,17 @@ of them makes the exit status 1.
 				return err
 			}
 			defer finish(&err, e.close)
+			last, known, err := p.lastVectors(c.Context(), e)
+			if err != nil {
+				return err
+			}
+			if planned == nil {
+				planned = last
+			}
 			if planned == nil {
 				if planned, err = p.makePlan(c.Context(), e, 0); err != nil {
 					return err
 				}
-			}
-			known, err := p.knownRefusals(c.Context(), e)
-			if err != nil {
-				return err
 			}
 			report, err := p.verifyVectors(c.Context(), e, planned, known, queries)
 			if err != nil {
@@ -314,35 +312,30 @@ func (p *program) copiesState(ctx context.Context) (*sqlite.DB, error) {
 	return sqlite.Open(ctx, path)
 }
 
-// knownRefusals are the records that the last copy of these ends could not copy.
-func (p *program) knownRefusals(ctx context.Context, e *ends) (known map[[2]string]bool, err error) {
+// lastVectors is the plan of the last copy of these ends, nil of none, and the records
+// that it could not copy.
+func (p *program) lastVectors(ctx context.Context, e *ends) (last *plan.Plan, known map[[2]string]bool, err error) {
 	db, err := p.copiesState(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer finish(&err, db.Close)
 	journal := sqlite.NewCopies(db)
-	all, err := journal.Copies(ctx)
-	if err != nil {
-		return nil, err
+	job, err := lastCopy(ctx, journal, e)
+	if err != nil || job == nil {
+		return nil, nil, err
 	}
-	known = map[[2]string]bool{}
-	for _, c := range all {
-		if c.From != e.fromURL || c.To != e.toURL {
-			continue
-		}
-		for r, err := range journal.Refused(ctx, c.ID) {
-			if err != nil {
-				return nil, err
-			}
-			known[[2]string{r.Namespace, r.ID}] = true
-		}
-		break
+	last, known = &plan.Plan{}, map[[2]string]bool{}
+	if err := json.Unmarshal(job.Plan, last); err != nil {
+		return nil, nil, fmt.Errorf("the plan of copy %s: %w", job.ID, err)
 	}
-	return known, nil
+	for r, err := range journal.Refused(ctx, job.ID) {
+		if err != nil {
+			return nil, nil, err
+		}
+		known[[2]string{r.Namespace, r.ID}] = true
+	}
+	return last, known, nil
 }
 
 func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, known map[[2]string]bool, queries int) (*transfer.Report, error) {

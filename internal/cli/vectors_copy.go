@@ -23,7 +23,7 @@ import (
 type copyWork struct {
 	p                *program
 	e                *ends
-	plan             *plan.Plan
+	plan             *plan.Plan // nil: it is made, or that of the last copy
 	journal          transfer.Journal
 	readers, writers int
 	refused          string
@@ -48,25 +48,20 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	if err != nil {
 		return err
 	}
-	if err := w.e.to.Create(ctx, &w.plan.Create); err != nil && !(resumed && !job.Ended.IsZero()) {
-		return err
-	}
-	if resumed {
-		fmt.Fprintf(p.err, "goes on with copy %s, begun %s UTC\n", job.ID, at(job.Started))
-	}
-	begun := p.clock()
-	tally, err := w.copy(ctx, job)
-	if err != nil {
-		if ctx.Err() != nil {
-			return errors.Join(errors.New("stopped; the same command goes on from here"), context.Cause(ctx))
+	out := copied{ID: job.ID, From: w.e.fromURL, To: w.e.toURL, Resumed: resumed}
+	switch {
+	case !job.Ended.IsZero():
+		fmt.Fprintf(p.err, "copy %s was done %s UTC; --again copies once more\n", job.ID, at(job.Ended))
+		out.Tally, err = w.journal.Tally(ctx, job.ID)
+	default:
+		if resumed {
+			fmt.Fprintf(p.err, "goes on with copy %s, begun %s UTC\n", job.ID, at(job.Started))
 		}
-		return fmt.Errorf("%w; what is copied stays, and the same command goes on from here", err)
+		err = w.copy(ctx, &job, &out)
 	}
-	job.Ended = p.clock()
-	if err := w.journal.PutCopy(ctx, job); err != nil {
+	if err != nil {
 		return err
 	}
-	out := copied{ID: job.ID, From: w.e.fromURL, To: w.e.toURL, Resumed: resumed, Tally: tally, Seconds: job.Ended.Sub(begun).Seconds()}
 	known, err := w.letters(ctx, job.ID, &out)
 	if err != nil {
 		return err
@@ -78,7 +73,7 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 		}
 		wrong = answerOf(out.Verify)
 	}
-	if n := tally.Refused; n > 0 && !allow {
+	if n := out.Tally.Refused; n > 0 && !allow {
 		wrong = errors.Join(wrong, fmt.Errorf("%s could not be copied: %s has them with their reasons", plural(int(n), "record"), out.Refused))
 	}
 	if p.json {
@@ -88,28 +83,32 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	return wrong
 }
 
-// job is the copy of these ends that has not ended, or a new one.
+// job is the last copy of these ends, whose plan is then the one that counts, or a
+// new one.
 func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, err error) {
-	all, err := w.journal.Copies(ctx)
+	last, err := lastCopy(ctx, w.journal, w.e)
 	if err != nil {
 		return job, false, err
+	}
+	if last != nil && (last.Ended.IsZero() || !w.again) {
+		was := &plan.Plan{}
+		if err := json.Unmarshal(last.Plan, was); err != nil {
+			return job, false, fmt.Errorf("the plan of copy %s: %w", last.ID, err)
+		}
+		if w.plan != nil && !was.Alike(w.plan) {
+			return job, false, fmt.Errorf("copy %s of these stores, begun %s UTC, is by another plan: copy without --plan to go on with it, or to another collection", last.ID, at(last.Started))
+		}
+		w.plan = was
+		return *last, true, nil
+	}
+	if w.plan == nil {
+		if w.plan, err = w.p.makePlan(ctx, w.e, 0); err != nil {
+			return job, false, err
+		}
 	}
 	text, err := json.Marshal(w.plan)
 	if err != nil {
 		return job, false, err
-	}
-	for _, c := range all {
-		if c.From != w.e.fromURL || c.To != w.e.toURL || !c.Ended.IsZero() {
-			continue
-		}
-		var was plan.Plan
-		if err := json.Unmarshal(c.Plan, &was); err != nil {
-			return job, false, fmt.Errorf("the plan of copy %s: %w", c.ID, err)
-		}
-		if !was.Alike(w.plan) {
-			return job, false, fmt.Errorf("copy %s of these stores is under way by another plan: go on with that one, or end it by copying to another collection", c.ID)
-		}
-		return c, true, nil
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -119,11 +118,46 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 	return job, false, w.journal.PutCopy(ctx, job)
 }
 
-func (w *copyWork) copy(ctx context.Context, job transfer.Copy) (transfer.Tally, error) {
+// lastCopy is the last copy of these ends, nil of none.
+func lastCopy(ctx context.Context, journal transfer.Journal, e *ends) (*transfer.Copy, error) {
+	all, err := journal.Copies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].From == e.fromURL && all[i].To == e.toURL {
+			return &all[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// copy copies what is not yet copied.
+func (w *copyWork) copy(ctx context.Context, job *transfer.Copy, out *copied) error {
+	begun := w.p.clock()
+	var err error
+	// One that goes on finds what it has made, which may even be finished.
+	if _, there := w.e.to.Describe(ctx); !out.Resumed || there != nil {
+		if err = w.e.to.Create(ctx, &w.plan.Create); err != nil {
+			return err
+		}
+	}
+	if out.Tally, err = w.transfer(ctx, job.ID); err != nil {
+		if ctx.Err() != nil {
+			return errors.Join(errors.New("stopped; the same command goes on from here"), context.Cause(ctx))
+		}
+		return fmt.Errorf("%w; what is copied stays, and the same command goes on from here", err)
+	}
+	job.Ended = w.p.clock()
+	out.Seconds = job.Ended.Sub(begun).Seconds()
+	return w.journal.PutCopy(ctx, *job)
+}
+
+func (w *copyWork) transfer(ctx context.Context, id string) (transfer.Tally, error) {
 	show := w.p.newVectorProgress("copy", w.plan.Found.Size.Records)
 	defer show.close()
 	return transfer.Run(ctx, transfer.Options{
-		Source: w.e.from, Target: w.e.to, Mapping: w.plan.Mapping, Namespaces: w.plan.Namespaces, Journal: w.journal, ID: job.ID,
+		Source: w.e.from, Target: w.e.to, Mapping: w.plan.Mapping, Namespaces: w.plan.Namespaces, Journal: w.journal, ID: id,
 		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: sleep, Jitter: rand.Float64,
 		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed) },
 	})

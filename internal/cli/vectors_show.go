@@ -17,7 +17,10 @@ func (p *program) printPlan(pl *plan.Plan) {
 	p.fields("from", pl.From, "to", pl.To)
 	p.wrapped("vectors", vectorsOf(pl.Create.Vectors))
 	ids := "kept"
-	if pl.Mapping.IDs == vector.UUIDs {
+	switch pl.Mapping.IDs {
+	case vector.TextIDs:
+		ids = "as texts, since the target has no others"
+	case vector.UUIDs:
 		ids = "UUIDs of index, namespace and id; the original one stays in " + pl.Mapping.KeepID
 	}
 	p.wrapped("ids", ids)

@@ -55,7 +55,20 @@ var may = table(`
 	ledger/filelock     : std
 	store               :
 	store/storetest     : drill feedback history ledger rollout
-	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout drill
+	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout drill vector vector/transfer
+
+	vector              :
+	vector/address      : std
+	vector/vectortest   : vector
+	vector/archive      : vector
+	vector/qdrant       : vector
+	vector/qdrant/qdranttest :
+	vector/pinecone     : vector vector/pinecone/wire
+	vector/pinecone/wire :
+	vector/pinecone/sim : vector vector/pinecone vector/pinecone/wire
+	vector/transfer     : vector
+	vector/plan         : vector
+	vector/connect      : vector vector/address vector/archive vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config

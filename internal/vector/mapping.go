@@ -16,7 +16,8 @@ var space = uuid.MustParse("6e9f6f0e-6a0c-5b61-9d5c-0f4e3a6f7a11")
 type Mapping struct {
 	// Index is the source's name, from which ids are made where IDs is "uuid".
 	Index string `json:"index"`
-	// IDs: "keep" them, or make a "uuid" (version 5) of index, namespace and id.
+	// IDs: "keep" them, write them as "text", or make a "uuid" (version 5) of index,
+	// namespace and id.
 	IDs string `json:"ids"`
 	// KeepID and KeepNamespace are fields of the payload in which the original id
 	// and namespace stay; empty: they do not.
@@ -44,6 +45,7 @@ type FieldChange struct {
 // The ways to map ids.
 const (
 	KeepIDs = "keep"
+	TextIDs = "text"
 	UUIDs   = "uuid"
 )
 
@@ -56,8 +58,8 @@ const (
 
 // Check reports what is not right with a mapping by itself.
 func (m *Mapping) Check() error {
-	if m.IDs != KeepIDs && m.IDs != UUIDs {
-		return fmt.Errorf("ids: %q is neither %q nor %q", m.IDs, KeepIDs, UUIDs)
+	if m.IDs != KeepIDs && m.IDs != TextIDs && m.IDs != UUIDs {
+		return fmt.Errorf("ids: %q is none of %s, %s, %s", m.IDs, KeepIDs, TextIDs, UUIDs)
 	}
 	taken := map[string]string{m.KeepID: "keep_id", m.KeepNamespace: "keep_namespace"}
 	delete(taken, "")
@@ -81,8 +83,11 @@ func (m *Mapping) Check() error {
 
 // ID is the target's id of a source's record.
 func (m *Mapping) ID(namespace string, id ID) ID {
-	if m.IDs != UUIDs {
+	switch m.IDs {
+	case KeepIDs:
 		return id
+	case TextIDs:
+		return IDOf(id.String())
 	}
 	// The lengths keep what is joined apart: "a/b"+"c" is not "a"+"b/c".
 	name := strconv.Itoa(len(m.Index)) + ":" + m.Index + strconv.Itoa(len(namespace)) + ":" + namespace + id.String()

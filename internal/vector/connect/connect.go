@@ -17,6 +17,9 @@ import (
 	"freehold/internal/vector/qdrant"
 )
 
+// controlPlane is the host of Pinecone's control plane.
+const controlPlane = "api.pinecone.io:443"
+
 // Options of [Open].
 type Options struct {
 	// Getenv reads the environment, for keys.
@@ -39,11 +42,14 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 		return archive.Open(ctx, a.Path)
 	case "pinecone":
 		p := pinecone.Options{Host: a.Host, Index: a.Name, Key: key, Plain: !a.TLS}
+		if a.Host == controlPlane { // it knows the index's own host, also of one that is made
+			p.Host = ""
+		}
 		if a.Namespace != nil {
 			p.Namespaces = []string{*a.Namespace}
 		}
-		if !a.TLS {
-			p.Control = "http://" + a.Host
+		if !a.TLS { // a simulator on this machine: it is its own control plane
+			p.Host, p.Control = "", "http://"+a.Host
 		}
 		if o.IDs != "" {
 			p.IDs = func(string) iter.Seq2[string, error] { return lines(o.IDs) }

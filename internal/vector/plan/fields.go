@@ -43,8 +43,11 @@ func (p *Plan) decide(source *vector.Description, limits *vector.Limits, sample 
 	for _, k := range source.IDs { // what was not seen may still come
 		fits = fits && slices.Contains(limits.IDs, k)
 	}
-	if !fits || m.Flat && len(p.Namespaces) > 1 {
+	switch {
+	case m.Flat && len(p.Namespaces) > 1 || !fits && !slices.Contains(limits.IDs, vector.TextID):
 		m.IDs, m.KeepID = vector.UUIDs, p.free("_id")
+	case !fits:
+		m.IDs = vector.TextIDs
 	}
 	if m.Flat {
 		m.KeepNamespace = p.free("_namespace")

@@ -193,8 +193,14 @@ func (l *Limits) Refuse(r *Record) string {
 	if !l.Namespace && r.Namespace != "" {
 		return "it is in a namespace"
 	}
-	if n := r.Payload.Size(); l.Payload > 0 && n > l.Payload {
-		return fmt.Sprintf("its payload has about %d bytes, and %d is the most", n, l.Payload)
+	if l.Payload > 0 {
+		size, about := l.PayloadSize, ""
+		if size == nil {
+			size, about = Payload.Size, "about "
+		}
+		if n := size(r.Payload); n > l.Payload {
+			return fmt.Sprintf("its payload has %s%d bytes, and %d is the most", about, n, l.Payload)
+		}
 	}
 	for i := range r.Payload {
 		if why := l.refuse(&r.Payload[i].Value, true); why != "" {

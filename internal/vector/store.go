@@ -189,7 +189,10 @@ type Limits struct {
 	Records int // of one Put; 0: any number
 	Bytes   int // of one Put, by [Record.Size]; 0: any number
 
-	Payload   int // bytes of a record's payload; 0: any number
+	Payload int // bytes of a record's payload; 0: any number
+	// PayloadSize counts those bytes as the store does; nil: about, by [Payload.Size].
+	PayloadSize func(p Payload) int
+
 	TextID    int // bytes of a text id; 0: any number
 	IDs       []IDKind
 	Nulls     bool // null is a value

@@ -313,8 +313,8 @@ func TestSizes(t *testing.T) {
 		records[i] = vector.Record{ID: vector.IDOf(fmt.Sprintf("%03d", i)), Vectors: []vector.Vector{{Dense: dense}}}
 	}
 	put(t, s, "", records)
-	if n := server.Requests("upsert"); n != 4 {
-		t.Errorf("%d upserts of at most 26 records", n)
+	if n := server.Requests("upsert"); n != 5 {
+		t.Errorf("%d upserts of at most 24 records", n)
 	}
 	got, _ := everything(t, s, "", 100)
 	d, err := s.Describe(t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"freehold/internal/vector"
 	"freehold/internal/vector/pinecone/wire"
@@ -12,9 +13,9 @@ import (
 // The limits of what is written.
 const (
 	upsertRecords = 1000
-	upsertBytes   = 2 << 20
+	upsertBytes   = 2_000_000 // "2 MB", in the narrow sense
 	metadataBytes = 40 << 10
-	idBytes       = 512
+	idLength      = 512 // characters
 	dimensions    = 20000
 	deleteIDs     = 1000
 )
@@ -23,7 +24,8 @@ const (
 func (s *Store) Limits() vector.Limits {
 	return vector.Limits{
 		Records: upsertRecords, Bytes: upsertBytes - 64<<10, // the wire takes a little more than the records
-		Payload: metadataBytes, TextID: idBytes, IDs: []vector.IDKind{vector.TextID},
+		Payload: metadataBytes, PayloadSize: MetadataSize,
+		TextID: utf8.UTFMax * idLength, IDs: []vector.IDKind{vector.TextID},
 		Namespace: true, Forms: []vector.Form{vector.Dense, vector.Sparse}, Dim: dimensions,
 	}
 }
@@ -128,21 +130,16 @@ func (s *Store) Put(ctx context.Context, namespace string, records []vector.Reco
 
 // refuse says why a record cannot be written, before it is sent.
 func refuse(l *vector.Limits, r *vector.Record) string {
-	if r.ID.String() == "" {
-		return "its id is empty"
+	if n := utf8.RuneCountInString(r.ID.String()); n < 1 || n > idLength {
+		return fmt.Sprintf("its id has %d characters: 1 to %d can be", n, idLength)
 	}
-	own := *l
-	own.Namespace, own.Payload = true, 0 // the namespace is in the request, and its size is looked at exactly
-	if why := own.Refuse(r); why != "" {
+	if why := l.Refuse(r); why != "" {
 		return why
 	}
 	for i := range r.Payload {
 		if err := CheckField(&r.Payload[i]); err != nil {
 			return err.Error()
 		}
-	}
-	if n := MetadataSize(r.Payload); n > metadataBytes {
-		return fmt.Sprintf("its metadata has %d bytes, and %d is the most", n, metadataBytes)
 	}
 	for i := range r.Vectors {
 		v := &r.Vectors[i]

@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 INPUTS   ?= 1000x
 GOTEST   := go run ./scripts/gotest
 
-.PHONY: up build test lint fuzz perimeter bench soak clean
+.PHONY: up build test lint fuzz perimeter torture bench soak clean
 
 up: build ## build and start freehold with a local engine and model
 	$(BIN) up
@@ -33,6 +33,10 @@ fuzz: ## every fuzz target for FUZZTIME
 perimeter: ## a million random decisions and ten thousand whole requests: no byte may leave its perimeter
 	FREEHOLD_PERIMETER=1000000 FREEHOLD_PERIMETER_WHOLE=10000 go test -count 1 -timeout 60m -v \
 		-run '^(TestNoByteLeavesItsPerimeter|TestWholeRequestsStayInside)$$' ./internal/gateway
+
+torture: ## a hundred copies between each pair of vector stores, killed at any moment; nothing may be lost
+	go run ./scripts/parts qdrant
+	go test -run '^TestKilled$$' -count 1 -timeout 4h -v ./test/vectors -trials 100
 
 bench: ## the figures of docs/benchmarks.md, beside a tuned reverse proxy
 	go run ./test/bench -write

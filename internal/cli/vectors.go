@@ -21,9 +21,9 @@ import (
 )
 
 func (p *program) vectorsCommand() *cobra.Command {
-	return group("vectors", "Move a knowledge base to another vector store, and prove that it is there",
-		`  freehold vectors plan --from pinecone://HOST/docs?api_key=env:PINECONE_API_KEY \
-    --to qdrant://127.0.0.1/docs --out plan.yaml
+	return group("vectors", "Move a knowledge base to another vector store, with proof",
+		`  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/d \
+    --out plan.yaml
   freehold vectors copy --plan plan.yaml
   freehold vectors verify --plan plan.yaml`,
 		p.vectorsPlanCommand(), p.vectorsCopyCommand(), p.vectorsVerifyCommand())
@@ -42,9 +42,9 @@ func (f *vectorFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.ids, "ids", "", "ids of the source, one a line, in `FILE`: for indexes that cannot list them")
 }
 
-const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, qdrant://HOST:6334/COLLECTION,
-file:PATH.jsonl; with ?namespace= and ?api_key=env:NAME or file:PATH. Keys never
-stand in them.`
+const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl,
+qdrant://HOST:6334/COLLECTION; with ?namespace= and ?api_key=env:NAME or
+file:PATH. Keys never stand in them.`
 
 // ends are the stores of a copy.
 type ends struct {
@@ -137,7 +137,7 @@ func (p *program) vectorsPlanCommand() *cobra.Command {
 	sample := 2000
 	c := p.facts(&cobra.Command{
 		Use:   "plan --from URL --to URL",
-		Short: "Say what a copy will do, what is lost, how long it takes and what it costs",
+		Short: "Say what a copy will do, lose, take and cost",
 		Long: `plan reads both ends, and writes nothing but the plan: namespaces and counts,
 vectors with their metric as the store has it, how ids and types become the
 target's, what the target cannot hold and why, size, time at the source's rate
@@ -145,7 +145,8 @@ limits, read units and egress in money, memory of the target. The file can be
 reviewed and edited, and is then copied by.
 
 ` + storeHelp,
-		Example: `  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/docs --out plan.yaml`,
+		Example: `  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/d \
+    --out plan.yaml`,
 		Args:    takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			e, err := p.open(c.Context(), &f, nil)
@@ -184,9 +185,9 @@ func (p *program) vectorsCopyCommand() *cobra.Command {
 		Short: "Copy a vector store into another, and verify it",
 		Long: `copy moves all records by a plan: that of a file, else the one that freehold
 vectors plan would make. What is to be read is recorded first and is done only
-when the target has it, so that the same command goes on after Ctrl-C, kill -9 or
-a failure, with other numbers of workers too. At the end every record is compared,
-as freehold vectors verify does.
+when the target has it, so that the same command goes on after Ctrl-C, kill -9
+or a failure, with other numbers of workers too. At the end every record is
+compared, as freehold vectors verify does.
 
 Records that the target cannot hold are told with their reason, written to
 --refused, and make the exit status 1, unless --allow-refused.
@@ -235,10 +236,10 @@ func (p *program) vectorsVerifyCommand() *cobra.Command {
 		Use:   "verify (--plan FILE | --from URL --to URL)",
 		Short: "Prove that a store has what another one has, to the last record",
 		Long: `verify reads every record of the source and compares it with the target's: ids,
-vectors (to the bit; where the target keeps directions only, those), payloads with
-their types, and counts. Then both search for the neighbours of a sample, with and
-without filters. The first hundred differences are shown, all are counted, and any
-of them makes the exit status 1.
+vectors (to the bit; where the target keeps directions only, those), payloads
+with their types, and counts. Then both search for the neighbours of a sample,
+with and without filters. The first hundred differences are shown, all are
+counted, and any of them makes the exit status 1.
 
 ` + storeHelp,
 		Example: `  freehold vectors verify --plan plan.yaml --html report.html`,

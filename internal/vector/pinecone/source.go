@@ -17,7 +17,7 @@ import (
 const (
 	pageIDs    = 100     // ids of a page of a listing
 	fetchIDs   = 1000    // ids of a fetch
-	fetchBytes = 2 << 20 // of an answer to a fetch, about
+	fetchBytes = 1 << 20 // of an answer to a fetch, about
 	pageSpaces = 100     // namespaces of a page
 	queryTop   = 10000   // records of a query's answer
 )

@@ -302,7 +302,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Requests stay below 2 MB and 1000 records, and answers of about that size.
+// Requests stay below 2 MB and 1000 records, and answers have about 1 MB.
 func TestSizes(t *testing.T) {
 	server := startSim(t, sim.Options{})
 	s := addIndex(t, server, sim.Index{Name: "large", Dimension: 20000, Metric: "cosine"}, nil)
@@ -326,7 +326,7 @@ func TestSizes(t *testing.T) {
 	if got, _ = everything(t, s, "", 100); len(got) != 101 {
 		t.Errorf("%d records", len(got))
 	}
-	if n := server.Requests("fetch") - before; n != 5 {
+	if n := server.Requests("fetch") - before; n != 9 {
 		t.Errorf("%d fetches when the size is known", n)
 	}
 }

@@ -147,7 +147,7 @@ reviewed and edited, and is then copied by.
 ` + storeHelp,
 		Example: `  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/d \
     --out plan.yaml`,
-		Args:    takes(0, 0),
+		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			e, err := p.open(c.Context(), &f, nil)
 			if err != nil {

@@ -56,7 +56,7 @@ func Parse(s string) (Address, error) {
 	}
 	port, ok := stores[u.Scheme]
 	if !ok {
-		return Address{}, fmt.Errorf("%q is no address of a store: write pinecone://, qdrant://, milvus://, postgres://, chroma://, weaviate://, opensearch:// or file:", clean(s))
+		return Address{}, fmt.Errorf("%q is no address of a store: one begins with pinecone://, qdrant://, milvus://, postgres://, chroma://, weaviate://, opensearch:// or file: and a path", clean(s))
 	}
 	a := Address{Store: u.Scheme, Host: u.Host, Name: strings.Trim(u.Path, "/")}
 	if u.Hostname() == "" {

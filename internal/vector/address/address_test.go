@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 		{in: "qdrant:///docs", fails: "the host is missing"},
 		{in: "qdrant://h/", fails: "the name of"},
 		{in: "qdrant://h/docs?colour=red", fails: "no option colour"},
-		{in: "redis://h/docs", fails: "write pinecone://"},
+		{in: "redis://h/docs", fails: "begins with pinecone://"},
 		{in: "qdrant://h:port/docs", fails: "no address"},
 	} {
 		a, err := Parse(tt.in)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -109,7 +110,7 @@ func (l *lines) header() (*header, error) {
 	}
 	defer f.Close()
 	first, err := bufio.NewReader(io.LimitReader(f, longest)).ReadBytes('\n')
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	var h header

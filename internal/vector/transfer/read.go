@@ -31,8 +31,8 @@ type batch struct {
 // readUnits reads units and passes their records on.
 func (c *copying) readUnits(ctx context.Context) error {
 	for w := range c.units {
-		if ctx.Err() != nil {
-			return nil
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if err := c.readUnit(ctx, w); err != nil {
 			return fmt.Errorf("namespace %q: %w", w.Namespace, err)
@@ -93,8 +93,8 @@ func (c *copying) lookAgain(ctx context.Context, u *unit) error {
 			missing.IDs = append(missing.IDs, id)
 		}
 	}
-	if c.Sleep(ctx, backoff(0)) != nil {
-		return nil
+	if err := c.Sleep(ctx, backoff(0)); err != nil {
+		return err
 	}
 	return c.readAll(ctx, u, missing)
 }

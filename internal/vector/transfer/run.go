@@ -262,8 +262,8 @@ func (c *copying) again(ctx context.Context, doing string, do func() error) erro
 		}
 		wait := max(retryAfter(err), time.Duration((0.5+c.Jitter())*float64(backoff(n))))
 		c.Log.Warn("a store is asked again", "doing", doing, "wait", wait, "error", err)
-		if c.Sleep(ctx, wait) != nil {
-			return nil
+		if err := c.Sleep(ctx, wait); err != nil {
+			return err
 		}
 	}
 }

@@ -92,6 +92,9 @@ type Params struct {
 	Drop []string `yaml:"drop"`
 }
 
+// Set tells whether they change anything.
+func (p *Params) Set() bool { return len(p.Defaults)+len(p.Rename)+len(p.Drop) > 0 }
+
 // Workload is what an application asks for: a name of ours for a job.
 type Workload struct {
 	// Name is the key under workloads.

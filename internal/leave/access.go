@@ -131,7 +131,7 @@ func changes(w *config.Workload, m *config.Model, p *config.Provider, id string)
 		where  string
 		params config.Params
 	}{{"workloads." + w.Name, w.Params}, {"models." + m.Name, m.Params}} {
-		add(len(x.params.Defaults)+len(x.params.Rename)+len(x.params.Drop) > 0, "the parameters of %s.params are set by the application", x.where)
+		add(x.params.Set(), "the parameters of %s.params are set by the application", x.where)
 	}
 	add(len(p.Headers)+len(p.Query) > 0, "the headers and query parameters of providers.%s are sent by the application", p.Name)
 	add(p.TLS != nil, "the certificates of providers.%s.tls are used by the application", p.Name)

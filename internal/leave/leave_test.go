@@ -28,7 +28,7 @@ providers:
   openai: {preset: openai, api_key: "${env:OPENAI_API_KEY}"}
   claude: {preset: anthropic, api_keys: ["${env:CLAUDE_ONE}", "${file:/run/secrets/claude}"], jurisdiction: US}
   azure: {preset: azure-openai, base_url: "https://ours.openai.azure.com/openai", api_key: "` + literal + `", query: {api-version: "2024-10-21"}}
-  cluster: {preset: vllm, base_url: "http://127.0.0.1:9/v1", inside: true, headers: {x-team: chat}}
+  cluster: {preset: vllm, base_url: "http://127.0.0.1:9/v1", inside: true, headers: {x-team: chat}, query: {team: chat}, tls: {server_name: cluster}}
   engine: {engine: llama.cpp}
 models:
   gpt: {provider: openai, id: gpt-4o}
@@ -39,13 +39,21 @@ models:
       - {provider: azure, id: ours}
   tiny: {provider: engine, source: tiny.gguf}
   ada: {provider: openai, id: text-embedding-3-small, mode: embedding}
+  old: {provider: azure, id: instruct, mode: completion}
+  spread:
+    balance: weighted
+    params: {drop: [logit_bias]}
+    deployments:
+      - {provider: openai, id: gpt-4o, weight: 3}
+      - {provider: cluster, id: "meta/llama 'x'"}
 data_classes:
   inside: {inside: true}
 detectors:
   pii: {kinds: [email], on_hit: redact}
 workloads:
   chat: {model: gpt, aliases: [gpt-4o-mini], fallbacks: [sonnet, tiny], variants: {gpt: {params: {temperature: 0}}}}
-  private: {model: sonnet, fallbacks: [llama], data: inside}
+  private: {model: sonnet, aliases: [claude-private], fallbacks: [tiny, llama, spread], data: inside}
+  "private:spread": {model: gpt, params: {defaults: {temperature: 0}}}
   local: {model: tiny}
   docs: {model: ada}
   words: {model: sonnet}
@@ -110,7 +118,8 @@ func TestEnv(t *testing.T) {
 	}
 }
 
-// TestLiteLLM: the file is YAML, and every model that is fallen back to is there.
+// TestLiteLLM: the file is YAML, aliases lead to groups and fall back as these do, and
+// no data goes where it may not.
 func TestLiteLLM(t *testing.T) {
 	text, err := leave.LiteLLM(load(t), now)
 	if err != nil {
@@ -125,36 +134,102 @@ func TestLiteLLM(t *testing.T) {
 		Router struct {
 			Fallbacks []map[string][]string `yaml:"fallbacks"`
 			Aliases   map[string]string     `yaml:"model_group_alias"`
+			Weighted  bool                  `yaml:"enable_weighted_failover"`
 		} `yaml:"router_settings"`
+		Settings map[string]bool `yaml:"litellm_settings"`
 	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
-	groups := map[string]bool{}
+	groups := map[string][]string{}
 	for _, m := range doc.Models {
-		groups[m.Name] = true
+		groups[m.Name] = append(groups[m.Name], m.Params["model"])
 		if key := m.Params["api_key"]; !strings.HasPrefix(key, "os.environ/") && key != "none" {
 			t.Errorf("the key of %s is %q", m.Name, key)
 		}
 	}
+	after := map[string][]string{} // fallbacks by the name that is asked for
 	for _, f := range doc.Router.Fallbacks {
 		for from, to := range f {
-			for _, name := range append(to, from) {
-				if !groups[name] {
-					t.Errorf("%s is fallen back to or from, and is not there", name)
+			after[from] = to
+			for _, name := range to {
+				if groups[name] == nil {
+					t.Errorf("%s is fallen back to, and is no group", name)
 				}
 			}
 		}
 	}
+	for from := range after {
+		if groups[from] == nil && doc.Router.Aliases[from] == "" {
+			t.Errorf("%s falls back, and is neither a group nor an alias", from)
+		}
+	}
+	for from, to := range doc.Router.Aliases {
+		if groups[to] == nil || groups[from] != nil {
+			t.Errorf("the alias %s leads to %s; groups: %v", from, to, groups)
+		}
+		if diff := cmp.Diff(after[to], after[from]); diff != "" {
+			t.Errorf("%s falls back in another way than %s:\n%s", from, to, diff)
+		}
+	}
+	private := map[string]bool{"private": true}
+	for _, name := range after["private"] {
+		private[name] = true
+	}
 	for _, m := range doc.Models {
-		if strings.HasPrefix(m.Name, "private") && m.Params["api_base"] != "http://127.0.0.1:9/v1" {
+		if private[m.Name] && m.Params["api_base"] != "http://127.0.0.1:9/v1" {
 			t.Errorf("data of private would go to %s", m.Params["api_base"])
 		}
 	}
-	if doc.Router.Aliases["private"] != "private:llama" || groups["private"] || groups["local"] {
-		t.Errorf("%v %v", doc.Router.Aliases, groups)
+	for name, want := range map[string][]string{
+		"private": {"openai/meta/llama 'x'"}, // its first fallback that is left
+		"local":   nil,
+		"old":     {"azure_text/instruct"},
+	} {
+		if diff := cmp.Diff(want, groups[name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
-	if doc.Router.Aliases["gpt-4o-mini"] != "chat" {
+	for name, want := range map[string][]string{"private": {"private:spread+"}, "chat": {"sonnet"}} {
+		if diff := cmp.Diff(want, after[name]); diff != "" {
+			t.Errorf("fallbacks of %s (-want +got):\n%s", name, diff)
+		}
+	}
+	if doc.Router.Aliases["gpt-4o-mini"] != "chat" || doc.Router.Aliases["claude-private"] != "private" {
 		t.Errorf("%+v", doc.Router.Aliases)
+	}
+	if !doc.Router.Weighted {
+		t.Error("a retry may ask the deployment that failed")
+	}
+	for _, k := range []string{"use_chat_completions_url_for_anthropic_messages", "disable_hf_tokenizer_download"} {
+		if !doc.Settings[k] {
+			t.Errorf("%s is not set: %v", k, doc.Settings)
+		}
+	}
+	for _, want := range []string{
+		"# Set LITELLM_MASTER_KEY: ", "provider cluster: its headers\n", "provider cluster: its query parameters\n",
+		"provider cluster: its certificates (tls)\n", "model spread: its params\n", "workload private:spread: its params\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the head does not say %q", want)
+		}
+	}
+	if strings.Contains(string(text), "provider azure: its query") {
+		t.Error("the API version is carried over")
+	}
+}
+
+// TestLiteLLMDrop: what freehold takes out, LiteLLM takes out.
+func TestLiteLLMDrop(t *testing.T) {
+	cfg := load(t)
+	for _, drop := range []bool{false, true} {
+		cfg.Server.DropUnsupported = drop
+		text, err := leave.LiteLLM(cfg, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(text), "\n  drop_params: true\n"); got != drop {
+			t.Errorf("drop_unsupported %v: drop_params %v", drop, got)
+		}
 	}
 }

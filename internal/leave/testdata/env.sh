@@ -24,6 +24,7 @@ export OPENAI_API_KEY=none # clients want one; the provider does not
 export OPENAI_MODEL='meta/llama '\''x'\'''
 # change: the model field says meta/llama 'x' instead of private
 # change: the headers and query parameters of providers.cluster are sent by the application
+# change: the certificates of providers.cluster.tls are used by the application
 # change: another model or place answers than at first in freehold: llama at cluster
 
 # words: sonnet at claude

@@ -96,10 +96,10 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	r.mu.Lock()
 	state := a.state
 	cost := decimal.Max(r.estimate(&state, &j.row.Side), a.spent.dearest)
-	room, over := a.spent.reserve(state.Plan.Shadow.Budget, cost)
+	room, broke := a.spent.reserve(state.Plan.Shadow.Budget, cost)
 	r.mu.Unlock()
-	if over != "" {
-		r.mute(ctx, a, over, true)
+	if broke != "" {
+		r.mute(ctx, a, broke, true)
 		return
 	}
 	if !room {
@@ -111,29 +111,30 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	p, err := r.pair(ctx, &state, j, &call)
 	r.mu.Lock()
 	a.spent.reserved = a.spent.reserved.Sub(cost)
+	var kept error
+	over := ctx.Err() != nil // the stage, or the process
+	if err == nil && !over {
+		a.control.apply(&state.Plan, p)
+		a.spent.pair(p)
+		if kept = r.Store.AddPair(ctx, *p); kept == nil {
+			a.evidence.AddPair(p)
+		}
+	}
 	r.mu.Unlock()
 	switch {
-	case ctx.Err() != nil:
-		return // the stage is over, or the process
+	case over:
+		return
 	case err != nil:
 		a.counts.failed.Add(1)
-		r.Log.Debug("a request could not be compared", "rollout", state.ID, "request_id", j.row.id, "error", err)
 		why := err.Error()
 		a.counts.failure.Store(&why)
+		r.Log.Debug("a request could not be compared", "rollout", state.ID, "request_id", j.row.id, "error", err)
+		return
+	case kept != nil:
+		r.Log.Error("a pair cannot be kept, so it does not count", "rollout", state.ID, "request_id", j.row.id, "error", kept)
 		return
 	}
 	a.counts.copied.Add(1)
-	r.mu.Lock()
-	a.control.apply(&state.Plan, p)
-	a.spent.pair(p)
-	if err = r.Store.AddPair(ctx, *p); err == nil {
-		a.evidence.AddPair(p)
-	}
-	r.mu.Unlock()
-	if err != nil {
-		r.Log.Error("a pair cannot be kept, so it does not count", "rollout", state.ID, "request_id", j.row.id, "error", err)
-		return
-	}
 	paired = true
 	if p.Judged {
 		r.mu.Lock()

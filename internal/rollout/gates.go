@@ -3,18 +3,22 @@ package rollout
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"freehold/internal/sequential"
 )
 
 // rate is a gate on how often something happens: with the new model no more
-// often than with the old one lately, and a tolerance.
+// often than with the old one lately, and a tolerance. What the old one does lately
+// is known a little late; so that what befalls both at once is not the new one's
+// fault, the two must also be apart in the very same time.
 type rate struct {
 	name      string
 	tolerance float64
 	alpha     float64
 	bet       *sequential.Bet
+	tries     int // bets that were begun in this stage or step
 	// The old model's share, of which older outcomes count less; before any, what
 	// was measured before.
 	hits, seen float64
@@ -22,12 +26,24 @@ type rate struct {
 	least float64
 	n     [2]int // old and new
 	k     [2]float64
+	// lately are the new model's latest outcomes, with what was known of the old
+	// one when each came.
+	lately []moment
+}
+
+// moment is an outcome of the new model, and the old one's n and k at that time.
+type moment struct {
+	x float64
+	n int
+	k float64
 }
 
 const (
-	priorWeight = 50           // outcomes that the measure from before counts as
-	leastBefore = 20           // outcomes of the old model that stand for such a measure
-	forget      = 1 - 1.0/1000 // what an outcome counts less with each later one
+	priorWeight = 50          // outcomes that the measure from before counts as
+	leastBefore = 20          // outcomes of the old model that stand for such a measure
+	forget      = 1 - 1.0/300 // what an outcome counts less with each later one
+	latest      = 50          // outcomes of the new model that are compared with the old one's of the same time
+	enough      = 10          // outcomes of the old one that it takes for that
 )
 
 // newRate begins with what was measured before.
@@ -61,15 +77,43 @@ func (r *rate) old(x float64) {
 func (r *rate) new(x float64) {
 	r.n[1]++
 	r.k[1] += x
-	if r.seen > 0 && r.seen >= r.least {
-		r.bet.AddAgainst(x, r.limit())
+	if len(r.lately) == latest {
+		r.lately = slices.Delete(r.lately, 0, 1)
 	}
+	r.lately = append(r.lately, moment{x, r.n[0], r.k[0]})
+	if r.seen == 0 || r.seen < r.least {
+		return
+	}
+	if r.bet.AddAgainst(x, r.limit()); r.broken() && !r.apart() {
+		r.bet = newRateBet()
+		r.tries++
+	}
+}
+
+func newRateBet() *sequential.Bet { return sequential.NewBet(0, 1, 0, sequential.Above) }
+
+// apart reports whether it happens more often with the new model than with the old
+// one at the same time, by more than the tolerance and two standard errors; also
+// where the old one did too little then to tell.
+func (r *rate) apart() bool {
+	first, m := r.lately[0], float64(len(r.lately))
+	n := float64(r.n[0] - first.n)
+	if n < enough {
+		return true
+	}
+	var sum float64
+	for _, x := range r.lately {
+		sum += x.x
+	}
+	now, old := sum/m, (r.k[0]-first.k)/n
+	p := (sum + r.k[0] - first.k) / (m + n)
+	return now-old-r.tolerance > 2*math.Sqrt(p*(1-p)*(1/m+1/n))
 }
 
 // again is the gate with nothing seen of the new model; what is known of the old
 // one stays.
 func (r *rate) again(alpha float64) {
-	*r = rate{name: r.name, tolerance: r.tolerance, alpha: alpha, bet: sequential.NewBet(0, 1, 0, sequential.Above), hits: r.hits, seen: r.seen, least: r.least}
+	*r = rate{name: r.name, tolerance: r.tolerance, alpha: alpha, bet: newRateBet(), hits: r.hits, seen: r.seen, least: r.least}
 }
 
 func number(hit bool) float64 {
@@ -79,7 +123,7 @@ func number(hit bool) float64 {
 	return 0
 }
 
-func (r *rate) broken() bool { return r.bet.Sure(r.alpha) }
+func (r *rate) broken() bool { return r.bet.Sure(sequential.Share(r.alpha, r.tries+1)) }
 
 func (r *rate) why() string {
 	return fmt.Sprintf("too many %s: %.4g of %d answers of the new model, where %.1f %% are accepted", r.name, r.k[1], r.n[1], 100*r.limit())

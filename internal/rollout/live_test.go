@@ -62,9 +62,9 @@ func TestAlikeLive(t *testing.T) {
 	plan, alarms := Default(), 0
 	plan.ErrorRate = 0.01
 	plan.Latency.Tolerance = 0 // the hardest: alike, and nothing above it is accepted
-	const times = 300
+	const times = 100
 	for i := range times {
-		if _, why := follow(rand.New(rand.NewPCG(uint64(i), 31)), &plan, 1000, func(*State) float64 { return 1 }); why != "" {
+		if _, why := follow(rand.New(rand.NewPCG(uint64(i), 31)), &plan, 500, func(*State) float64 { return 1 }); why != "" {
 			alarms++
 			t.Log(why)
 		}
@@ -159,5 +159,37 @@ func TestTested(t *testing.T) {
 	tested(true, true, true, true, true, true)
 	if r := e.Report(); !r.Latency[1].Before || r.Latency[1].Old.N != 300 || r.Breach != "" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestBothAtOnce: what befalls both models at the same time is not the new one's
+// fault: traffic of another kind, which both refuse, cut or fail far more often.
+func TestBothAtOnce(t *testing.T) {
+	plan := Default()
+	for _, share := range []float64{0.05, 0.2, 0.5} {
+		alarms := 0
+		const times = 300
+		for i := range times {
+			r := rand.New(rand.NewPCG(uint64(i), 33))
+			e := live(&plan, 1)
+			n := int(150 / share)
+			for j := range 2 * n {
+				p := 0.01
+				if j >= n {
+					p = 0.6
+				}
+				o := Outcome{Candidate: r.Float64() < share, Failed: r.Float64() < p/3}
+				o.Refused, o.Truncated = r.Float64() < p, r.Float64() < p/2
+				e.AddOutcome(o)
+				if e.Breach() != "" {
+					alarms++
+					break
+				}
+			}
+		}
+		t.Logf("%v of conversations: %d alarms in %d rollouts", share, alarms, times)
+		if alarms > times/20 {
+			t.Errorf("%v: %d of %d were ended by what befell both", share, alarms, times)
+		}
 	}
 }

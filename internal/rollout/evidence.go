@@ -23,6 +23,9 @@ const (
 	alphaErrors   = 0.015
 	alphaRates    = 0.002 // of refusals, truncations and feedback together
 	alphaLatency  = 0.004 // of both latencies together
+	// alphaTurned is the chance to call a judge's word one that turns with the order
+	// though it does not; nobody is hurt by that.
+	alphaTurned = 0.025
 	// alphaPass is the chance to take a model that is worse by the margin.
 	alphaPass = 0.05
 )
@@ -282,6 +285,12 @@ func (e *Evidence) AddOutcome(o Outcome) {
 	}
 	e.first.add(o.FirstToken, 0)
 	e.total.add(o.Total, 0)
+}
+
+// Remember takes latencies of the old model from before the rollout, the oldest first.
+func (e *Evidence) Remember(firstToken, total time.Duration) {
+	e.first.remember(firstToken)
+	e.total.remember(total)
 }
 
 // AddFeedback takes a person's score of an answer to a client's request, 0 to 1.

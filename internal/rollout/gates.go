@@ -228,6 +228,11 @@ func (l *latency) tested() bool {
 	return !math.IsInf(high, 0) && !math.IsInf(low, 0)
 }
 
+// needs is how many answers of the old model it takes to test.
+func (l *latency) needs() int {
+	return sequential.Needs(l.Percentile/100, sequential.Share(l.alpha, l.epoch))
+}
+
 func (l *latency) broken() bool { return l.breach != "" }
 func (l *latency) why() string  { return l.breach }
 

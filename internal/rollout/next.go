@@ -55,6 +55,9 @@ func Next(s State, e *Evidence, inUse string, now time.Time) (next State, ok boo
 	}
 	switch s.Stage {
 	case Shadowing:
+		if e.turned.Sure(alphaTurned) {
+			return s.Pause(fmt.Sprintf("the judge cannot be relied on: it said the same in both orders of the answers in %d of %d; start again with another one, or promote", e.agreed, e.swaps))
+		}
 		return s.judged(e, now)
 	case Canary:
 		step := s.Plan.Steps[s.Step]

@@ -67,6 +67,8 @@ type Times struct {
 	Old        Quantile `json:"old"`
 	New        Quantile `json:"new"`
 	Tolerance  float64  `json:"tolerance"`
+	// Needs is how many answers of the old model it takes to test.
+	Needs int `json:"needs"`
 	// Before: the old model does not answer any more; its latencies are its last ones.
 	Before bool `json:"before,omitempty"`
 	// Tested is false while too little is known of one of the models to tell.
@@ -95,7 +97,7 @@ func (e *Evidence) Report() Report {
 	r := Report{
 		Pairs: e.pairs, Judged: e.judged, Clients: e.clients, Quality: quality("", e.quality), Segments: []Quality{},
 		Rates: []Rate{}, Latency: []Times{}, Old: e.money[0].spent(), New: e.money[1].spent(),
-		Swaps: e.swaps, Consistent: e.agreed, JudgeTurns: e.turned.Sure(0.025), Breach: e.Breach(),
+		Swaps: e.swaps, Consistent: e.agreed, JudgeTurns: e.turned.Sure(alphaTurned), Breach: e.Breach(),
 	}
 	for _, s := range e.segments {
 		r.Segments = append(r.Segments, quality(s.name, s.Comparison))
@@ -107,7 +109,7 @@ func (e *Evidence) Report() Report {
 		if l.Percentile > 0 {
 			r.Latency = append(r.Latency, Times{
 				Name: l.name, Percentile: l.Percentile, Old: quantile(l.arms[0]), New: quantile(l.arms[1]),
-				Tolerance: l.Tolerance, Before: l.frozen, Tested: l.tested(), Broken: l.broken(),
+				Tolerance: l.Tolerance, Needs: l.needs(), Before: l.frozen, Tested: l.tested(), Broken: l.broken(),
 			})
 		}
 	}

@@ -59,6 +59,15 @@ func (q *Quantile) Interval(alpha float64) (low, high float64) {
 	return low, high
 }
 
+// Needs is how many observations it takes until the interval of the quantile of
+// level p can have two ends.
+func Needs(p, alpha float64) int {
+	need := -math.Log(alpha / 2)
+	return searchUp(1, 1<<20, func(n int) bool {
+		return binomialBet(n, n, p, Above) >= need && binomialBet(0, n, p, Below) >= need
+	})
+}
+
 // searchDown is the largest k of 0..from of which ok holds, for an ok that holds
 // below some k and not above it; -1: of none.
 func searchDown(from int, ok func(int) bool) int {

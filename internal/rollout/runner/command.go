@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -55,6 +54,9 @@ func (r *Runner) Begin(ctx context.Context, workload, to string, plan rollout.Pl
 	}
 	s.Reason = why
 	a := &active{state: s, evidence: rollout.NewEvidence(&s.Plan)}
+	if err := r.remember(ctx, a); err != nil {
+		return s, err
+	}
 	a.evidence.Begin(&s)
 	if err := r.put(ctx, a, s, who); err != nil {
 		return s, err
@@ -160,7 +162,7 @@ func (r *Runner) chooseJudge(f *fleet.Fleet, route *fleet.Route, s *rollout.Stat
 
 // failures is the share of a workload's requests that a model failed lately.
 func (r *Runner) failures(ctx context.Context, workload, model string) (float64, error) {
-	groups, err := r.Ledger.Usage(ctx, ledger.Query{Workload: workload, Model: model, Since: r.Clock().Add(-7 * 24 * time.Hour)})
+	groups, err := r.Ledger.Usage(ctx, ledger.Query{Workload: workload, Model: model, Since: r.Clock().Add(-lately)})
 	if err != nil {
 		return 0, err
 	}
@@ -232,8 +234,8 @@ type Command func(ctx context.Context, workload string, who history.Who, why str
 // cutover, and only there, it is a person's approval.
 func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
 	return r.command(ctx, workload, who, false, func(s rollout.State, inUse string) (rollout.State, error) {
-		if inUse != s.From && inUse != s.To {
-			return s, refuse("set workloads."+workload+".model to "+s.From+" again, or abort", "the configuration names %s for %s, which is neither %s nor %s", or(inUse, "no model"), workload, s.From, s.To)
+		if err := elsewhere(&s, inUse); err != nil {
+			return s, err
 		}
 		s.Paused = false
 		switch s.Stage {
@@ -255,6 +257,14 @@ func (r *Runner) Promote(ctx context.Context, workload string, who history.Who, 
 	})
 }
 
+// elsewhere refuses to go on while the configuration names neither model.
+func elsewhere(s *rollout.State, inUse string) error {
+	if inUse == s.From || inUse == s.To {
+		return nil
+	}
+	return refuse("set workloads."+s.Workload+".model to "+s.From+" again, or abort", "the configuration names %s for %s, which is neither %s nor %s", or(inUse, "no model"), s.Workload, s.From, s.To)
+}
+
 // Pause keeps a rollout where it is: nothing follows by itself but what protects
 // clients, and nothing is copied.
 func (r *Runner) Pause(ctx context.Context, workload string, who history.Who, why string) (rollout.State, error) {
@@ -270,7 +280,7 @@ func (r *Runner) Pause(ctx context.Context, workload string, who history.Who, wh
 // Resume lets a paused rollout go on. With a budget that takes the place of the
 // plan's, also for one that goes on without copies.
 func (r *Runner) Resume(ctx context.Context, workload string, budget decimal.NullDecimal, who history.Who, why string) (rollout.State, error) {
-	return r.command(ctx, workload, who, false, func(s rollout.State, _ string) (rollout.State, error) {
+	return r.command(ctx, workload, who, false, func(s rollout.State, inUse string) (rollout.State, error) {
 		a, err := r.find(ctx, workload, false)
 		if err != nil {
 			return s, err
@@ -289,6 +299,14 @@ func (r *Runner) Resume(ctx context.Context, workload string, budget decimal.Nul
 		}
 		if !s.Paused && !budget.Valid {
 			return s, refuse("", "the rollout of %s is not paused", workload)
+		}
+		if err := elsewhere(&s, inUse); err != nil {
+			return s, err
+		}
+		if why, err := r.doubt(ctx, &s); err != nil {
+			return s, err
+		} else if why != "" && s.Stage == rollout.Shadowing {
+			return s, refuse("promote goes on without its word, abort ends the rollout", "%s", why)
 		}
 		s.Paused, s.Reason = false, or(why, "resumed by "+who.String())
 		return s, nil

@@ -48,6 +48,19 @@ func (w *world) config(t *testing.T) string {
 	return string(text)
 }
 
+// bounded is load whose answers have a limit.
+func (w *world) bounded(t *testing.T) func() {
+	n := 0
+	return func() {
+		n++
+		resp, err := http.Post(w.URL+"/v1/chat/completions", "application/json", strings.NewReader(fmt.Sprintf(`{"model":"w","max_tokens":20,"messages":[{"role":"user","content":"question %d"}]}`, n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+}
+
 func (w *world) load(t *testing.T) func() {
 	n := 0
 	return func() { n++; w.ask(t, "w", fmt.Sprint("question ", n), n%2 == 0) }
@@ -100,7 +113,7 @@ func TestBudget(t *testing.T) {
 	if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
 		t.Fatal(err)
 	}
-	load := w.load(t)
+	load := w.bounded(t)
 	for budget := 1; ; budget++ {
 		st := w.until(t, "w", load, func(s runner.Status) bool { return s.Paused })
 		most := decimal.NewFromInt(int64(budget)).Div(decimal.NewFromInt(2))

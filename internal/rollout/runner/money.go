@@ -50,35 +50,53 @@ func (m *money) reserve(budget decimal.NullDecimal, cost decimal.Decimal) (ok bo
 	return true, ""
 }
 
-// Of an answer that is not yet there the old one's length is a measure; it may be
-// twice as long. A judge reads the conversation and both answers in both orders,
-// with about so many tokens of its own instructions, and says little.
 const (
-	longer       = 2
+	// unbounded is how long an answer is taken to be that nothing bounds.
+	unbounded = 8192
+	// A judge reads the conversation and both answers in both orders, with about so
+	// many tokens of its own instructions, and says little.
 	instructions = 600
 	said         = 100
+	// tokenizers count otherwise: by so much, in tenths.
+	tenths = 13
 )
 
-// estimate is about the most that a copy may cost, with its judging.
-func (r *Runner) estimate(s *rollout.State, old *rollout.Side) decimal.Decimal {
-	f := r.Fleet()
-	sum := dearest(f.Models[s.To], old.In, longer*old.Out)
-	if j := s.Plan.Judge; j.Kind == judge.Pairwise {
-		sum = sum.Add(dearest(f.Models[j.Models[0]], 2*(old.In+(1+longer)*old.Out+instructions), 2*said))
+// estimate is the most that a copy may cost, with its judging: an answer is as long
+// as the request or the model lets it be.
+func (r *Runner) estimate(s *rollout.State, j *job) decimal.Decimal {
+	f, in := r.Fleet(), j.row.In*tenths/10
+	sum, out := decimal.Zero, int64(0)
+	if m := f.Models[s.To]; m != nil {
+		for _, d := range m.Deployments {
+			most := longest(d, j.MaxTokens)
+			out = max(out, most)
+			if usd, ok := d.Cost(in, most); ok {
+				sum = decimal.Max(sum, usd)
+			}
+		}
 	}
-	return sum
+	judging := decimal.Zero
+	if p := s.Plan.Judge; p.Kind == judge.Pairwise && f.Models[p.Models[0]] != nil {
+		for _, d := range f.Models[p.Models[0]].Deployments {
+			if usd, ok := d.Cost(2*(in+j.row.Out*tenths/10+out+instructions), 2*said); ok {
+				judging = decimal.Max(judging, usd)
+			}
+		}
+	}
+	return sum.Add(judging)
 }
 
-// dearest is what so many tokens cost at the dearest deployment of a model.
-func dearest(m *fleet.Model, in, out int64) decimal.Decimal {
-	most := decimal.Zero
-	if m == nil {
-		return most
+// longest is how many tokens an answer has at most.
+func longest(d *fleet.Deployment, asked int64) int64 {
+	most := int64(unbounded)
+	switch {
+	case d.Quirks.DefaultMaxTokens > 0: // it is put into requests that say nothing
+		most = d.Quirks.DefaultMaxTokens
+	case d.MaxOutput > 0:
+		most = d.MaxOutput
 	}
-	for _, d := range m.Deployments {
-		if usd, ok := d.Cost(in, out); ok {
-			most = decimal.Max(most, usd)
-		}
+	if asked > 0 {
+		most = min(most, asked)
 	}
 	return most
 }

@@ -187,6 +187,9 @@ func (r *Runner) revive(ctx context.Context, s rollout.State) (*active, error) {
 		}
 	}
 	if !s.Stage.Ended() {
+		if err := r.remember(ctx, a); err != nil {
+			return nil, err
+		}
 		before := ledger.Query{Workload: s.Workload, Model: s.From, Since: s.Started, Until: s.Entered}
 		if err := r.replay(ctx, a, before, rollout.Recent); err != nil {
 			return nil, err
@@ -203,6 +206,28 @@ func (r *Runner) revive(ctx context.Context, s rollout.State) (*active, error) {
 		a.evidence.AddPair(&late[i])
 	}
 	return a, nil
+}
+
+// lately is how far back the old model's latencies before a rollout go.
+const lately = 7 * 24 * time.Hour
+
+// remember takes the latencies of the workload's last requests before the rollout: a
+// new model that answers all from the beginning is compared with them.
+func (r *Runner) remember(ctx context.Context, a *active) error {
+	s := &a.state
+	var last []*ledger.Row
+	for row, err := range r.Ledger.Each(ctx, ledger.Query{Workload: s.Workload, Model: s.From, Outcome: ledger.OK, Since: s.Started.Add(-lately), Until: s.Started, Limit: rollout.Recent}) {
+		if err != nil {
+			return err
+		}
+		if len(row.Attempts) == 1 && row.Answerer() == s.From {
+			last = append(last, row)
+		}
+	}
+	for _, row := range slices.Backward(last) {
+		a.evidence.Remember(row.FirstToken, row.Total)
+	}
+	return nil
 }
 
 // replay takes the last outcomes of clients' requests once more, the oldest first.

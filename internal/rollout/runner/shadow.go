@@ -95,7 +95,7 @@ func (r *Runner) work(ctx context.Context, a *active, s *shadow) {
 func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	r.mu.Lock()
 	state := a.state
-	cost := decimal.Max(r.estimate(&state, &j.row.Side), a.spent.dearest)
+	cost := decimal.Max(r.estimate(&state, &j), a.spent.dearest)
 	room, broke := a.spent.reserve(state.Plan.Shadow.Budget, cost)
 	r.mu.Unlock()
 	if broke != "" {
@@ -122,7 +122,10 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	}
 	r.mu.Unlock()
 	switch {
-	case over:
+	case over: // what it had cost until then nobody knows
+		r.mu.Lock()
+		a.spent.unknown++
+		r.mu.Unlock()
 		return
 	case err != nil:
 		a.counts.failed.Add(1)

@@ -79,6 +79,8 @@ func (s *Store) trouble(doing string, err error, trailer metadata.MD) *vector.Er
 		out.Trouble = vector.Denied
 	case codes.NotFound:
 		out.Trouble = vector.Missing
+	case codes.Unimplemented:
+		out.Cause = errUnsupported
 	}
 	for _, d := range st.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {
@@ -90,6 +92,9 @@ func (s *Store) trouble(doing string, err error, trailer metadata.MD) *vector.Er
 	}
 	return out
 }
+
+// errUnsupported is the cause where an index has not got a method.
+var errUnsupported = errors.New("the index does not have that")
 
 // errTooLarge is the cause where our own side did not take an answer, for its size.
 var errTooLarge = errors.New("ask for fewer records at once")

@@ -195,6 +195,9 @@ func TestMetadataSize(t *testing.T) {
 		if n := MetadataSize(PayloadOf(&s)); n != len(text) {
 			t.Errorf("%s: %d bytes, it has %d", text, n, len(text))
 		}
+		if back, err := StructOf(PayloadOf(&s)); err != nil || !proto.Equal(back, &s) && len(s.Fields) > 0 {
+			t.Errorf("%s became %v, %v", text, back, err)
+		}
 	}
 }
 

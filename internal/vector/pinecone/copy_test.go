@@ -61,6 +61,15 @@ func (c *chaos) set(random *rand.Rand, left int, kill func()) {
 // TestCopy: from Pinecone to Pinecone, while both fail and the copy is ended and
 // taken up again, nothing is lost, doubled or altered.
 func TestCopy(t *testing.T) {
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
@@ -70,18 +79,9 @@ func TestCopy(t *testing.T) {
 			to := addIndex(t, server, sim.Index{Name: "to", Dimension: 4, Metric: "dotproduct"}, nil)
 			namespaces := []string{"", "a", "b"}
 			for i, ns := range namespaces {
-				put(t, from, ns, someRecords(ns, 900*(i+1)+r.IntN(300)))
+				put(t, from, ns, someRecords(ns, 400*(i+1)+r.IntN(300)))
 			}
-			db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := db.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
-			tally := copyThrough(t, &c, r, from, to, namespaces, sqlite.NewCopies(db))
+			tally := copyThrough(t, &c, r, from, to, namespaces, sqlite.NewCopies(db), fmt.Sprint("copy-", seed))
 			if tally.Gone+tally.Refused != 0 || tally.Copied != tally.Listed {
 				t.Errorf("%+v", tally)
 			}
@@ -105,24 +105,27 @@ func TestCopy(t *testing.T) {
 }
 
 // copyThrough copies until all is copied, whatever fails, and returns the tally.
-func copyThrough(t *testing.T, c *chaos, r *rand.Rand, from, to *pinecone.Store, namespaces []string, journal transfer.Journal) transfer.Tally {
+func copyThrough(t *testing.T, c *chaos, r *rand.Rand, from, to *pinecone.Store, namespaces []string, journal transfer.Journal, id string) transfer.Tally {
 	t.Helper()
 	kills := 1 + r.IntN(3)
 	for n := 0; ; n++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		left := 0 // never
 		if n < kills {
-			left = 10 + r.IntN(60)
+			left = 10 + r.IntN(30)
 		}
 		c.set(rand.New(rand.NewPCG(r.Uint64(), 1)), left, cancel)
 		tally, err := transfer.Run(ctx, transfer.Options{
-			Source: from, Target: to, Namespaces: namespaces, ID: "copy", Journal: journal, Mapping: vector.Mapping{IDs: vector.KeepIDs},
+			Source: from, Target: to, Namespaces: namespaces, ID: id, Journal: journal, Mapping: vector.Mapping{IDs: vector.KeepIDs},
 			Unit: 100 * (1 + r.IntN(4)), Readers: 1 + r.IntN(4), Writers: 1 + r.IntN(4), Log: slog.New(slog.DiscardHandler), Clock: time.Now,
 			Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, Jitter: func() float64 { return 0.5 },
 		})
 		cancel()
 		c.set(nil, 0, nil)
 		if err == nil {
+			if n == 0 {
+				t.Error("the copy was not ended once")
+			}
 			return tally
 		}
 		if n >= kills {

@@ -61,8 +61,10 @@ func (s *Store) Describe(ctx context.Context) (*vector.Description, error) {
 	}
 	// Stats that lag may not have a new namespace at all, which a copy would leave
 	// out: those are listed too, where they can be.
-	if err := s.namespaces(ctx, counts); err != nil {
-		return nil, err
+	if ix.Spec.Pod == nil {
+		if err := s.namespaces(ctx, counts); err != nil && !errors.Is(err, errUnsupported) {
+			return nil, err
+		}
 	}
 	for name, n := range counts {
 		if s.o.Namespaces == nil || slices.Contains(s.o.Namespaces, name) {
@@ -120,7 +122,8 @@ func (s *Store) vectors(ix *index) ([]vector.Spec, error) {
 	return out, nil
 }
 
-// namespaces adds those that are listed and have no count yet. Pods list none.
+// namespaces adds those that are listed, with the counts of the listing where those
+// are higher. Pods, and what is older than the method, list none.
 func (s *Store) namespaces(ctx context.Context, counts map[string]int64) error {
 	limit, token := uint32(pageSpaces), ""
 	for {
@@ -131,9 +134,6 @@ func (s *Store) namespaces(ctx context.Context, counts map[string]int64) error {
 		var out wire.ListNamespacesResponse
 		err := s.call(ctx, s.lists, "list namespaces", wire.ListNamespaces, in, &out)
 		if err != nil {
-			if token == "" && is(err, vector.Invalid) {
-				return nil // it cannot list them, and stats have all
-			}
 			return err
 		}
 		for _, ns := range out.GetNamespaces() {

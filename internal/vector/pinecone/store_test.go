@@ -190,6 +190,9 @@ func TestPods(t *testing.T) {
 	}
 	plain := open(t, server, host, pod.Name, nil)
 	put(t, plain, "", want)
+	if d, err := plain.Describe(t.Context()); err != nil || d.Count() != 1050 || d.Facts["pods"] != "1" {
+		t.Errorf("%v, %v", d, err)
+	}
 	for _, err := range plain.Units(t.Context(), "", "", 10) {
 		if !trouble(err, vector.Invalid) || !strings.Contains(err.Error(), "--ids") {
 			t.Errorf("to list a pod index: %v", err)

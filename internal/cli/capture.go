@@ -112,7 +112,11 @@ rotated has an id of its own: erase each. Backups of the state are not reached.`
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
-			fmt.Fprintf(p.out, "erased the texts of %s (with copies by rollouts)\n", plural(out.Erased, "request"))
+			said := "erased the texts of " + plural(out.Erased, "request")
+			if out.Erased > 0 {
+				said += " (with copies by rollouts)"
+			}
+			fmt.Fprintln(p.out, said)
 			if out.Comments > 0 {
 				fmt.Fprintf(p.out, "erased %s on requests\n", plural(out.Comments, "comment"))
 			}

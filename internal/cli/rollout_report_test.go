@@ -177,3 +177,45 @@ func TestRolloutNarrow(t *testing.T) {
 		}
 	}
 }
+
+// TestGates: at 80 columns nothing of the gates is cut, also where figures are
+// long, and nothing takes a second line but an interval that is known.
+func TestGates(t *testing.T) {
+	value := func(v float64) *float64 { return &v }
+	r := &admin.RolloutStatus{}
+	for _, name := range []string{"errors", "refusals", "truncations", "bad words of people"} {
+		r.Report.Rates = append(r.Report.Rates, rollout.Rate{Name: name, Old: rollout.Share{K: 1042, N: 3622}, New: rollout.Share{K: 1041.0000000001, N: 2875}, Limit: 0.27433})
+	}
+	for _, name := range []string{"first token", "total"} {
+		r.Report.Latency = append(r.Report.Latency, rollout.Times{Name: name, Percentile: 95, Tolerance: 0.5, Before: true,
+			Old: rollout.Quantile{N: 3622, Value: value(12345)}, New: rollout.Quantile{N: 2875, Value: value(23456)}})
+	}
+	show := func() string {
+		var out bytes.Buffer
+		p := &program{out: &out, getenv: func(string) string { return "" }}
+		p.printRates(r)
+		if strings.Contains(out.String(), "…") {
+			t.Errorf("cut:\n%s", out.String())
+		}
+		return out.String()
+	}
+	bare := show()
+	for _, want := range []string{"bad words    ", "28.77 % (1042/3622)  36.21 % (1041/2875)   27.43 %  not tested\n", "first token p95  12.35 s *", "    +50 %  not tested\n"} {
+		if !strings.Contains(bare, want) {
+			t.Errorf("%q is not in\n%s", want, bare)
+		}
+	}
+	if lines := strings.Count(strings.TrimSpace(bare), "\n"); lines != 7 { // head, gates, note
+		t.Errorf("%d line breaks, where no interval is known:\n%s", lines, bare)
+	}
+	l := &r.Report.Latency[1]
+	l.Old.Low, l.Old.High, l.New.Low, l.New.High = value(11111), value(13333), value(21111), value(25555)
+	if got := show(); strings.Count(got, "\n") != strings.Count(bare, "\n")+3 {
+		t.Errorf("intervals stand below their gates, and their heads:\n%s", got)
+	}
+	if x, _ := gates(r); len(x.columns) != 7 {
+		t.Errorf("%d columns", len(x.columns))
+	} else if _, wide := x.natural(); wide > 120 {
+		t.Errorf("one line has %d columns", wide)
+	}
+}

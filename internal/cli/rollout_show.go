@@ -41,10 +41,11 @@ func (p *program) printRolloutHead(r *admin.RolloutStatus) {
 	}
 }
 
-// wrapped is a field whose value may take several lines.
+// wrapped is a field whose value may take several lines. Those of the value itself
+// become one.
 func (p *program) wrapped(name, value string) {
 	const indent = 14
-	if value != "" {
+	if value = strings.ReplaceAll(strings.TrimSpace(value), "\n", "; "); value != "" {
 		fmt.Fprintf(p.out, "%-*s%s\n", indent, name, wrap(tame(value), p.width()-indent, "\n"+strings.Repeat(" ", indent)))
 	}
 }
@@ -172,12 +173,12 @@ func bar(q *rollout.Quality, margin, scale float64) string {
 	return strings.TrimRight(string(out), " ")
 }
 
-// shareOf is K of N.
+// shareOf is a share and what it is of, K of N.
 func shareOf(s rollout.Share) string {
 	if s.N == 0 {
 		return none
 	}
-	return fmt.Sprintf("%s (%s of %d)", percent(s.K/float64(s.N)), strconv.FormatFloat(s.K, 'f', -1, 64), s.N)
+	return fmt.Sprintf("%s (%s/%d)", percent(s.K/float64(s.N)), strconv.FormatFloat(math.Round(10*s.K)/10, 'f', -1, 64), s.N)
 }
 
 func percent(v float64) string {
@@ -186,26 +187,34 @@ func percent(v float64) string {
 
 func (p *program) printRates(r *admin.RolloutStatus) {
 	fmt.Fprintln(p.out)
-	t := table{columns: []column{{head: "GATE", keep: true}, {head: "OLD", keep: true}, {head: "NEW", keep: true}, {head: "ACCEPTED", right: true, keep: true}, {head: "STATE", keep: true},
+	t, note := gates(r)
+	p.print(t)
+	if note != "" {
+		fmt.Fprintln(p.out, note)
+	}
+}
+
+// gates is the table of them, and what is to be said below it. It has intervals
+// only where one is known.
+func gates(r *admin.RolloutStatus) (t *table, note string) {
+	t = &table{columns: []column{{head: "GATE", keep: true}, {head: "OLD", keep: true}, {head: "NEW", keep: true}, {head: "ACCEPTED", right: true, keep: true}, {head: "STATE", keep: true},
 		{head: "95 % OF OLD", keep: true, below: true}, {head: "95 % OF NEW", keep: true, below: true}}}
-	before := ""
+	known := false
 	for _, x := range r.Report.Rates {
-		t.row(x.Name, shareOf(x.Old), shareOf(x.New), "up to "+percent(x.Limit), gateState(x.Broken, x.Tested), "", "")
+		t.row(strings.TrimSuffix(x.Name, " of people"), shareOf(x.Old), shareOf(x.New), percent(x.Limit), gateState(x.Broken, x.Tested), "", "")
 	}
 	for _, x := range r.Report.Latency {
 		old := latency(x.Old.Value)
 		if x.Before && x.Old.N > 0 {
-			old, before = old+" *", "* of the old model's last answers, before the new one took all"
+			old, note = old+" *", "* of the old model's last answers, before the new one took all"
 		}
-		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, latency(x.New.Value), "up to +"+percent(x.Tolerance), gateState(x.Broken, x.Tested), intervalOf(&x.Old), intervalOf(&x.New))
+		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, latency(x.New.Value), "+"+percent(x.Tolerance), gateState(x.Broken, x.Tested), intervalOf(&x.Old), intervalOf(&x.New))
+		known = known || intervalOf(&x.Old) != none || intervalOf(&x.New) != none
 	}
-	if len(r.Report.Latency) == 0 {
-		t = *t.part(func(c column) bool { return !c.below })
+	if !known {
+		t = t.part(func(c column) bool { return !c.below })
 	}
-	p.print(&t)
-	if before != "" {
-		fmt.Fprintln(p.out, before)
-	}
+	return t, note
 }
 
 // gateState is a gate in a word. One that knows too little is not ok.
@@ -307,7 +316,7 @@ func (p *program) printAside(r *admin.RolloutStatus) {
 	}
 	said := fmt.Sprintf("%s, for %s in all", spent, plural(r.Report.Pairs, "pair"))
 	if a.Dropped+a.Failed+a.Unjudged > 0 {
-		said += fmt.Sprintf("; since the server began %d had no room, %d could not be compared, %d not be judged", a.Dropped, a.Failed, a.Unjudged)
+		said += fmt.Sprintf("; since the server began %d had no room in the queue or the budget, %d could not be compared, %d not be judged", a.Dropped, a.Failed, a.Unjudged)
 	}
 	if a.LastFailure != "" {
 		said += "; the last could not, because " + a.LastFailure

@@ -124,13 +124,13 @@ func reliability(pairs []rollout.Pair, labels []rollout.Label) *RolloutReliabili
 }
 
 // transitionsOf shows the rollout's records in the history, and the stages and
-// steps that it has left.
+// steps that it has left and in which it measured.
 func transitionsOf(all []runner.Transition) (out []RolloutTransition, passed []RolloutPassed) {
 	out, passed = []RolloutTransition{}, []RolloutPassed{}
 	for i := range all {
 		t := &all[i]
 		out = append(out, RolloutTransition{Seq: t.Seq, Time: t.Time.UTC(), Was: t.Was, Is: t.Is, By: t.Who.String(), Reason: t.Why, Pairs: t.Known.Pairs})
-		if t.Left {
+		if t.Left && t.Works() {
 			where, _, _ := strings.Cut(t.Was, ",")
 			where, _, _ = strings.Cut(where, " (")
 			passed = append(passed, RolloutPassed{Where: where, Until: t.Time.UTC(), Known: t.Known})

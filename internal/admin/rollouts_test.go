@@ -197,8 +197,12 @@ func TestRolloutApprovals(t *testing.T) {
 	if got.Stage != "watch" || len(got.Wanted) != 2 || !strings.Contains(got.Wanted[1], "bob") || w.app.Config().Workloads["chat"].Model != "llama" {
 		t.Errorf("%+v", got)
 	}
-	if got := call(t, w.socket, admin.RolloutBack, change); got.Stage != "rolled-back" || w.app.Config().Workloads["chat"].Model != "m" {
+	got = call(t, w.socket, admin.RolloutBack, change)
+	if got.Stage != "rolled-back" || w.app.Config().Workloads["chat"].Model != "m" {
 		t.Errorf("%+v", got)
+	}
+	if last := got.Passed[len(got.Passed)-1].Where; last != "watch" {
+		t.Errorf("nothing is measured on the way back, and the last stage left is %q", last)
 	}
 }
 

@@ -223,8 +223,7 @@ func (p *program) rolloutResumeCommand() *cobra.Command {
 	c := p.rolloutChangeCommand("resume", "Let a paused rollout go on",
 		`resume lets a rollout go on that was paused by hand, or by itself: since its
 budget was spent, since its judge did not answer, or since no decision came of
-its pairs. One whose budget is spent takes another with
---budget USD.`, admin.RolloutResume, func(in *admin.RolloutChangeIn) { in.Budget = budget })
+its pairs. One whose budget is spent takes another with --budget USD.`, admin.RolloutResume, func(in *admin.RolloutChangeIn) { in.Budget = budget })
 	c.Flags().StringVar(&budget, "budget", "", "copies and judging may cost this much in all, in `USD`")
 	return c
 }

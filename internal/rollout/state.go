@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"freehold/internal/history"
@@ -68,15 +69,18 @@ type Approval struct {
 // Only a key of their own tells people apart: whoever opens the local socket, or
 // has the one key of the configuration, may hold such a key too.
 func (s *State) Approve(who history.Who) bool {
-	if who.Person == "" || s.approved(who) {
+	if strings.TrimSpace(who.Person) == "" || s.approved(who) {
 		return false
 	}
 	s.Wanted = append(slices.Clip(s.Wanted), Approval{who.Person, who.String()})
 	return true
 }
 
+// approved compares names as people read them: spaces around them and the case of
+// letters make nobody another person.
 func (s *State) approved(who history.Who) bool {
-	return slices.ContainsFunc(s.Wanted, func(a Approval) bool { return a.Person == who.Person })
+	same := strings.TrimSpace(who.Person)
+	return slices.ContainsFunc(s.Wanted, func(a Approval) bool { return strings.EqualFold(strings.TrimSpace(a.Person), same) })
 }
 
 // Approvals is how many people must want the cutover, at least 1.

@@ -187,6 +187,9 @@ func TestWhole(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(w.Dir, "config.yaml")); err != nil || !strings.Contains(string(text), "model: old # the line") {
 		t.Errorf("config.yaml after the rollback: %v\n%s", err, text)
 	}
+	if end, err := w.App.Rollouts.Status(t.Context(), "w", ""); err != nil || end.Report.Rates[0].New.N < 2 {
+		t.Errorf("what the watch measured is gone with its end: %+v, %v", end.Report.Rates, err)
+	}
 	want := "shadow by key:ann, canary by server:rollout, canary by server:rollout, cutover by server:rollout, watch by server:rollout, returning by key:bob, rolled-back by key:bob"
 	if got := strings.Join(w.stages(t, "w"), ", "); got != want {
 		t.Errorf("the history has %s", got)
@@ -348,9 +351,11 @@ func TestApprovals(t *testing.T) {
 	if _, err := r.Promote(t.Context(), "w", ann, ""); err == nil || !strings.Contains(err.Error(), "has approved") {
 		t.Errorf("the same person twice: %v", err)
 	}
-	successor := history.Who{Via: "key", Name: "of ann, rotated", Person: "ann"}
-	if _, err := r.Promote(t.Context(), "w", successor, ""); err == nil || !strings.Contains(err.Error(), "ann has approved") {
-		t.Errorf("the same person by another key: %v", err)
+	for _, name := range []string{"ann", " Ann "} {
+		successor := history.Who{Via: "key", Name: "of ann, rotated", Person: name}
+		if _, err := r.Promote(t.Context(), "w", successor, ""); err == nil || !strings.Contains(err.Error(), name+" has approved") {
+			t.Errorf("the same person by another key, of %q: %v", name, err)
+		}
 	}
 	if _, err := r.Promote(t.Context(), "w", history.Who{Via: "os", Name: "ann"}, ""); err == nil || !strings.Contains(err.Error(), "can be anybody") {
 		t.Errorf("by the local socket: %v", err)

@@ -19,7 +19,8 @@ type Transition struct {
 	Left bool
 	// Known is what was known when it was made: all of the stage that it left.
 	Known rollout.Report
-	ended bool // before it
+	// Stage is the one before, "" of the first.
+	Stage rollout.Stage
 }
 
 // Transitions are the changes of a rollout, the oldest first.
@@ -35,7 +36,7 @@ func (r *Runner) Transitions(ctx context.Context, s *rollout.State) ([]Transitio
 		if rec.Details["rollout"] != s.ID {
 			continue
 		}
-		t := Transition{Record: rec, Was: rec.Details["was"], Is: rec.Details["is"], ended: rollout.Stage(was.Details["stage"]).Ended()}
+		t := Transition{Record: rec, Was: rec.Details["was"], Is: rec.Details["is"], Stage: rollout.Stage(was.Details["stage"])}
 		if err := json.Unmarshal([]byte(rec.Details["evidence"]), &t.Known); err != nil {
 			return nil, fmt.Errorf("record %d of the history: the evidence of rollout %s cannot be read: %w", rec.Seq, s.ID, err)
 		}
@@ -50,7 +51,12 @@ func (r *Runner) Transitions(ctx context.Context, s *rollout.State) ([]Transitio
 	return out, nil
 }
 
-// known is what is known of a rollout: of one that has ended, what it ended by.
+// Works reports whether it was made in a stage that measures: neither on the way
+// back, which knows nothing of either model, nor after an end.
+func (t *Transition) Works() bool { return t.Stage != rollout.Returning && !t.Stage.Ended() }
+
+// known is what is known of a rollout: of one that has ended, all of the last
+// stage in which it measured.
 func (r *Runner) known(ctx context.Context, a *active) (rollout.Report, error) {
 	if a.state.Stage.Ended() {
 		all, err := r.Transitions(ctx, &a.state)
@@ -58,7 +64,7 @@ func (r *Runner) known(ctx context.Context, a *active) (rollout.Report, error) {
 			return rollout.Report{}, err
 		}
 		for _, t := range slices.Backward(all) {
-			if !t.ended {
+			if t.Works() {
 				return t.Known, nil
 			}
 		}

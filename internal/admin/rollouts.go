@@ -129,6 +129,7 @@ type RolloutStatus struct {
 	// Held: server.config_writes keeps the change of the model apart from the file.
 	Held  bool   `json:"held,omitempty" doc:"the change of the workload's model is in effect, and not in the file"`
 	Patch string `json:"patch,omitempty" doc:"for the file, where the change is held"`
+	File  string `json:"file,omitempty" doc:"where the change is held: the file; git apply and patch -p1 take the patch in its directory"`
 }
 
 func (s *Service) statusOf(st *runner.Status) RolloutStatus {
@@ -165,14 +166,14 @@ func nextOf(st *runner.Status, now time.Time) RolloutNext {
 			n.What = "the step's time"
 		}
 	case rollout.Cutover:
-		n.What = "that the configuration names the new model"
+		n.What = "that the configuration in use names the new model"
 		if n.People = st.Missing(); n.People > 0 {
 			n.What = "approval: FREEHOLD_ADMIN_KEY=KEY freehold rollout promote " + st.Workload + ", with the key of somebody who has not approved it"
 		}
 	case rollout.Watching:
 		n.What, n.Until = "the end of the watch", moment(st.Entered.Add(plan.Watch))
 	case rollout.Returning:
-		n.What = "that the configuration names the old model"
+		n.What = "that the configuration in use names the old model"
 	default:
 		return n
 	}
@@ -374,7 +375,9 @@ func (s *Service) rolloutStatus(ctx context.Context, _ Caller, in RolloutIn) (Ro
 	}
 	out := s.statusOf(&st)
 	_, out.Passed = transitionsOf(all)
-	out.Held, out.Patch, err = s.app.HeldModel(ctx, st.Workload)
+	if out.Held, out.Patch, err = s.app.HeldModel(ctx, st.Workload); out.Held {
+		out.File = s.app.ConfigPath
+	}
 	return out, err
 }
 

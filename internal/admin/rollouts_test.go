@@ -3,6 +3,7 @@ package admin_test
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -238,7 +239,8 @@ func TestRolloutHeld(t *testing.T) {
 	in.Shadow, in.Manual = ptr(0.0), ptr(true)
 	call(t, w.socket, admin.RolloutStart, in)
 	got := call(t, w.socket, admin.RolloutPromote, admin.RolloutChangeIn{Workload: "chat"})
-	if got.Stage != "watch" || !got.Held || !strings.Contains(got.Patch, "-  chat: {model: m,") || !strings.Contains(got.Patch, "+  chat: {model: llama,") {
+	if got.Stage != "watch" || !got.Held || !strings.Contains(got.Patch, "-  chat: {model: m,") || !strings.Contains(got.Patch, "+  chat: {model: llama,") ||
+		got.File != w.path || !strings.HasPrefix(got.Patch, "--- a/"+filepath.Base(w.path)+"\n") {
 		t.Errorf("%+v", got)
 	}
 	fitsDocument(t, admin.RolloutStatusOf.Operation, got)

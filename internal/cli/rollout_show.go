@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,11 @@ func (p *program) printRolloutHead(r *admin.RolloutStatus) {
 		p.wrapped("approved by", fmt.Sprintf("%s (%d of %d)", orNone(strings.Join(r.Wanted, ", ")), len(r.Wanted), r.Approvals))
 	}
 	if r.Held {
-		p.wrapped("held", "config.yaml names another model: the change is in effect, and held in the state until the file agrees (docs/rollout.md)")
+		said := fmt.Sprintf("the configuration in use has the change of the model; the file %s has not: the change is kept in the state until it agrees (docs/rollout.md)", r.File)
+		if r.Patch != "" {
+			said += "; this patch is for git apply or patch -p1 in " + filepath.Dir(r.File)
+		}
+		p.wrapped("held", said)
 		if r.Patch != "" {
 			fmt.Fprintf(p.out, "\n%s\n", strings.TrimRight(tameLines(r.Patch), "\n"))
 		}

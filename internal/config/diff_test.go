@@ -90,24 +90,30 @@ func TestPatchAppliesWithGit(t *testing.T) {
 	file := filepath.Join(dir, "config.yaml")
 	src := strings.Replace(editable, "&base", "", 1)
 	src = strings.Replace(src, "<<: *base, ", "", 1)
-	if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	o := Overlay{{Path: "server.auth"}, {Path: "workloads.chat.model", Value: []byte(`"n"`)}, {Path: "models.x", Value: []byte(`{"provider":"base"}`)}}
-	patch, err := Patch("config.yaml", []byte(src), o)
+	patch, err := Patch(file, []byte(src), o)
 	if err != nil {
 		t.Fatal(err)
-	}
-	cmd := exec.Command(git, "apply", "-")
-	cmd.Dir, cmd.Stdin = dir, strings.NewReader(patch)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("git apply: %v %s\n%s", err, out, patch)
 	}
 	want, err := o.Apply([]byte(src))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(file); err != nil || string(got) != string(want) {
-		t.Errorf("%v\n%s", err, got)
+	for _, command := range [][]string{{git, "apply", "-"}, {"patch", "-p1"}} {
+		if _, err := exec.LookPath(command[0]); err != nil {
+			t.Logf("no %s here", command[0])
+			continue
+		}
+		if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(patch)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v %s\n%s", command, err, out, patch)
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != string(want) {
+			t.Errorf("%s: %v\n%s", command, err, got)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 )
 
@@ -181,12 +182,13 @@ func untyped(v any) any {
 }
 
 // Patch is the change of the file that would make the overlay unnecessary,
-// as a unified diff for git apply; empty where the file agrees. Secrets that
+// as a unified diff that git apply and patch -p1 take in the directory of the
+// file; empty where the file agrees. Secrets that
 // stand in the file are taken out: a patch around one must be applied by hand.
 func Patch(name string, src []byte, o Overlay) (string, error) {
 	after, err := o.Apply(src)
 	if err != nil {
 		return "", err
 	}
-	return Diff(name, src, after), nil
+	return Diff(filepath.Base(name), src, after), nil
 }

@@ -62,8 +62,8 @@ JSON object with a request and, where it is known, the right answer:
 
 With --captured the workload's own kept requests are asked. What it will cost is
 said first; on a terminal it asks whether to go on. It ends with 1 if a model is
-worse, or is so in a segment (task, language, length), and with 2 if the data
-set cannot be used.`,
+worse, or is so in a segment (task, language, length), or if nothing could be
+compared, and with 2 if the data set cannot be used.`,
 		Example: `  freehold compare support-chat --to llama-3.1-70b --file golden.jsonl
   freehold compare mail --to a --to b --captured --since 7d --judge pairwise \
     --judge-model c --max-cost "5 USD" --out results.jsonl`,
@@ -195,7 +195,11 @@ func (p *program) compare(ctx context.Context, f *compareFlags) (err error) {
 	}
 	for i := range r.Candidates {
 		switch x := &r.Candidates[i]; {
-		case x.Regression != "", f.require == "equivalent" && !x.Sound():
+		case x.Regression != "":
+			return errNo
+		case x.Failed():
+			return fmt.Errorf("no answer could be compared: %s", x.LastFailure)
+		case f.require == "equivalent" && !x.Sound():
 			return errNo
 		case x.Evidence.Judged == 0:
 			return fmt.Errorf("no answer of %s could be judged: %s", x.Model, x.Why)

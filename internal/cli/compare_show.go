@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"freehold/internal/compare"
 	"freehold/internal/rollout"
@@ -29,7 +30,7 @@ func (p *program) printCompared(r *compare.Report) {
 	for i := range r.Candidates {
 		c := &r.Candidates[i]
 		q := &c.Evidence.Quality
-		if q.Pairs == 0 {
+		if q.Pairs == 0 || c.Failed() {
 			row(&c.Measured, none, none, "not judged")
 			continue
 		}
@@ -37,6 +38,7 @@ func (p *program) printCompared(r *compare.Report) {
 	}
 	p.print(&t)
 	fmt.Fprintln(p.out)
+	p.printFailed(&r.Baseline, "")
 	for i := range r.Candidates {
 		p.printCandidate(r, &r.Candidates[i])
 	}
@@ -54,6 +56,8 @@ func (p *program) printCandidate(r *compare.Report, c *compare.Candidate) {
 	switch {
 	case c.Regression != "":
 		said = "no: " + c.Regression
+	case c.Failed():
+		said = "nothing could be compared: every answer failed"
 	case q.Outcome == sequential.Better:
 		said = "better than " + r.Baseline.Model
 	case q.Outcome == sequential.Equivalent:
@@ -67,6 +71,7 @@ func (p *program) printCandidate(r *compare.Report, c *compare.Candidate) {
 		}
 	}
 	fmt.Fprintln(p.out, wrap(tame(c.Model+": "+said), p.width(), "\n  "))
+	p.printFailed(&c.Measured, "  ")
 	for _, worse := range c.Worse() {
 		fmt.Fprintln(p.out, "  "+wrap(tame(worse), p.width()-4, "\n    "))
 	}
@@ -75,6 +80,14 @@ func (p *program) printCandidate(r *compare.Report, c *compare.Candidate) {
 	}
 	if e := &c.Evidence; e.Swaps > 0 {
 		fmt.Fprintf(p.out, "  the judge said the same in both orders in %d of %d pairs\n", e.Consistent, e.Swaps)
+	}
+}
+
+// printFailed says why answers of a model failed.
+func (p *program) printFailed(m *compare.Measured, indent string) {
+	if m.Failures > 0 {
+		said := fmt.Sprintf("%s: %s failed, the last: %s", m.Model, plural(m.Failures, "answer"), strings.ReplaceAll(m.LastFailure, "\n", "; "))
+		fmt.Fprintln(p.out, indent+wrap(tame(said), p.width()-len(indent)-2, "\n"+indent+"  "))
 	}
 }
 

@@ -256,6 +256,29 @@ func TestNotAsked(t *testing.T) {
 	}
 }
 
+// TestFailed: where every answer failed nothing is known, and it is said why.
+func TestFailed(t *testing.T) {
+	w, c := newWorld(3)
+	c.Concurrency = 1
+	w.say = func(row *compare.Row, model string, _ int) compare.Asked {
+		var a compare.Asked
+		if model == "new" || row.ID == "1" {
+			a.Failure = model + ": cut at " + row.ID
+		} else {
+			a = text("yes")
+		}
+		return a
+	}
+	r, err := c.Run(t.Context())
+	check(t, err)
+	if got := r.Candidates[0]; !got.Failed() || got.LastFailure != "new: cut at 2" {
+		t.Errorf("%+v", got.Measured)
+	}
+	if got := r.Baseline; got.Failed() || got.Failures != 1 || got.LastFailure != "old: cut at 1" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestPairwise has a model judge: what it costs is held to the limit and counted,
 // and what it cannot say is no score.
 func TestPairwise(t *testing.T) {

@@ -34,6 +34,7 @@ type Measured struct {
 	Model       string              `json:"model"`
 	Answers     int                 `json:"answers"` // that it was asked for
 	Failures    int                 `json:"failures"`
+	LastFailure string              `json:"last_failure,omitempty"` // why the last of them failed
 	Refusals    int                 `json:"refusals"`
 	Truncations int                 `json:"truncations"`
 	NotAsked    int                 `json:"not_asked"` // the rows' data may not go there
@@ -44,6 +45,9 @@ type Measured struct {
 	TokensOut   float64             `json:"tokens_out"`
 	PerThousand decimal.NullDecimal `json:"cost_per_1000"` // requests, in US dollars; null: not known of all
 }
+
+// Failed reports whether it was asked, and every answer failed.
+func (m *Measured) Failed() bool { return m.Answers > 0 && m.Failures == m.Answers }
 
 // Times are quantiles; null: nothing was measured.
 type Times struct {
@@ -140,6 +144,7 @@ type tally struct {
 	cost                                          decimal.Decimal
 	priced                                        int
 	scores                                        []float64
+	why                                           string // the last answer failed
 }
 
 func (t *tally) add(a *Answer) {
@@ -150,6 +155,7 @@ func (t *tally) add(a *Answer) {
 	}
 	if a.Failure != "" {
 		t.failed++
+		t.why = a.Failure
 		return
 	}
 	if a.Refused {
@@ -170,7 +176,7 @@ func (t *tally) share() float64 { return float64(t.failed) / float64(max(1, t.an
 
 func (t *tally) measured() Measured {
 	m := Measured{
-		Model: t.model, Answers: t.answers, Failures: t.failed, Refusals: t.refused, Truncations: t.truncated, NotAsked: t.notAsked,
+		Model: t.model, Answers: t.answers, Failures: t.failed, LastFailure: t.why, Refusals: t.refused, Truncations: t.truncated, NotAsked: t.notAsked,
 		FirstToken: times(t.first), Total: times(t.total),
 	}
 	if n := float64(t.answers - t.failed); n > 0 {

@@ -43,8 +43,9 @@ func (x *exchange) redact(d *fleet.Detectors, hits []detect.Hit) error {
 		body.Release()
 		return refuse("it stands in the model's name")
 	}
-	// The name that was resolved, and the turns by which a conversation is known.
-	body.Facts.Model, body.Facts.Conversation = x.body.Facts.Model, x.body.Facts.Conversation
+	// The name that was resolved, and by what a conversation and its end user are known:
+	// placeholders are alike for different people.
+	body.Facts.Model, body.Facts.Conversation, body.Facts.EndUser = x.body.Facts.Model, x.body.Facts.Conversation, x.body.Facts.EndUser
 	x.body.Release()
 	x.body, x.names, x.request = body, names, nil
 	return nil

@@ -48,7 +48,7 @@ func Next(s State, e *Evidence, inUse string, now time.Time) (next State, ok boo
 		if inUse != s.To {
 			return s, false
 		}
-		return s.enter(Watching, 0, "the configuration names "+s.To, now), true
+		return s.enter(Watching, 0, "the configuration in use names "+s.To, now), true
 	}
 	if s.Paused || s.Plan.Manual {
 		return s, false

@@ -18,7 +18,8 @@ import (
 type Suite struct {
 	// Open opens a store whose collection is not there yet, another one each time.
 	Open func(t *testing.T) vector.Target
-	// Vectors are those of the collection that is made; the first is searched.
+	// Vectors are those of the collection that is made; the first is searched, if it is
+	// dense.
 	Vectors []vector.Spec
 	// Small is set where tests should do with few records, since each costs time.
 	Small bool
@@ -33,8 +34,10 @@ func Target(t *testing.T, s Suite) {
 	t.Run("whole", s.whole)
 	t.Run("again", s.again)
 	t.Run("units", s.units)
-	t.Run("refused", s.refused)
-	t.Run("search", s.search)
+	if s.Vectors[0].Form == vector.Dense {
+		t.Run("refused", s.refused)
+		t.Run("search", s.search)
+	}
 	t.Run("together", s.together)
 }
 
@@ -375,9 +378,6 @@ func (s *Suite) units(t *testing.T) {
 
 // refused: one record that the store cannot take is told, and all others are there.
 func (s *Suite) refused(t *testing.T) {
-	if s.Vectors[0].Form != vector.Dense {
-		t.Skip("the first vector is not dense")
-	}
 	store, r := s.made(t), rand.New(rand.NewPCG(7, 8))
 	limits := store.Limits()
 	records := s.records(r, &limits, "", 20)
@@ -398,9 +398,6 @@ func (s *Suite) refused(t *testing.T) {
 // search finds what a look at all records finds, with filters of each operator.
 func (s *Suite) search(t *testing.T) {
 	spec := s.Vectors[0]
-	if spec.Form != vector.Dense {
-		t.Skip("the first vector is not dense")
-	}
 	store, r := s.made(t), rand.New(rand.NewPCG(9, 10))
 	limits := store.Limits()
 	records := s.records(r, &limits, "", s.size())

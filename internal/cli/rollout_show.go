@@ -215,7 +215,7 @@ func gates(r *admin.RolloutStatus) (t *table, note string) {
 		}
 		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, latency(x.New.Value), "+"+percent(x.Tolerance), gateState(x.Broken, x.Tested), intervalOf(&x.Old), intervalOf(&x.New))
 		if !x.Tested && x.Old.N > 0 && x.Old.N < x.Needs {
-			note = strings.TrimPrefix(note+"\n", "\n") + fmt.Sprintf("%s p%g is tested once %s of the old model are known; %s are", x.Name, x.Percentile, plural(x.Needs, "answer"), count(int64(x.Old.N)))
+			note = strings.TrimPrefix(note+"\n", "\n") + fmt.Sprintf("%s p%g takes %s of the old model to be tested; %s are known", x.Name, x.Percentile, plural(x.Needs, "answer"), count(int64(x.Old.N)))
 		}
 		known = known || intervalOf(&x.Old) != none || intervalOf(&x.New) != none
 	}

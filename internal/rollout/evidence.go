@@ -22,7 +22,9 @@ const (
 	alphaSegments = 0.008 // of all segments together
 	alphaErrors   = 0.015
 	alphaRates    = 0.002 // of refusals, truncations and feedback together
-	alphaLatency  = 0.004 // of both latencies together
+	alphaLatency  = 0.002 // of both latencies together, while both models answer
+	alphaAlone    = 0.002 // of both, when the new one answers alone
+	stagesAlone   = 3     // the canary's last step, cutover and watch
 	// alphaTurned is the chance to call a judge's word one that turns with the order
 	// though it does not; nobody is hurt by that.
 	alphaTurned = 0.025
@@ -177,7 +179,7 @@ func NewEvidence(p *Plan) *Evidence {
 	e.refusals, e.cuts = newRate("refusals", p.Refusals, 0), newRate("truncations", p.Truncations, 0)
 	e.dislikes = unmeasured("bad words of people", p.Feedback)
 	e.first, e.total = latency{name: "first token", Latency: p.Latency}, latency{name: "total", Latency: p.Latency}
-	e.begin(0)
+	e.Begin(&State{Plan: *p, Stage: Shadowing})
 	return e
 }
 
@@ -188,9 +190,13 @@ func NewEvidence(p *Plan) *Evidence {
 func (e *Evidence) Begin(s *State) {
 	e.live = s.Stage != Shadowing
 	e.begin(s.Epoch)
-	if s.Alone() {
-		e.first.freeze()
-		e.total.freeze()
+	for _, l := range []*latency{&e.first, &e.total} {
+		if s.Alone() {
+			l.again(alphaAlone / 2 / stagesAlone)
+			l.freeze()
+		} else {
+			l.again(sequential.Share(alphaLatency/2, s.Epoch+1))
+		}
 	}
 }
 
@@ -198,9 +204,6 @@ func (e *Evidence) begin(epoch int) {
 	e.errors.again(sequential.Share(alphaErrors, epoch+1))
 	for _, r := range []*rate{&e.refusals, &e.cuts, &e.dislikes} {
 		r.again(sequential.Share(alphaRates/3, epoch+1))
-	}
-	for _, l := range []*latency{&e.first, &e.total} {
-		l.again(sequential.Share(alphaLatency/2, epoch+1))
 	}
 	e.clients = [2]int{}
 }

@@ -209,7 +209,7 @@ func (l *latency) look() {
 	if l.arms[1].Value() <= l.arms[0].Value()*(1+l.Tolerance) {
 		return
 	}
-	_, high := l.arms[0].Interval(alpha)
+	high := l.old(alpha)
 	low, _ := l.arms[1].Interval(alpha)
 	if low > high*(1+l.Tolerance) {
 		l.breach = fmt.Sprintf("p%g of %s is %s with the new model, surely more than %.0f %% over the old one's %s",
@@ -223,14 +223,27 @@ func (l *latency) tested() bool {
 		return false
 	}
 	alpha := sequential.Share(l.alpha, l.epoch)
-	_, high := l.arms[0].Interval(alpha)
 	low, _ := l.arms[1].Interval(alpha)
-	return !math.IsInf(high, 0) && !math.IsInf(low, 0)
+	return !math.IsInf(l.old(alpha), 0) && !math.IsInf(low, 0)
+}
+
+// old is the upper end of the old model's percentile. What does not grow any more is
+// looked at once, whatever is compared with it.
+func (l *latency) old(alpha float64) float64 {
+	if l.frozen {
+		return l.arms[0].Upper(alpha / 2)
+	}
+	_, high := l.arms[0].Interval(alpha)
+	return high
 }
 
 // needs is how many answers of the old model it takes to test.
 func (l *latency) needs() int {
-	return sequential.Needs(l.Percentile/100, sequential.Share(l.alpha, l.epoch))
+	alpha := sequential.Share(l.alpha, l.epoch)
+	if l.frozen {
+		return int(math.Ceil(math.Log(alpha/2) / math.Log(l.Percentile/100)))
+	}
+	return sequential.Needs(l.Percentile/100, alpha)
 }
 
 func (l *latency) broken() bool { return l.breach != "" }

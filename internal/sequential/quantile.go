@@ -59,6 +59,18 @@ func (q *Quantile) Interval(alpha float64) (low, high float64) {
 	return low, high
 }
 
+// Upper is above the true quantile with a chance of at least 1-alpha, of a sample
+// whose size was not chosen by looking at it; infinite where it is too small. It is
+// the order statistic that a binomial count passes with a chance of at most alpha.
+func (q *Quantile) Upper(alpha float64) float64 {
+	n := len(q.sorted)
+	k := searchUp(1, n, func(k int) bool { return mathext.RegIncBeta(float64(k), float64(n-k+1), q.p) <= alpha })
+	if k > n {
+		return math.Inf(1)
+	}
+	return q.sorted[k-1]
+}
+
 // Needs is how many observations it takes until the interval of the quantile of
 // level p can have two ends.
 func Needs(p, alpha float64) int {

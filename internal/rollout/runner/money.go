@@ -8,6 +8,7 @@ import (
 	"freehold/internal/fleet"
 	"freehold/internal/judge"
 	"freehold/internal/rollout"
+	"freehold/internal/rollout/aside"
 )
 
 // money is what a rollout has spent on copies and judging, beside its clients'
@@ -44,19 +45,35 @@ func (m *money) reserve(budget decimal.NullDecimal, cost decimal.Decimal) (ok bo
 		if m.reserved.IsPositive() {
 			return false, "" // what is under way may cost less than it may
 		}
-		return false, fmt.Sprintf("the budget of %s USD for copies and judging is spent: %s are, and the next copy may cost %s", budget.Decimal, m.usd, cost.Round(6))
+		return false, m.spent(budget, cost)
 	}
 	m.reserved = m.reserved.Add(cost)
 	return true, ""
+}
+
+// spent says that a budget does not pay for a copy of this cost.
+func (m *money) spent(budget decimal.NullDecimal, cost decimal.Decimal) string {
+	if m.usd.IsZero() {
+		return fmt.Sprintf("the budget of %s USD for copies and judging does not pay for one copy, which may cost %s", budget.Decimal, cost.Round(6))
+	}
+	return fmt.Sprintf("the budget of %s USD for copies and judging is spent: %s are, and the next copy may cost %s", budget.Decimal, m.usd, cost.Round(6))
+}
+
+// over says that a budget will not pay for another copy like the dearest so far, ""
+// while it may, or while what is under way may cost less than it may.
+func (m *money) over(budget decimal.NullDecimal) string {
+	if !budget.Valid || m.reserved.IsPositive() || m.usd.Add(m.dearest).LessThanOrEqual(budget.Decimal) {
+		return ""
+	}
+	return m.spent(budget, m.dearest)
 }
 
 const (
 	// unbounded is how long an answer is taken to be that nothing bounds.
 	unbounded = 8192
 	// A judge reads the conversation and both answers in both orders, with about so
-	// many tokens of its own instructions, and says little.
+	// many tokens of its own instructions.
 	instructions = 600
-	said         = 100
 	// tokenizers count otherwise: by so much, in tenths.
 	tenths = 13
 )
@@ -68,7 +85,7 @@ func (r *Runner) estimate(s *rollout.State, j *job) decimal.Decimal {
 	sum, out := decimal.Zero, int64(0)
 	if m := f.Models[s.To]; m != nil {
 		for _, d := range m.Deployments {
-			most := longest(d, j.MaxTokens)
+			most := longest(d, j.MaxTokens) * max(1, j.Choices)
 			out = max(out, most)
 			if usd, ok := d.Cost(in, most); ok {
 				sum = decimal.Max(sum, usd)
@@ -78,7 +95,7 @@ func (r *Runner) estimate(s *rollout.State, j *job) decimal.Decimal {
 	judging := decimal.Zero
 	if p := s.Plan.Judge; p.Kind == judge.Pairwise && f.Models[p.Models[0]] != nil {
 		for _, d := range f.Models[p.Models[0]].Deployments {
-			if usd, ok := d.Cost(2*(in+j.row.Out*tenths/10+out+instructions), 2*said); ok {
+			if usd, ok := d.Cost(2*(in+j.row.Out*tenths/10+out+instructions), 2*aside.MaxVerdict); ok {
 				judging = decimal.Max(judging, usd)
 			}
 		}

@@ -120,7 +120,11 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 			a.evidence.AddPair(p)
 		}
 	}
+	broke = a.spent.over(state.Plan.Shadow.Budget)
 	r.mu.Unlock()
+	if broke != "" {
+		defer r.mute(ctx, a, broke, true)
+	}
 	switch {
 	case over: // what it had cost until then nobody knows
 		r.mu.Lock()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,7 +69,7 @@ func (e *ends) close() error {
 func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) (e *ends, err error) {
 	from, to := f.from, f.to
 	if planned != nil {
-		from, to = or(f.from, planned.From), or(f.to, planned.To)
+		from, to = cmp.Or(f.from, planned.From), cmp.Or(f.to, planned.To)
 	}
 	if from == "" || to == "" {
 		return nil, usagef("--from and --to are missing: where records are read, and where they are written")
@@ -95,19 +96,23 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 	return e, nil
 }
 
+// openPlanned opens both ends by the plan that --plan names, nil of none.
+func (p *program) openPlanned(ctx context.Context, f *vectorFlags) (e *ends, planned *plan.Plan, err error) {
+	if f.plan != "" {
+		if planned, err = p.readPlan(f.plan); err != nil {
+			return nil, nil, err
+		}
+	}
+	e, err = p.open(ctx, f, planned)
+	return e, planned, err
+}
+
 // defaultKey takes the key from where the store's own clients look for it.
 func (p *program) defaultKey(a *stores.Address) {
 	name := map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY"}[a.Store]
 	if a.Key == "" && name != "" && p.getenv(name) != "" {
 		a.Key = "env:" + name
 	}
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // makePlan plans by the flags.
@@ -197,13 +202,7 @@ Records that the target cannot hold are told with their reason, written to
   freehold vectors copy --from qdrant://127.0.0.1/docs --to file:docs.jsonl`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			var planned *plan.Plan
-			if f.plan != "" {
-				if planned, err = p.readPlan(f.plan); err != nil {
-					return err
-				}
-			}
-			e, err := p.open(c.Context(), &f, planned)
+			e, planned, err := p.openPlanned(c.Context(), &f)
 			if err != nil {
 				return err
 			}
@@ -245,13 +244,7 @@ counted, and any of them makes the exit status 1.
 		Example: `  freehold vectors verify --plan plan.yaml --html report.html`,
 		Args:    takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			var planned *plan.Plan
-			if f.plan != "" {
-				if planned, err = p.readPlan(f.plan); err != nil {
-					return err
-				}
-			}
-			e, err := p.open(c.Context(), &f, planned)
+			e, planned, err := p.openPlanned(c.Context(), &f)
 			if err != nil {
 				return err
 			}

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ func (p *program) printPlan(pl *plan.Plan) {
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "NAMESPACE", keep: true}, {head: "RECORDS", right: true, keep: true}}}
 	for _, ns := range f.Source.Namespaces {
-		if contains(pl.Namespaces, ns.Name) {
+		if slices.Contains(pl.Namespaces, ns.Name) {
 			t.row(orDefault(ns.Name), count(ns.Count))
 		}
 	}
@@ -75,15 +77,6 @@ func (p *program) printPlan(pl *plan.Plan) {
 	for _, a := range f.Assumed {
 		p.wrapped("assumed", a)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func orDefault(namespace string) string {
@@ -179,7 +172,7 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 }
 
 func searched(s *transfer.SearchReport) string {
-	out := or(s.Vector, "the vector") + fmt.Sprintf(", %d", s.K)
+	out := cmp.Or(s.Vector, "the vector") + fmt.Sprintf(", %d", s.K)
 	if s.Filtered {
 		out += ", with a filter"
 	}

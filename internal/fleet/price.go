@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"sync/atomic"
 
 	"github.com/shopspring/decimal"
@@ -46,6 +47,13 @@ func (d *Deployment) Price() *Pricing {
 // dollars. ok is false where that is unknown.
 func (d *Deployment) Cost(in, out int64) (usd decimal.Decimal, ok bool) {
 	return meter.Cost(llm.Usage{Input: in, Output: out}, d.Price().Price)
+}
+
+// LongestAnswer is how many tokens an answer has at most to a request that sets no
+// limit: what is put into such requests, else what the model can; otherwise where
+// neither is known.
+func (d *Deployment) LongestAnswer(otherwise int64) int64 {
+	return cmp.Or(max(0, d.Quirks.DefaultMaxTokens), max(0, d.MaxOutput), otherwise)
 }
 
 // SetPrice gives a deployment that no configuration made its rates for one

@@ -263,12 +263,10 @@ func free(d *fleet.Deployment) bool {
 // capOf is the limit of answers that is put into requests without one: the
 // budget's own, else the provider's, else the longest answer of the model.
 func capOf(d *fleet.Deployment, limit int64) int64 {
-	for _, n := range []int64{limit, d.Quirks.DefaultMaxTokens, d.MaxOutput} {
-		if n > 0 {
-			return n
-		}
+	if limit > 0 {
+		return limit
 	}
-	return defaultCap
+	return d.LongestAnswer(defaultCap)
 }
 
 // cost is what the bound costs; not valid: unknown.

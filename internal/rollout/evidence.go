@@ -189,7 +189,10 @@ func NewEvidence(p *Plan) *Evidence {
 // the new one's are compared with.
 func (e *Evidence) Begin(s *State) {
 	e.live = s.Stage != Shadowing
-	e.begin(s.Epoch)
+	e.errors.again(sequential.Share(alphaErrors, s.Epoch+1))
+	for _, r := range []*rate{&e.refusals, &e.cuts, &e.dislikes} {
+		r.again(sequential.Share(alphaRates/3, s.Epoch+1))
+	}
 	for _, l := range []*latency{&e.first, &e.total} {
 		if s.Alone() {
 			l.again(alphaAlone / 2 / stagesAlone)
@@ -197,13 +200,6 @@ func (e *Evidence) Begin(s *State) {
 		} else {
 			l.again(sequential.Share(alphaLatency/2, s.Epoch+1))
 		}
-	}
-}
-
-func (e *Evidence) begin(epoch int) {
-	e.errors.again(sequential.Share(alphaErrors, epoch+1))
-	for _, r := range []*rate{&e.refusals, &e.cuts, &e.dislikes} {
-		r.again(sequential.Share(alphaRates/3, epoch+1))
 	}
 	e.clients = [2]int{}
 }

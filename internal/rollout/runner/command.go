@@ -303,10 +303,12 @@ func (r *Runner) Resume(ctx context.Context, workload string, budget decimal.Nul
 		if err := elsewhere(&s, inUse); err != nil {
 			return s, err
 		}
-		if why, err := r.doubt(ctx, &s); err != nil {
-			return s, err
-		} else if why != "" && s.Stage == rollout.Shadowing {
-			return s, refuse("promote goes on without its word, abort ends the rollout", "%s", why)
+		if s.Stage == rollout.Shadowing { // elsewhere no judge's word is waited for
+			if why, err := r.doubt(ctx, &s); err != nil {
+				return s, err
+			} else if why != "" {
+				return s, refuse("promote goes on without its word, abort ends the rollout", "%s", why)
+			}
 		}
 		s.Paused, s.Reason = false, or(why, "resumed by "+who.String())
 		return s, nil

@@ -40,7 +40,6 @@ func (m *money) pair(p *rollout.Pair) {
 // reserve keeps room for a copy that may cost so much. ok is false where the
 // budget has none now; why is not empty where it will have none later either.
 func (m *money) reserve(budget decimal.NullDecimal, cost decimal.Decimal) (ok bool, why string) {
-	cost = decimal.Max(cost, m.dearest)
 	if budget.Valid && m.usd.Add(m.reserved).Add(cost).GreaterThan(budget.Decimal) {
 		if m.reserved.IsPositive() {
 			return false, "" // what is under way may cost less than it may
@@ -105,13 +104,7 @@ func (r *Runner) estimate(s *rollout.State, j *job) decimal.Decimal {
 
 // longest is how many tokens an answer has at most.
 func longest(d *fleet.Deployment, asked int64) int64 {
-	most := int64(unbounded)
-	switch {
-	case d.Quirks.DefaultMaxTokens > 0: // it is put into requests that say nothing
-		most = d.Quirks.DefaultMaxTokens
-	case d.MaxOutput > 0:
-		most = d.MaxOutput
-	}
+	most := d.LongestAnswer(unbounded)
 	if asked > 0 {
 		most = min(most, asked)
 	}

@@ -176,9 +176,7 @@ func (l *lines) describe() *vector.Description {
 }
 
 // errEnough ends a scan.
-type errEnough struct{}
-
-func (errEnough) Error() string { return "enough" }
+var errEnough = errors.New("enough")
 
 // units are ranges of bytes; those of another namespace between are passed over.
 func (l *lines) units(ctx context.Context, namespace, after string, size int) iter.Seq2[vector.Unit, error] {
@@ -206,13 +204,13 @@ func (l *lines) units(ctx context.Context, namespace, after string, size int) it
 			}
 			u.Count++
 			if u.Upto = strconv.FormatInt(end, 10); u.Count == size && !out() {
-				return errEnough{}
+				return errEnough
 			}
 			return nil
 		})
-		switch err.(type) { //nolint:errorlint // it is not wrapped
-		case errEnough:
-		case nil:
+		switch {
+		case errors.Is(err, errEnough):
+		case err == nil:
 			out()
 		default:
 			yield(vector.Unit{}, err)
@@ -235,7 +233,7 @@ func (l *lines) read(_ context.Context, u vector.Unit) iter.Seq2[[]vector.Record
 		var page []vector.Record
 		err = l.scan(from, func(_ int, begin, _ int64, r *vector.Record) error {
 			if begin >= upto {
-				return errEnough{}
+				return errEnough
 			}
 			if r.Namespace != u.Namespace {
 				return nil
@@ -244,27 +242,19 @@ func (l *lines) read(_ context.Context, u vector.Unit) iter.Seq2[[]vector.Record
 				full := page
 				page = nil
 				if !yield(full, nil) {
-					return errStop{}
+					return errEnough // and nothing of the page is left
 				}
 			}
 			return nil
 		})
-		switch err.(type) { //nolint:errorlint // it is not wrapped
-		case errStop:
-		case nil, errEnough:
-			if len(page) > 0 {
-				yield(page, nil)
-			}
-		default:
+		switch {
+		case err != nil && !errors.Is(err, errEnough):
 			yield(nil, err)
+		case len(page) > 0:
+			yield(page, nil)
 		}
 	}
 }
-
-// errStop ends a scan whose reader wants no more.
-type errStop struct{}
-
-func (errStop) Error() string { return "stop" }
 
 // places is where each record begins.
 func (l *lines) places() (map[place]int64, error) {

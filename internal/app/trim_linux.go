@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"syscall"
 )
@@ -11,12 +12,14 @@ import (
 // madvDontNeed is MADV_DONTNEED of madvise(2).
 const madvDontNeed = 4
 
-// trim unmaps the pages of the program's own file that the start has touched.
-// They are clean and in the page cache, so that what is used again comes back
-// at the cost of a minor fault; the rest, most of it, stays out of the resident
-// set. (Linux maps 64 KiB around each page that a program touches, so that
-// package initialisation alone draws most of a large binary in.)
+// trim gives back what only the start needed: garbage on the heap, and the pages of
+// the program's own file that it has touched. Those are clean and in the page cache,
+// so that what is used again comes back at the cost of a minor fault; the rest, most
+// of it, stays out of the resident set. (Linux maps 64 KiB around each page that a
+// program touches, so that package initialisation alone draws most of a large binary
+// in.)
 func trim() error {
+	debug.FreeOSMemory()
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"sync"
 )
 
 const scrubbed = "[scrubbed]"
@@ -16,19 +17,22 @@ var secretHeaders = []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Ap
 var accountHeaders = []string{"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id"}
 
 // secretForms are texts that look like credentials, wherever they stand. Where
-// there is a group only it is scrubbed.
-var secretForms = []*regexp.Regexp{
-	regexp.MustCompile(`\b(?:sk|pk|rk|gsk|xai|fw|nvapi|pplx|tgp_v1|rpa|csk|key|r8|fh)[-_][A-Za-z0-9_-]{16,}`),
-	regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`),
-	regexp.MustCompile(`\bAIza[0-9A-Za-z_-]{30,}`),
-	regexp.MustCompile(`\bhf_[A-Za-z0-9]{20,}`),
-	regexp.MustCompile(`\b(?:gh[pousr]|github_pat)_[A-Za-z0-9_]{20,}`),
-	regexp.MustCompile(`\bxox[abeprs]-[A-Za-z0-9-]{10,}`),
-	regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`),
-	regexp.MustCompile(`(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})`),
-	regexp.MustCompile(`(?i)\\?"(?:api[-_]?keys?|access[-_]?token|refresh[-_]?token|auth[-_]?token|client[-_]?secret|secret(?:[-_]?key)?|password|authorization(?:[-_]token)?|x-api-key)\\?"\s*:\s*\\?"([^"\\]+)`),
-	regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----([\s\S]*?)-----END`),
-}
+// there is a group only it is scrubbed. They are large, and only recording needs
+// them.
+var secretForms = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`\b(?:sk|pk|rk|gsk|xai|fw|nvapi|pplx|tgp_v1|rpa|csk|key|r8|fh)[-_][A-Za-z0-9_-]{16,}`),
+		regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`),
+		regexp.MustCompile(`\bAIza[0-9A-Za-z_-]{30,}`),
+		regexp.MustCompile(`\bhf_[A-Za-z0-9]{20,}`),
+		regexp.MustCompile(`\b(?:gh[pousr]|github_pat)_[A-Za-z0-9_]{20,}`),
+		regexp.MustCompile(`\bxox[abeprs]-[A-Za-z0-9-]{10,}`),
+		regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`),
+		regexp.MustCompile(`(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})`),
+		regexp.MustCompile(`(?i)\\?"(?:api[-_]?keys?|access[-_]?token|refresh[-_]?token|auth[-_]?token|client[-_]?secret|secret(?:[-_]?key)?|password|authorization(?:[-_]token)?|x-api-key)\\?"\s*:\s*\\?"([^"\\]+)`),
+		regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----([\s\S]*?)-----END`),
+	}
+})
 
 // scrub masks what looks like a secret, and the given secrets, by as many
 // stars, so that lengths and the borders of chunks stay. Given ones shorter than
@@ -53,7 +57,7 @@ func scrub(text []byte, secrets ...string) []byte {
 			at += i + len(s)
 		}
 	}
-	for _, form := range secretForms {
+	for _, form := range secretForms() {
 		for _, m := range form.FindAllSubmatchIndex(text, -1) {
 			from, to := m[0], m[1]
 			if len(m) > 2 {

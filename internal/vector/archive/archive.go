@@ -8,6 +8,7 @@ package archive
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,8 +36,17 @@ var _ vector.Target = (*Archive)(nil)
 func Open(ctx context.Context, path string) (*Archive, error) {
 	a := &Archive{path: path}
 	if _, err := os.Stat(a.partial()); err == nil {
-		if a.spool, err = openSpool(ctx, a.partial()); err != nil {
+		s, err := openSpool(ctx, a.partial())
+		if err != nil {
 			return nil, err
+		}
+		switch _, err := s.about(ctx); {
+		case err == nil:
+			a.spool = s
+		case errors.Is(err, sql.ErrNoRows): // killed before it was said what it is to hold, and so empty
+			return a, s.close()
+		default:
+			return nil, errors.Join(err, s.close())
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -99,8 +109,11 @@ func (a *Archive) Create(ctx context.Context, d *vector.Description) error {
 	if err != nil {
 		return err
 	}
+	if err := s.describe(ctx, d); err != nil {
+		return errors.Join(err, s.close())
+	}
 	a.spool = s
-	return s.describe(ctx, d)
+	return nil
 }
 
 // Put implements [vector.Target].

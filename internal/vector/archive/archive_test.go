@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,32 @@ func TestFinish(t *testing.T) {
 
 // TestForeign: any file of such lines is a source, in whatever order; what is wrong
 // in it is told with its line.
+// TestNothingSaid: who was killed before the spool said what it is to hold left an
+// empty one behind, and the next one begins.
+func TestNothingSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kb.jsonl")
+	if err := os.WriteFile(path+".partial", nil, 0o600); err != nil { // what SQLite makes first
+		t.Fatal(err)
+	}
+	a := open(t, path)
+	var missing *vector.Error
+	if _, err := a.Describe(t.Context()); !errors.As(err, &missing) || missing.Trouble != vector.Missing {
+		t.Errorf("described: %v", err)
+	}
+	if err := a.Create(t.Context(), &vector.Description{Vectors: []vector.Spec{{Form: vector.Dense, Dim: 2, Metric: vector.Dot}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Put(t.Context(), "b", []vector.Record{record("x", "b", 3, 4)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := open(t, path).Count(t.Context(), "b"); n != 1 || err != nil {
+		t.Errorf("%d records: %v", n, err)
+	}
+}
+
 func TestForeign(t *testing.T) {
 	for _, tt := range []struct{ text, fails string }{
 		{text: `{"id":1,"vector":[1,2]}` + "\n\n" + `{"id":"a","namespace":"n","vector":[3,4],"payload":{"y":2003}}` + "\n" + `{"id":2,"vector":[1,2]}`},

@@ -69,7 +69,7 @@ func key(id vector.ID) string {
 func (s *spool) describe(ctx context.Context, d *vector.Description) error {
 	text, err := json.Marshal(d)
 	if err == nil {
-		_, err = s.db.ExecContext(ctx, `DELETE FROM about; INSERT INTO about (description) VALUES (?)`, string(text))
+		_, err = s.db.ExecContext(ctx, `INSERT INTO about (description) VALUES (?)`, string(text))
 	}
 	return s.fail(err)
 }

@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
 	stores "freehold/internal/vector/address"
-	"freehold/internal/vector/connect"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
 )
@@ -35,28 +35,31 @@ type vectorFlags struct {
 	from, to string
 	plan     string
 	ids      string
+	data     []string
 }
 
 func (f *vectorFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.from, "from", "", "the store that is read: its `URL`")
-	c.Flags().StringVar(&f.to, "to", "", "the store that is written: its `URL`")
+	c.Flags().StringVar(&f.from, "from", "", "the store that is read: its `URL`, or name in config.yaml")
+	c.Flags().StringVar(&f.to, "to", "", "the store that is written: its `URL`, or name in config.yaml")
 	c.Flags().StringVar(&f.ids, "ids", "", "ids of the source, one a line, in `FILE`: for indexes that cannot list them")
+	c.Flags().StringSliceVar(&f.data, "data", nil, "data `CLASS` of the records (default: what the source has in config.yaml, else all)")
 }
 
 const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl,
 qdrant://HOST:6334/COLLECTION; with ?namespace= and ?api_key=env:NAME or
-file:PATH. Keys never stand in them.`
+file:PATH. Keys never stand in them. Stores of config.yaml go by their names.`
 
 // ends are the stores of a copy.
 type ends struct {
-	from, to       vector.Target
-	fromAt, toAt   stores.Address
-	fromURL, toURL string // as they may be shown
+	source, target vector.Target
+	from, to       vectorEnd
+	fromURL, toURL string         // as they may be shown
+	cfg            *config.Config // nil: there is none
 }
 
 func (e *ends) close() error {
 	var err error
-	for _, s := range []vector.Target{e.from, e.to} {
+	for _, s := range []vector.Target{e.source, e.target} {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}
@@ -75,22 +78,23 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 		return nil, usagef("--from and --to are missing: where records are read, and where they are written")
 	}
 	e = &ends{}
-	if e.fromAt, err = stores.Parse(from); err != nil {
-		return nil, usagef("--from: %v", err)
+	if e.cfg, err = p.vectorConfig(); err != nil {
+		return nil, err
 	}
-	if e.toAt, err = stores.Parse(to); err != nil {
-		return nil, usagef("--to: %v", err)
+	if e.from, err = p.vectorEnd(e.cfg, "from", from); err != nil {
+		return nil, err
 	}
-	e.fromURL, e.toURL = e.fromAt.String(), e.toAt.String()
+	if e.to, err = p.vectorEnd(e.cfg, "to", to); err != nil {
+		return nil, err
+	}
+	e.fromURL, e.toURL = e.from.at.String(), e.to.at.String()
 	if planned != nil && (e.fromURL != planned.From || e.toURL != planned.To) {
 		return nil, usagef("the plan is from %s to %s, and the flags name %s and %s", planned.From, planned.To, e.fromURL, e.toURL)
 	}
-	p.defaultKey(&e.fromAt)
-	p.defaultKey(&e.toAt)
-	if e.from, err = connect.Open(ctx, e.fromAt, connect.Options{Getenv: p.getenv, IDs: f.ids}); err != nil {
+	if e.source, err = p.openStore(ctx, &e.from, f.ids); err != nil {
 		return nil, err
 	}
-	if e.to, err = connect.Open(ctx, e.toAt, connect.Options{Getenv: p.getenv}); err != nil {
+	if e.target, err = p.openStore(ctx, &e.to, ""); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return e, nil
@@ -116,10 +120,14 @@ func (p *program) defaultKey(a *stores.Address) {
 }
 
 // makePlan plans by the flags.
-func (p *program) makePlan(ctx context.Context, e *ends, sample int) (*plan.Plan, error) {
-	in := plan.Inputs{From: e.fromURL, To: e.toURL, Source: e.from, Target: e.to, Sample: sample, Now: p.clock(), Create: e.toAt.Name}
-	if e.fromAt.Namespace != nil {
-		in.Namespaces = []string{*e.fromAt.Namespace}
+func (p *program) makePlan(ctx context.Context, e *ends, f *vectorFlags, sample int) (*plan.Plan, error) {
+	verdict, err := p.perimeterOf(e, f.data)
+	if err != nil {
+		return nil, err
+	}
+	in := plan.Inputs{From: e.fromURL, To: e.toURL, Source: e.source, Target: e.target, Sample: sample, Now: p.clock(), Create: e.to.at.Name, Data: f.data, Perimeter: verdict}
+	if e.from.at.Namespace != nil {
+		in.Namespaces = []string{*e.from.at.Namespace}
 	}
 	return plan.Make(ctx, in)
 }
@@ -146,7 +154,8 @@ func (p *program) vectorsPlanCommand() *cobra.Command {
 		Long: `plan reads both ends, and writes nothing but the plan: namespaces and counts,
 vectors with their metric as the store has it, how ids and types become the
 target's, what the target cannot hold and why, size, time at the source's rate
-limits, read units and egress in money, memory of the target. The file can be
+limits, read units and egress in money, memory of the target, and whether the
+records may go there by the data classes of config.yaml. The file can be
 reviewed and edited, and is then copied by.
 
 ` + storeHelp,
@@ -159,7 +168,7 @@ reviewed and edited, and is then copied by.
 				return err
 			}
 			defer finish(&err, e.close)
-			out, err := p.makePlan(c.Context(), e, sample)
+			out, err := p.makePlan(c.Context(), e, &f, sample)
 			if err != nil || p.json {
 				return p.done(out, err)
 			}
@@ -194,6 +203,9 @@ when the target has it, so that the same command goes on after Ctrl-C, kill -9
 or a failure, with other numbers of workers too. At the end every record is
 compared, as freehold vectors verify does.
 
+A target that the data classes of config.yaml do not admit is refused, unless
+the plan says allow_forbidden: true.
+
 Records that the target cannot hold are told with their reason, written to
 --refused, and make the exit status 1, unless --allow-refused.
 
@@ -212,7 +224,7 @@ Records that the target cannot hold are told with their reason, written to
 				return err
 			}
 			defer finish(&err, db.Close)
-			w := &copyWork{p: p, e: e, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again}
+			w := &copyWork{p: p, e: e, flags: &f, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again}
 			return w.run(c.Context(), allow, noVerify)
 		},
 	})
@@ -257,9 +269,13 @@ counted, and any of them makes the exit status 1.
 				planned = last
 			}
 			if planned == nil {
-				if planned, err = p.makePlan(c.Context(), e, 0); err != nil {
+				if planned, err = p.makePlan(c.Context(), e, &f, 0); err != nil {
 					return err
 				}
+			}
+			// Both stores are asked for the neighbours of records: their vectors go there.
+			if err := p.permitted(e, planned, f.data); err != nil {
+				return err
 			}
 			report, err := p.verifyVectors(c.Context(), e, planned, known, queries)
 			if err != nil {
@@ -339,7 +355,7 @@ func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, kno
 	show := p.newVectorProgress("verify", pl.Found.Size.Records)
 	defer show.close()
 	return transfer.Verify(ctx, transfer.VerifyOptions{
-		Source: e.from, Target: e.to, Mapping: pl.Mapping, Namespaces: pl.Namespaces, Queries: queries, Clock: p.clock,
+		Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.Namespaces, Queries: queries, Clock: p.clock,
 		Refused:  func(ns, id string) bool { return known[[2]string{ns, id}] },
 		Random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		Progress: func(n int64) { show.set(n, n) },

@@ -23,6 +23,7 @@ import (
 type copyWork struct {
 	p                *program
 	e                *ends
+	flags            *vectorFlags
 	plan             *plan.Plan // nil: it is made, or that of the last copy
 	journal          transfer.Journal
 	readers, writers int
@@ -98,13 +99,15 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 		if w.plan != nil && !was.Alike(w.plan) {
 			return job, false, fmt.Errorf("copy %s of these stores, begun %s UTC, is by another plan: copy without --plan to go on with it, or to another collection", last.ID, at(last.Started))
 		}
-		w.plan = was
-		return *last, true, nil
+		return *last, true, w.takeUp(ctx, last, was)
 	}
 	if w.plan == nil {
-		if w.plan, err = w.p.makePlan(ctx, w.e, 0); err != nil {
+		if w.plan, err = w.p.makePlan(ctx, w.e, w.flags, 0); err != nil {
 			return job, false, err
 		}
+	}
+	if err := w.p.permitted(w.e, w.plan, w.flags.data); err != nil {
+		return job, false, err
 	}
 	text, err := json.Marshal(w.plan)
 	if err != nil {
@@ -116,6 +119,22 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 	}
 	job = transfer.Copy{ID: id.String(), From: w.e.fromURL, To: w.e.toURL, Started: w.p.clock(), Plan: text}
 	return job, false, w.journal.PutCopy(ctx, job)
+}
+
+// takeUp takes the plan of a copy that goes on. What its classes are and whether it is
+// allowed is as it was reviewed last.
+func (w *copyWork) takeUp(ctx context.Context, job *transfer.Copy, was *plan.Plan) (err error) {
+	reviewed := w.plan
+	if w.plan = was; reviewed != nil {
+		was.Data, was.AllowForbidden = reviewed.Data, reviewed.AllowForbidden
+	}
+	if err := w.p.permitted(w.e, was, w.flags.data); err != nil || reviewed == nil {
+		return err
+	}
+	if job.Plan, err = json.Marshal(was); err != nil {
+		return err
+	}
+	return w.journal.PutCopy(ctx, *job)
 }
 
 // lastCopy is the last copy of these ends, nil of none.
@@ -137,8 +156,8 @@ func (w *copyWork) copy(ctx context.Context, job *transfer.Copy, out *copied) er
 	begun := w.p.clock()
 	var err error
 	// One that goes on finds what it has made, which may even be finished.
-	if _, there := w.e.to.Describe(ctx); !out.Resumed || there != nil {
-		if err = w.e.to.Create(ctx, &w.plan.Create); err != nil {
+	if _, there := w.e.target.Describe(ctx); !out.Resumed || there != nil {
+		if err = w.e.target.Create(ctx, &w.plan.Create); err != nil {
 			return err
 		}
 	}
@@ -157,7 +176,7 @@ func (w *copyWork) transfer(ctx context.Context, id string) (transfer.Tally, err
 	show := w.p.newVectorProgress("copy", w.plan.Found.Size.Records)
 	defer show.close()
 	return transfer.Run(ctx, transfer.Options{
-		Source: w.e.from, Target: w.e.to, Mapping: w.plan.Mapping, Namespaces: w.plan.Namespaces, Journal: w.journal, ID: id,
+		Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.Namespaces, Journal: w.journal, ID: id,
 		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: sleep, Jitter: rand.Float64,
 		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed) },
 	})

@@ -73,6 +73,13 @@ func (p *program) printPlan(pl *plan.Plan) {
 	for _, m := range f.Memory {
 		p.wrapped("target", fmt.Sprintf("%s: %s of memory, %s of disk, about %s USD a month", m.Vectors, size(m.RAM), size(m.Disk), m.Monthly.StringFixed(2)))
 	}
+	p.wrapped("source", f.Perimeter.Source)
+	p.wrapped("goes to", f.Perimeter.Target)
+	verdict := f.Perimeter.Verdict
+	if f.Perimeter.Why != "" {
+		verdict += ": " + f.Perimeter.Why
+	}
+	p.wrapped("perimeter", verdict)
 	p.wrapped("writers", f.Writers)
 	for _, a := range f.Assumed {
 		p.wrapped("assumed", a)

@@ -41,6 +41,7 @@ func (c *checker) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.DataClasses)) {
 		c.dataClass(c.cfg.DataClasses[name])
 	}
+	c.stores()
 	c.perimeter()
 	c.names()
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {
@@ -263,11 +264,7 @@ func (c *checker) names() {
 }
 
 func (c *checker) dataClass(d *DataClass) {
-	for i, p := range d.Providers {
-		if _, ok := c.cfg.Providers[p]; !ok {
-			c.rep.errorf(c.pos("data_classes", d.Name, "providers", fmt.Sprint(i)), suggest.Hint(p, slices.Sorted(maps.Keys(c.cfg.Providers))), "data_classes.%s: unknown provider %q", d.Name, p)
-		}
-	}
+	c.placed(d)
 	for key, l := range map[string][]string{"jurisdictions": d.Jurisdictions, "regions": d.Regions, "providers": d.Providers} {
 		if l != nil && len(l) == 0 {
 			c.rep.warnf(c.pos("data_classes", d.Name, key), "take the key away to allow any", "an empty list admits no provider at all")

@@ -174,12 +174,15 @@ func (c *checker) headers(p *Provider, preset PresetInfo, at func(...string) []s
 // inNetworks refuses an address that is none of its own networks: nothing would ever be
 // sent there. Names are looked at when they are resolved.
 func (c *checker) inNetworks(u *url.URL, networks []netip.Prefix, path []string) {
-	a, err := netip.ParseAddr(u.Hostname())
-	if err != nil || len(networks) == 0 {
-		return
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		c.inside(a, networks, path)
 	}
+}
+
+// inside refuses an address that is in none of its networks.
+func (c *checker) inside(a netip.Addr, networks []netip.Prefix, path []string) {
 	a = a.Unmap().WithZone("")
-	if !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) }) {
+	if len(networks) > 0 && !slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) }) {
 		c.rep.errorf(c.pos(path...), "add its network to networks, or take networks away", "%s: %s is in none of its networks, so nothing could be sent there", label(path), a)
 	}
 }

@@ -28,6 +28,8 @@ type Config struct {
 	Catalog CatalogFiles `yaml:"catalog"`
 	// Places that serve models, by a name of your own.
 	Providers map[string]*Provider `yaml:"providers"`
+	// Vector stores by a name of your own, for freehold vectors.
+	Stores map[string]*Store `yaml:"stores"`
 	// Models by a name of your own, each served by one or more deployments.
 	Models map[string]*Model `yaml:"models"`
 	// Rules for where bytes of a class may go. A request with several classes obeys all of them.

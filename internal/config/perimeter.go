@@ -18,7 +18,7 @@ type DataClass struct {
 	Jurisdictions []string `yaml:"jurisdictions"`
 	// Where bytes may be processed; eu-* admits eu and every region that begins with eu-. A provider of unknown region is refused.
 	Regions []string `yaml:"regions"`
-	// The only providers that may be asked.
+	// The only providers that may be asked, and stores that may be written.
 	Providers []string `yaml:"providers"`
 	// What the contract with the provider must say. What is not known of a contract, or has expired, is not fulfilled; engines that freehold runs need none.
 	Contract Terms `yaml:"contract"`
@@ -94,11 +94,12 @@ func (c *DataClass) Class() policy.Class {
 func (p *Provider) Place() policy.Place {
 	return policy.Place{
 		Provider: p.Name, Inside: p.Inside, Region: p.Region, Jurisdiction: p.Jurisdiction, Own: p.Local(),
-		Contract: policy.Contract{
-			DPA: p.Contract.DPA.fact(), ZeroRetention: p.Contract.ZeroRetention.fact(), Training: p.Contract.Training.fact(),
-			Expires: p.Contract.Expires.Time(),
-		},
+		Contract: p.Contract.policy(),
 	}
+}
+
+func (c *Contract) policy() policy.Contract {
+	return policy.Contract{DPA: c.DPA.fact(), ZeroRetention: c.ZeroRetention.fact(), Training: c.Training.fact(), Expires: c.Expires.Time()}
 }
 
 // Policy is the tenant as policy knows it.

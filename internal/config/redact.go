@@ -15,6 +15,7 @@ var secretShapes = []*regexp.Regexp{
 	regexp.MustCompile(`\b((?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+)?)`),
 	regexp.MustCompile(`(?i)\bbearer\s+([A-Za-z0-9._~+/=-]{8,})`),
 	regexp.MustCompile(`://[^/\s:@"']*:([^/\s@"']+)@`),
+	regexp.MustCompile(`[?&](?:api_key|password|token)=([^&\s"'#]+)`),
 	regexp.MustCompile(`(?i)\b(?:api[_-]?keys?|admin_key|x-api-key|password|secret|authorization|token)["']?[ \t]*[:=][ \t]*(?:-[ \t]*)?["']?([^\s"',\[\]{}$*&][^\s"',\]}]{7,})`),
 	regexp.MustCompile(`(?i)\bapi_keys["']?[ \t]*:[ \t]*\[([^\]$]{8,})\]?`),
 }
@@ -38,7 +39,7 @@ func shown(where []string, text string) bool {
 	return len(where) > 1 && (where[len(where)-2] == "headers" || where[len(where)-2] == "query") && slices.Contains(plainHeaders, last)
 }
 
-const keyedShapes = 3
+const keyedShapes = 4
 
 type byteRange struct{ start, end int }
 

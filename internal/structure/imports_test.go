@@ -37,7 +37,7 @@ var may = table(`
 	detect              : std
 	detect/remote       : detect upstream
 	rule                : language suggest
-	config              : detect judge pemfile policy regular rule suggest variant
+	config              : detect judge pemfile policy regular rule suggest variant vector/address
 	auth                : std
 	auth/authtest       : auth
 	history             :
@@ -67,8 +67,8 @@ var may = table(`
 	vector/pinecone/wire :
 	vector/pinecone/sim : vector vector/pinecone vector/pinecone/wire
 	vector/transfer     : vector
-	vector/plan         : vector
-	vector/connect      : vector vector/address vector/archive vector/pinecone vector/qdrant
+	vector/plan         : policy vector
+	vector/connect      : upstream vector vector/address vector/archive vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config

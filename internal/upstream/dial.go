@@ -12,10 +12,10 @@ import (
 // answer. It is longer than a lost path takes to come back as a rule.
 const unacknowledged = 20 * time.Second
 
-// dialer returns a function that connects to addresses within networks only.
+// Dialer returns a function that connects to addresses within networks only.
 // The check sees the address that connect(2) is about to use, after the name
 // was resolved, so that DNS cannot be changed between check and use.
-func dialer(networks []netip.Prefix) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func Dialer(networks []netip.Prefix) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{KeepAlive: 15 * time.Second}
 	d.ControlContext = func(_ context.Context, _, addr string, c syscall.RawConn) error {
 		if len(networks) > 0 {

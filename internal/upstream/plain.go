@@ -24,7 +24,7 @@ func newPlain(ep *endpoint, t *Target) *plain {
 			p.fields = append(p.fields, h1.Field{Name: name, Value: v})
 		}
 	}
-	dial := dialer(ep.networks)
+	dial := Dialer(ep.networks)
 	p.client = h1.New(h1.Config{
 		Dial:    func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", ep.addr) },
 		MaxIdle: t.MaxIdle, IdleTimeout: t.IdleTimeout, MaxHead: t.MaxHead,

@@ -27,7 +27,7 @@ type transport struct {
 }
 
 func newTransport(ep *endpoint, t *Target, conf *tls.Config) *transport {
-	dial := dialer(ep.networks)
+	dial := Dialer(ep.networks)
 	abandoned := max(ep.timeouts.Connect, 30*time.Second)
 	head, idle, ttl := t.MaxHead, t.MaxIdle, t.IdleTimeout
 	if head == 0 {

@@ -16,7 +16,7 @@ func TestUnacknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := dialer(nil)(context.Background(), "tcp", l.Addr().String())
+	c, err := Dialer(nil)(context.Background(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

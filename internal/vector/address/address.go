@@ -40,6 +40,9 @@ type Address struct {
 	Key       string // reference: env:NAME or file:PATH; empty: none
 }
 
+// File is the Store of archives.
+const File = "file"
+
 // stores are the schemes, with the port that each has by default.
 var stores = map[string]string{
 	"pinecone": "443", "qdrant": "6334", "milvus": "19530", "postgres": "5432", "chroma": "8000", "weaviate": "443", "opensearch": "9200",
@@ -86,7 +89,7 @@ func Parse(s string) (Address, error) {
 // file is the address of an archive.
 func file(s, path string) (Address, error) {
 	path, query, _ := strings.Cut(path, "?")
-	a := Address{Store: "file", Path: path, Name: filepath.Base(path)}
+	a := Address{Store: File, Path: path, Name: filepath.Base(path)}
 	if ext := filepath.Ext(path); ext != ".jsonl" && ext != ".parquet" {
 		return a, fmt.Errorf("%s: an archive ends in .jsonl or .parquet", clean(s))
 	}
@@ -137,6 +140,21 @@ func (a *Address) options(q url.Values) error {
 	return nil
 }
 
+// Same reports whether both are of one place: the same collection of the same server,
+// whatever is read of it and with which key.
+func (a *Address) Same(b *Address) bool {
+	return a.Store == b.Store && a.Host == b.Host && a.Name == b.Name && a.Path == b.Path && a.Database == b.Database
+}
+
+// Hostname is the host without its port.
+func (a *Address) Hostname() string {
+	host, _, err := net.SplitHostPort(a.Host)
+	if err != nil {
+		return a.Host
+	}
+	return host
+}
+
 // Loopback reports whether a host with its port is this machine.
 func Loopback(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
@@ -152,7 +170,7 @@ func Loopback(hostport string) bool {
 
 // String is the address without its key, always the same for the same store.
 func (a *Address) String() string {
-	if a.Store == "file" {
+	if a.Store == File {
 		return "file:" + a.Path
 	}
 	u := url.URL{Scheme: a.Store, Host: a.Host, Path: "/" + a.Name}

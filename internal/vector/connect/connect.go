@@ -7,9 +7,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"iter"
+	"net"
+	"net/netip"
 	"os"
 	"strings"
 
+	"freehold/internal/upstream"
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/archive"
@@ -24,6 +27,10 @@ const controlPlane = "api.pinecone.io:443"
 type Options struct {
 	// Getenv reads the environment, for keys.
 	Getenv func(name string) string
+	// Key is the store's key, where the address has no reference to one.
+	Key string
+	// Networks are those that its host may be in; none: any.
+	Networks []netip.Prefix
 	// IDs is a file of ids, one a line, for an index that cannot list them; empty: none.
 	IDs string
 }
@@ -34,14 +41,25 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: api_key: %w", a.String(), err)
 	}
+	if a.Key == "" {
+		key = o.Key
+	}
+	var dial func(ctx context.Context, address string) (net.Conn, error)
+	if len(o.Networks) > 0 {
+		within := upstream.Dialer(o.Networks)
+		dial = func(ctx context.Context, address string) (net.Conn, error) { return within(ctx, "tcp", address) }
+		if a.Store != "pinecone" && a.Store != "qdrant" {
+			return nil, fmt.Errorf("%s: %s cannot be held to networks yet: take them away, or keep its host name from resolving to others", a.String(), a.Store)
+		}
+	}
 	switch a.Store {
-	case "file":
+	case address.File:
 		if strings.HasSuffix(a.Path, ".parquet") {
 			return nil, fmt.Errorf("%s: archives in Parquet are not there yet: write .jsonl", a.String())
 		}
 		return archive.Open(ctx, a.Path)
 	case "pinecone":
-		p := pinecone.Options{Host: a.Host, Index: a.Name, Key: key, Plain: !a.TLS}
+		p := pinecone.Options{Host: a.Host, Index: a.Name, Key: key, Plain: !a.TLS, Dial: dial}
 		if a.Host == controlPlane { // it knows the index's own host, also of one that is made
 			p.Host = ""
 		}
@@ -56,7 +74,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 		}
 		return pinecone.Open(ctx, p)
 	case "qdrant":
-		q := qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, APIKey: key}
+		q := qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, APIKey: key, Dial: dial}
 		if a.TLS {
 			q.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		}

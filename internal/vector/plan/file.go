@@ -15,6 +15,8 @@ const head = `# What freehold vectors copy will do. All but what is under found 
 #                namespace and id)
 #   mapping.fields.NAME  {as: int | float | drop, name: NEW}
 #   create       the collection that is made, where there is none
+#   data         data classes of the records; none: all there are
+#   allow_forbidden  true: copy though found.perimeter forbids it
 # Then: freehold vectors copy --plan THIS_FILE
 `
 

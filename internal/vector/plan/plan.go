@@ -25,7 +25,11 @@ type Plan struct {
 	Namespaces []string           `json:"namespaces"`
 	Mapping    vector.Mapping     `json:"mapping"`
 	Create     vector.Description `json:"create"`
-	Found      Found              `json:"found"`
+	// Data are the data classes of the records; none: all there are.
+	Data []string `json:"data,omitempty"`
+	// AllowForbidden: they go to the target though the perimeter forbids it.
+	AllowForbidden bool  `json:"allow_forbidden"`
+	Found          Found `json:"found"`
 }
 
 // Found is what a plan was made of, and what follows.
@@ -38,7 +42,7 @@ type Found struct {
 	Size      Size                `json:"size"`
 	Memory    []Memory            `json:"memory,omitempty"`
 	Assumed   []string            `json:"assumed"` // rates and prices, with where they are from
-	Perimeter string              `json:"perimeter"`
+	Perimeter Perimeter           `json:"perimeter"`
 	Writers   string              `json:"writers"`
 }
 
@@ -71,6 +75,9 @@ type Inputs struct {
 	// Create is the name of the collection that is made.
 	Create string
 	Prices Prices
+	// Data are the data classes of the records, Perimeter what follows for the target.
+	Data      []string
+	Perimeter Perimeter
 }
 
 const currentVersion = 1
@@ -92,7 +99,7 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the target: %w", err)
 	}
-	p := &Plan{Version: currentVersion, Made: in.Now.UTC().Truncate(time.Second), From: in.From, To: in.To}
+	p := &Plan{Version: currentVersion, Made: in.Now.UTC().Truncate(time.Second), From: in.From, To: in.To, Data: in.Data}
 	if p.Namespaces = in.Namespaces; p.Namespaces == nil {
 		for _, ns := range source.Namespaces {
 			p.Namespaces = append(p.Namespaces, ns.Name)
@@ -108,7 +115,7 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 		return nil, fmt.Errorf("a sample of the source: %w", err)
 	}
 	limits := in.Target.Limits()
-	p.Found = Found{Source: *source, Target: target, Sampled: len(sample), Fields: fieldsOf(sample), Losses: []Loss{}, Perimeter: "not checked", Writers: writers(source)}
+	p.Found = Found{Source: *source, Target: target, Sampled: len(sample), Fields: fieldsOf(sample), Losses: []Loss{}, Perimeter: in.Perimeter, Writers: writers(source)}
 	p.decide(source, &limits, sample)
 	p.create(in.Create, source, target, &limits)
 	p.losses(&limits, sample)
@@ -153,10 +160,12 @@ func writers(d *vector.Description) string {
 }
 
 // Alike reports whether both plans copy the same in the same way, whenever they were
-// made and whatever was found then.
+// made, whatever was found then, and whether or not it is allowed.
 func (p *Plan) Alike(q *Plan) bool {
 	a, b := *p, *q
-	a.Found, b.Found, a.Made, b.Made = Found{}, Found{}, time.Time{}, time.Time{}
+	for _, x := range []*Plan{&a, &b} {
+		x.Found, x.Made, x.Data, x.AllowForbidden = Found{}, time.Time{}, nil, false
+	}
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)

@@ -40,6 +40,8 @@ type Options struct {
 	// Ordered: replicas apply writes of one id in one order, whoever sends them, at
 	// the price of a way over the leader. A copy needs none, writes of two sides do.
 	Ordered bool
+	// Dial makes the connections; nil: as usual.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Store is a collection. It is a [vector.Target].
@@ -92,7 +94,7 @@ func open(o Options, maxAnswer int) (*Store, error) {
 	if o.TLS != nil {
 		secure = credentials.NewTLS(o.TLS)
 	}
-	conn, err := grpc.NewClient("dns:///"+addr,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(secure),
 		grpc.WithUnaryInterceptor(s.call),
 		grpc.WithDisableServiceConfig(), // what is asked again is the caller's matter
@@ -101,7 +103,12 @@ func open(o Options, maxAnswer int) (*Store, error) {
 		// word is missed before the requests' deadline.
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second}, MinConnectTimeout: 10 * time.Second}),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 20 * time.Second}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxAnswer)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxAnswer)),
+	}
+	if o.Dial != nil {
+		options = append(options, grpc.WithContextDialer(o.Dial), grpc.WithNoProxy())
+	}
+	conn, err := grpc.NewClient("dns:///"+addr, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.at, err)
 	}

@@ -50,6 +50,37 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestSame: a place is the same whatever is read of it, and another one for each part
+// of where it is.
+func TestSame(t *testing.T) {
+	of := func(s string) *Address {
+		a, err := Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &a
+	}
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"qdrant://h/docs", "qdrant://h:6334/docs?namespace=n&vector=v&api_key=env:K", true},
+		{"file:a/b.jsonl", "file:a/b.jsonl", true},
+		{"file:a/b.jsonl", "file:c/b.jsonl", false},
+		{"qdrant://h/docs", "qdrant://h/other", false},
+		{"qdrant://h/docs", "qdrant://h:7000/docs", false},
+		{"qdrant://h:6334/docs", "milvus://h:6334/docs", false},
+		{"postgres://h/a?table=t", "postgres://h/b?table=t", false},
+	} {
+		if got := of(c.a).Same(of(c.b)); got != c.same {
+			t.Errorf("%s and %s: %v", c.a, c.b, got)
+		}
+	}
+	if h := of("qdrant://[::1]:7000/docs").Hostname(); h != "::1" {
+		t.Error(h)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("qdrant://h:1/d?tls=on")
 	f.Add("postgres://a:b@h/d?table=t&api_key=x")

@@ -22,12 +22,12 @@ func (p *program) printPlan(pl *plan.Plan) {
 	switch pl.Mapping.IDs {
 	case vector.TextIDs:
 		ids = "as texts, since the target has no others"
-	case vector.UUIDs:
+	case vector.UUIDs, vector.UUIDTexts:
 		ids = "UUIDs of index, namespace and id; the original one stays in " + pl.Mapping.KeepID
 	}
 	p.wrapped("ids", ids)
 	if pl.Mapping.Flat {
-		p.wrapped("namespaces", "the target has none: all go into one collection, and "+pl.Mapping.KeepNamespace+" says from which")
+		p.wrapped("namespaces", "the target has none, or not as many: all go into one collection, and "+pl.Mapping.KeepNamespace+" says from which")
 	}
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "NAMESPACE", keep: true}, {head: "RECORDS", right: true, keep: true}}}

@@ -52,7 +52,7 @@ func (r *Record) AppendJSON(b []byte) ([]byte, error) {
 		}
 	}
 	b = append(b, `,"payload":`...)
-	if b, err = r.Payload.appendJSON(b); err != nil {
+	if b, err = r.Payload.AppendJSON(b); err != nil {
 		return b, err
 	}
 	return append(b, '}'), nil
@@ -141,7 +141,8 @@ func appendFloats(b []byte, fs []float32) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-func (p Payload) appendJSON(b []byte) ([]byte, error) {
+// AppendJSON appends the payload as an object, with the types of its values.
+func (p Payload) AppendJSON(b []byte) ([]byte, error) {
 	b = append(b, '{')
 	for i := range p {
 		if i > 0 {
@@ -152,14 +153,15 @@ func (p Payload) appendJSON(b []byte) ([]byte, error) {
 			return b, fmt.Errorf("a field's name: %w", err)
 		}
 		b = append(b, ':')
-		if b, err = p[i].Value.appendJSON(b); err != nil {
+		if b, err = p[i].Value.AppendJSON(b); err != nil {
 			return b, fmt.Errorf("field %s: %w", p[i].Name, err)
 		}
 	}
 	return append(b, '}'), nil
 }
 
-func (v *Value) appendJSON(b []byte) ([]byte, error) {
+// AppendJSON appends the value: a whole double as 1.0.
+func (v *Value) AppendJSON(b []byte) ([]byte, error) {
 	switch v.kind {
 	case Bool:
 		return strconv.AppendBool(b, v.Bool()), nil
@@ -185,13 +187,13 @@ func (v *Value) appendJSON(b []byte) ([]byte, error) {
 				b = append(b, ',')
 			}
 			var err error
-			if b, err = v.list[i].appendJSON(b); err != nil {
+			if b, err = v.list[i].AppendJSON(b); err != nil {
 				return b, err
 			}
 		}
 		return append(b, ']'), nil
 	case Map:
-		return v.fields.appendJSON(b)
+		return v.fields.AppendJSON(b)
 	}
 	return append(b, "null"...), nil
 }
@@ -225,7 +227,7 @@ func ReadRecord(d *jsontext.Decoder) (Record, error) {
 				return err
 			})
 		case "payload":
-			r.Payload, err = readPayload(d, 0)
+			r.Payload, err = ReadPayload(d)
 		default:
 			err = fmt.Errorf("there is no member %q in a record", name)
 		}
@@ -371,6 +373,12 @@ func readVector(d *jsontext.Decoder, name string) (Vector, error) {
 
 // deepest is how deep a payload may go: more is not data but an attack.
 const deepest = 64
+
+// ReadPayload reads an object.
+func ReadPayload(d *jsontext.Decoder) (Payload, error) { return readPayload(d, 0) }
+
+// ReadValue reads any value: a number with a point or an exponent is a double.
+func ReadValue(d *jsontext.Decoder) (Value, error) { return readValue(d, 0) }
 
 func readPayload(d *jsontext.Decoder, depth int) (Payload, error) {
 	fields := []Field{}

@@ -17,7 +17,7 @@ type Mapping struct {
 	// Index is the source's name, from which ids are made where IDs is "uuid".
 	Index string `json:"index"`
 	// IDs: "keep" them, write them as "text", or make a "uuid" (version 5) of index,
-	// namespace and id.
+	// namespace and id; "uuid-text" writes that as a text.
 	IDs string `json:"ids"`
 	// KeepID and KeepNamespace are fields of the payload in which the original id
 	// and namespace stay; empty: they do not.
@@ -47,6 +47,8 @@ const (
 	KeepIDs = "keep"
 	TextIDs = "text"
 	UUIDs   = "uuid"
+	// UUIDTexts are for stores that have texts only.
+	UUIDTexts = "uuid-text"
 )
 
 // The changes of fields.
@@ -58,8 +60,8 @@ const (
 
 // Check reports what is not right with a mapping by itself.
 func (m *Mapping) Check() error {
-	if m.IDs != KeepIDs && m.IDs != TextIDs && m.IDs != UUIDs {
-		return fmt.Errorf("ids: %q is none of %s, %s, %s", m.IDs, KeepIDs, TextIDs, UUIDs)
+	if !slices.Contains([]string{KeepIDs, TextIDs, UUIDs, UUIDTexts}, m.IDs) {
+		return fmt.Errorf("ids: %q is none of %s, %s, %s, %s", m.IDs, KeepIDs, TextIDs, UUIDs, UUIDTexts)
 	}
 	taken := map[string]string{m.KeepID: "keep_id", m.KeepNamespace: "keep_namespace"}
 	delete(taken, "")
@@ -91,7 +93,22 @@ func (m *Mapping) ID(namespace string, id ID) ID {
 	}
 	// The lengths keep what is joined apart: "a/b"+"c" is not "a"+"b/c".
 	name := strconv.Itoa(len(m.Index)) + ":" + m.Index + strconv.Itoa(len(namespace)) + ":" + namespace + id.String()
-	return UUIDOf(uuid.NewSHA1(space, []byte(name)))
+	made := uuid.NewSHA1(space, []byte(name))
+	if m.IDs == UUIDTexts {
+		return IDOf(made.String())
+	}
+	return UUIDOf(made)
+}
+
+// Kinds are which kinds of ids those of the source become.
+func (m *Mapping) Kinds(of []IDKind) []IDKind {
+	switch m.IDs {
+	case TextIDs, UUIDTexts:
+		return []IDKind{TextID}
+	case UUIDs:
+		return []IDKind{UUIDID}
+	}
+	return of
 }
 
 // Namespace is the target's namespace of a source's.

@@ -23,7 +23,22 @@ const (
 )
 
 // String names the kind.
-func (k IDKind) String() string { return [...]string{"text", "integer", "uuid"}[k] }
+func (k IDKind) String() string { return idKinds[k] }
+
+var idKinds = [...]string{"text", "integer", "uuid"}
+
+// MarshalText writes the kind by its name.
+func (k IDKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads the name of a kind.
+func (k *IDKind) UnmarshalText(text []byte) error {
+	i := slices.Index(idKinds[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("ids are text, integer or uuid, not %q", text)
+	}
+	*k = IDKind(i)
+	return nil
+}
 
 // ID is a record's id as its store has it. IDs can be compared with ==.
 type ID struct {

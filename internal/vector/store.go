@@ -64,7 +64,7 @@ type Description struct {
 	Vectors    []Spec            `json:"vectors"`
 	Namespaces []Namespace       `json:"namespaces"`
 	Fields     []FieldSpec       `json:"fields,omitempty"`
-	IDs        []IDKind          `json:"-"` // kinds that it can have
+	IDs        []IDKind          `json:"ids,omitempty"` // kinds that its records can have
 	Facts      map[string]string `json:"facts,omitempty"`
 }
 
@@ -195,10 +195,12 @@ type Limits struct {
 
 	TextID    int // bytes of a text id; 0: any number
 	IDs       []IDKind
+	OneID     bool // all ids of a collection are of one of these kinds
 	Nulls     bool // null is a value
 	Nested    bool // maps, and lists of other things than texts
 	Integers  bool // whole numbers stay apart from doubles
 	Namespace bool // ids are a namespace's own
+	Spaces    int  // namespaces at most; 0: any number
 	Forms     []Form
 	Named     bool // several vectors, each with a name
 	Dim       int  // of a dense vector at most; 0: any number

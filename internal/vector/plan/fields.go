@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"freehold/internal/vector"
 )
@@ -38,17 +39,23 @@ func (p *Plan) decide(source *vector.Description, limits *vector.Limits, sample 
 	m := &p.Mapping
 	m.Index, m.IDs = source.Name, vector.KeepIDs
 	several := len(p.Namespaces) > 1 || len(p.Namespaces) == 1 && p.Namespaces[0] != ""
-	m.Flat = several && !limits.Namespace
-	fits := !slices.ContainsFunc(sample, func(r vector.Record) bool { return !slices.Contains(limits.IDs, r.ID.Kind()) })
-	for _, k := range source.IDs { // what was not seen may still come
+	m.Flat = several && (!limits.Namespace || limits.Spaces > 0 && len(p.Namespaces) > limits.Spaces)
+	kinds := kindsOf(source, sample)
+	fits := !limits.OneID || len(kinds) <= 1
+	for _, k := range kinds {
 		fits = fits && slices.Contains(limits.IDs, k)
 	}
+	texts, uuids := slices.Contains(limits.IDs, vector.TextID), slices.Contains(limits.IDs, vector.UUIDID)
 	switch {
-	case m.Flat && len(p.Namespaces) > 1 || !fits && !slices.Contains(limits.IDs, vector.TextID):
+	case m.Flat && len(p.Namespaces) > 1 || !fits && !texts:
 		m.IDs, m.KeepID = vector.UUIDs, p.free("_id")
+		if texts && !uuids {
+			m.IDs = vector.UUIDTexts
+		}
 	case !fits:
 		m.IDs = vector.TextIDs
 	}
+	p.Create.IDs = m.Kinds(kinds)
 	if m.Flat {
 		m.KeepNamespace = p.free("_namespace")
 	}
@@ -59,6 +66,18 @@ func (p *Plan) decide(source *vector.Description, limits *vector.Limits, sample 
 			m.Fields[f.Name] = vector.FieldChange{As: f.As}
 		}
 	}
+}
+
+// kindsOf is which kinds of ids the source can have and those of the sample are of.
+func kindsOf(source *vector.Description, sample []vector.Record) []vector.IDKind {
+	kinds := slices.Clone(source.IDs)
+	for i := range sample {
+		if k := sample[i].ID.Kind(); !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
 }
 
 // free is a name that no field of the sample has.
@@ -119,10 +138,13 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 // create is the collection that the copy makes, or that is there.
 func (p *Plan) create(name string, source, target *vector.Description, limits *vector.Limits) {
 	if target != nil {
-		p.Create = vector.Description{Store: target.Store, Name: target.Name, Vectors: target.Vectors, Fields: target.Fields}
+		p.Create = vector.Description{Store: target.Store, Name: target.Name, Vectors: target.Vectors, Fields: target.Fields, IDs: target.IDs}
 		return
 	}
-	p.Create = vector.Description{Name: name, Fields: source.Fields}
+	p.Create.Name = name
+	if scheme(p.From) == scheme(p.To) { // types of fields are in a store's own words
+		p.Create.Fields = source.Fields
+	}
 	for _, v := range source.Vectors {
 		if !slices.Contains(limits.Forms, v.Form) {
 			p.drop(&v, fmt.Sprintf("the target has no %s vectors", v.Form))
@@ -131,12 +153,22 @@ func (p *Plan) create(name string, source, target *vector.Description, limits *v
 		v.Normalised = false // that is the target's to say
 		p.Create.Vectors = append(p.Create.Vectors, v)
 	}
+	if !limits.Named && len(p.Create.Vectors) == 1 && p.Create.Vectors[0].Form == vector.Dense && p.Create.Vectors[0].Name != "" {
+		p.Mapping.Vectors = map[string]string{p.Create.Vectors[0].Name: ""}
+		p.Create.Vectors[0].Name = ""
+	}
 	if !limits.Named && len(p.Create.Vectors) > 1 {
 		for i := range p.Create.Vectors[1:] {
 			p.drop(&p.Create.Vectors[1+i], "the target has one vector for each record")
 		}
 		p.Create.Vectors = p.Create.Vectors[:1]
 	}
+}
+
+// scheme is which kind of store a URL names.
+func scheme(url string) string {
+	s, _, _ := strings.Cut(url, ":")
+	return s
 }
 
 // drop leaves a vector out.

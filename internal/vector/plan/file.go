@@ -11,8 +11,8 @@ import (
 
 const head = `# What freehold vectors copy will do. All but what is under found can be edited:
 #   namespaces   those that are copied; "" is the default one
-#   mapping.ids  keep, text (as they are written), or uuid (version 5, of index,
-#                namespace and id)
+#   mapping.ids  keep, text (as they are written), uuid (version 5, of index,
+#                namespace and id), or uuid-text (the same as a text)
 #   mapping.fields.NAME  {as: int | float | drop, name: NEW}
 #   create       the collection that is made, where there is none
 #   data         data classes of the records; none: all there are

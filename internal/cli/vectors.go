@@ -265,7 +265,10 @@ counted, and any of them makes the exit status 1.
 			if err != nil {
 				return err
 			}
-			if planned == nil {
+			if last != nil && (planned == nil || last.Alike(planned)) {
+				if planned != nil { // what was reviewed last counts
+					last.Data, last.AllowForbidden = planned.Data, planned.AllowForbidden
+				}
 				planned = last
 			}
 			if planned == nil {
@@ -355,10 +358,10 @@ func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, kno
 	show := p.newVectorProgress("verify", pl.Found.Size.Records)
 	defer show.close()
 	return transfer.Verify(ctx, transfer.VerifyOptions{
-		Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.Namespaces, Queries: queries, Clock: p.clock,
+		Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.All(), Queries: queries, Clock: p.clock,
 		Refused:  func(ns, id string) bool { return known[[2]string{ns, id}] },
 		Random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-		Progress: func(n int64) { show.set(n, n) },
+		Progress: func(n int64) { show.set(n, n, 0) },
 	})
 }
 

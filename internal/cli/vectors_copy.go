@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"freehold/internal/vector"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
 )
@@ -29,6 +32,7 @@ type copyWork struct {
 	readers, writers int
 	refused          string
 	again            bool
+	left             []vector.Namespace // that appeared, and are not copied
 }
 
 // copied is what a copy has come to, for programs.
@@ -67,12 +71,12 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	if err != nil {
 		return err
 	}
-	var wrong error
+	wrong := w.leftError()
 	if !noVerify {
 		if out.Verify, err = p.verifyVectors(ctx, w.e, w.plan, known, 0); err != nil {
 			return fmt.Errorf("all is copied, and could not be verified: %w", err)
 		}
-		wrong = answerOf(out.Verify)
+		wrong = errors.Join(wrong, answerOf(out.Verify))
 	}
 	if n := out.Tally.Refused; n > 0 && !allow {
 		wrong = errors.Join(wrong, fmt.Errorf("%s could not be copied: %s has them with their reasons", plural(int(n), "record"), out.Refused))
@@ -161,7 +165,7 @@ func (w *copyWork) copy(ctx context.Context, job *transfer.Copy, out *copied) er
 			return err
 		}
 	}
-	if out.Tally, err = w.transfer(ctx, job.ID); err != nil {
+	if out.Tally, err = w.transfer(ctx, job); err != nil {
 		if ctx.Err() != nil {
 			return errors.Join(errors.New("stopped; the same command goes on from here"), context.Cause(ctx))
 		}
@@ -172,13 +176,46 @@ func (w *copyWork) copy(ctx context.Context, job *transfer.Copy, out *copied) er
 	return w.journal.PutCopy(ctx, *job)
 }
 
-func (w *copyWork) transfer(ctx context.Context, id string) (transfer.Tally, error) {
+// more looks for namespaces that appeared in the source. Those that are copied too are
+// put on record first.
+func (w *copyWork) more(ctx context.Context, job *transfer.Copy) ([]string, error) {
+	now, err := w.e.source.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limits := w.e.target.Limits()
+	names, left := w.plan.New(now, &limits)
+	if w.left = left; len(names) == 0 {
+		return nil, nil
+	}
+	fmt.Fprintf(w.p.err, "namespaces that appeared since the plan are copied, too: %s\n", tame(strings.Join(names, ", ")))
+	w.plan.Appeared = append(w.plan.Appeared, names...)
+	if job.Plan, err = json.Marshal(w.plan); err != nil {
+		return nil, err
+	}
+	return names, w.journal.PutCopy(ctx, *job)
+}
+
+// leftError says which namespaces appeared and are not in the target, nil of none.
+func (w *copyWork) leftError() error {
+	if len(w.left) == 0 {
+		return nil
+	}
+	var names []string
+	for _, ns := range w.left {
+		names = append(names, fmt.Sprintf("%q (%s)", ns.Name, plural(int(ns.Count), "record")))
+	}
+	return fmt.Errorf("namespaces appeared in the source that the plan has not, and were not copied: %s. Plan anew, with namespaces of their own in the target or into another collection", strings.Join(names, ", "))
+}
+
+func (w *copyWork) transfer(ctx context.Context, job *transfer.Copy) (transfer.Tally, error) {
 	show := w.p.newVectorProgress("copy", w.plan.Found.Size.Records)
 	defer show.close()
 	return transfer.Run(ctx, transfer.Options{
-		Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.Namespaces, Journal: w.journal, ID: id,
+		Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.All(), Journal: w.journal, ID: job.ID,
 		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: sleep, Jitter: rand.Float64,
-		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed) },
+		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed, t.Lag) },
+		More:     func(ctx context.Context) ([]string, error) { return w.more(ctx, job) },
 	})
 }
 
@@ -216,6 +253,8 @@ type vectorProgress struct {
 	bars *mpb.Progress // nil: lines
 	bar  *mpb.Bar
 
+	lag atomic.Int64 // apart from mu: the bar asks for it while set waits for the bar
+
 	mu    sync.Mutex
 	total int64
 	begun time.Time
@@ -231,16 +270,26 @@ func (p *program) newVectorProgress(what string, total int64) *vectorProgress {
 	if terminal(p.err) {
 		g.bars = mpb.New(mpb.WithOutput(p.err), mpb.WithWidth(30))
 		g.bar = g.bars.AddBar(total, mpb.PrependDecorators(decor.Name(what+" ")),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d "), decor.AverageSpeed(0, "%.0f/s "), decor.AverageETA(decor.ET_STYLE_GO)))
+			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d "), decor.AverageSpeed(0, "%.0f/s "), decor.AverageETA(decor.ET_STYLE_GO), decor.Any(func(decor.Statistics) string { return g.lags() })))
 	}
 	return g
 }
 
-// set says how many records are done, and how many are known.
-func (g *vectorProgress) set(done, known int64) {
+// lags is how many records are listed and not yet acknowledged, in words.
+func (g *vectorProgress) lags() string {
+	if n := g.lag.Load(); n > 0 {
+		return " lag " + count(n)
+	}
+	return ""
+}
+
+// set says how many records are done, how many are known, and how many are listed and
+// not yet acknowledged.
+func (g *vectorProgress) set(done, known, lag int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.total = max(g.total, known)
+	g.lag.Store(lag)
 	if g.bar != nil {
 		g.bar.SetTotal(g.total, false)
 		g.bar.SetCurrent(done)
@@ -251,7 +300,11 @@ func (g *vectorProgress) set(done, known int64) {
 		return
 	}
 	g.said = now
-	fmt.Fprintf(g.p.err, "%s: %s of %s, %.0f/s\n", g.what, count(done), count(g.total), float64(done)/now.Sub(g.begun).Seconds())
+	behind := ""
+	if lag > 0 {
+		behind = ", lag " + count(lag)
+	}
+	fmt.Fprintf(g.p.err, "%s: %s of %s, %.0f/s%s\n", g.what, count(done), count(g.total), float64(done)/now.Sub(g.begun).Seconds(), behind)
 }
 
 func (g *vectorProgress) close() {

@@ -149,8 +149,8 @@ func (s *Copies) Finish(ctx context.Context, id string, units []transfer.Finishe
 // Tally implements [transfer.Journal].
 func (s *Copies) Tally(ctx context.Context, id string) (t transfer.Tally, err error) {
 	err = s.db.read.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(done), 0), COALESCE(SUM(listed), 0), COALESCE(SUM(copied), 0), COALESCE(SUM(gone), 0), COALESCE(SUM(bytes), 0),
-		(SELECT COUNT(*) FROM copy_refusals WHERE copy = ?) FROM copy_units WHERE copy = ?`, id, id).
-		Scan(&t.Units, &t.UnitsDone, &t.Listed, &t.Copied, &t.Gone, &t.Bytes, &t.Refused)
+		COALESCE(SUM(listed) FILTER (WHERE done = 0), 0), (SELECT COUNT(*) FROM copy_refusals WHERE copy = ?) FROM copy_units WHERE copy = ?`, id, id).
+		Scan(&t.Units, &t.UnitsDone, &t.Listed, &t.Copied, &t.Gone, &t.Bytes, &t.Lag, &t.Refused)
 	if err != nil {
 		return t, s.fail(err)
 	}

@@ -23,6 +23,7 @@ type Plan struct {
 	From       string             `json:"from"` // URL, without its key
 	To         string             `json:"to"`
 	Namespaces []string           `json:"namespaces"`
+	Appeared   []string           `json:"appeared,omitempty"` // since, and copied, too
 	Mapping    vector.Mapping     `json:"mapping"`
 	Create     vector.Description `json:"create"`
 	// Data are the data classes of the records; none: all there are.
@@ -164,7 +165,7 @@ func writers(d *vector.Description) string {
 func (p *Plan) Alike(q *Plan) bool {
 	a, b := *p, *q
 	for _, x := range []*Plan{&a, &b} {
-		x.Found, x.Made, x.Data, x.AllowForbidden = Found{}, time.Time{}, nil, false
+		x.Found, x.Made, x.Appeared, x.Data, x.AllowForbidden = Found{}, time.Time{}, nil, nil, false
 	}
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

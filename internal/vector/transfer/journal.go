@@ -29,7 +29,8 @@ type Listing struct {
 
 // Finished is a unit that the target has.
 type Finished struct {
-	Seq int64
+	Seq    int64
+	Listed int64
 	// Copied records are in the target; Gone ones were listed and then not there.
 	Copied, Gone int64
 	Bytes        int64
@@ -49,6 +50,9 @@ type Tally struct {
 	Units, UnitsDone              int64
 	Listed, Copied, Gone, Refused int64
 	Bytes                         int64
+	// Lag is how many records were listed at the source and are in units that the
+	// target has not acknowledged.
+	Lag int64
 }
 
 // Journal keeps what a copy has to do and what it has done. Its methods may be

@@ -43,7 +43,7 @@ func (c *copying) readUnits(ctx context.Context) error {
 
 // readUnit reads one unit.
 func (c *copying) readUnit(ctx context.Context, w Work) error {
-	u := &unit{Work: w, open: 1, total: Finished{Seq: w.Seq}, seen: make(map[vector.ID]struct{}, w.Count)}
+	u := &unit{Work: w, open: 1, total: Finished{Seq: w.Seq, Listed: int64(w.Count)}, seen: make(map[vector.ID]struct{}, w.Count)}
 	if err := c.readAll(ctx, u, w.Unit); err != nil || ctx.Err() != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ type Options struct {
 	// Progress is told of units that are listed or done, by several goroutines;
 	// nil: nobody is.
 	Progress func(Tally)
+	// More names further namespaces to copy, when all are copied; it is asked until
+	// there are none. nil: there are none.
+	More func(ctx context.Context) ([]string, error)
 }
 
 func (o *Options) complete() {
@@ -82,6 +85,38 @@ type copying struct {
 // whatever numbers of readers and writers.
 func Run(ctx context.Context, o Options) (Tally, error) {
 	o.complete()
+	for {
+		tally, err := run(ctx, o)
+		if err != nil {
+			return tally, err
+		}
+		if o.Namespaces, err = o.more(ctx); err != nil {
+			return tally, err
+		}
+		if len(o.Namespaces) > 0 {
+			continue
+		}
+		if f, ok := o.Target.(Finisher); ok {
+			return tally, f.Finish(ctx)
+		}
+		return tally, nil
+	}
+}
+
+// more asks for further namespaces.
+func (o *Options) more(ctx context.Context) (names []string, err error) {
+	if o.More == nil {
+		return nil, nil
+	}
+	err = o.again(ctx, "list namespaces", func() error {
+		names, err = o.More(ctx)
+		return err
+	})
+	return names, err
+}
+
+// run copies the namespaces as they are now.
+func run(ctx context.Context, o Options) (Tally, error) {
 	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -106,13 +141,7 @@ func Run(ctx context.Context, o Options) (Tally, error) {
 		}
 	}
 	c.wait.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return c.tally, err
-	}
-	if f, ok := o.Target.(Finisher); ok {
-		return c.tally, f.Finish(ctx)
-	}
-	return c.tally, nil
+	return c.tally, context.Cause(ctx)
 }
 
 // Finisher is a target that has something to do when all is there: to make a file,
@@ -189,7 +218,7 @@ func (c *copying) listOn(ctx context.Context, ns string, at *Listing) error {
 			return err
 		}
 		at.Next = u.Next
-		c.note(func(t *Tally) { t.Units, t.Listed = t.Units+1, t.Listed+int64(u.Count) })
+		c.note(func(t *Tally) { t.Units, t.Listed, t.Lag = t.Units+1, t.Listed+int64(u.Count), t.Lag+int64(u.Count) })
 		for _, w := range work {
 			if !send(ctx, c.units, w) {
 				return nil
@@ -225,6 +254,7 @@ func (c *copying) finish(ctx context.Context) error {
 			for i := range group {
 				g := &group[i]
 				t.UnitsDone++
+				t.Lag -= g.Listed
 				t.Copied += g.Copied
 				t.Gone += g.Gone
 				t.Bytes += g.Bytes
@@ -246,23 +276,23 @@ func (c *copying) note(change func(*Tally)) {
 
 // again does something once more while a store is away or asks for less, and gives
 // up when that lasts too long.
-func (c *copying) again(ctx context.Context, doing string, do func() error) error {
+func (o *Options) again(ctx context.Context, doing string, do func() error) error {
 	var since time.Time
 	for n := 0; ; n++ {
 		err := do()
 		if err == nil || ctx.Err() != nil || !again(err) {
 			return err
 		}
-		now := c.Clock()
+		now := o.Clock()
 		if since.IsZero() {
 			since = now
 		}
-		if now.Sub(since) > c.Patience {
-			return fmt.Errorf("it has gone wrong for %v: %w", c.Patience, err)
+		if now.Sub(since) > o.Patience {
+			return fmt.Errorf("it has gone wrong for %v: %w", o.Patience, err)
 		}
-		wait := max(retryAfter(err), time.Duration((0.5+c.Jitter())*float64(backoff(n))))
-		c.Log.Warn("a store is asked again", "doing", doing, "wait", wait, "error", err)
-		if err := c.Sleep(ctx, wait); err != nil {
+		wait := max(retryAfter(err), time.Duration((0.5+o.Jitter())*float64(backoff(n))))
+		o.Log.Warn("a store is asked again", "doing", doing, "wait", wait, "error", err)
+		if err := o.Sleep(ctx, wait); err != nil {
 			return err
 		}
 	}

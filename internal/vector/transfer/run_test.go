@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 	from, to, db := filled(t, r, 333, "", "a", "b"), filled(t, r, 0), open(t)
 	o := options(t, from, to, db)
 	tally, err := transfer.Run(t.Context(), o)
-	if err != nil || tally.Copied != 999 || tally.Listed != 999 || tally.Gone != 0 || tally.UnitsDone != 21 || tally.Units != 21 || tally.Bytes == 0 {
+	if err != nil || tally.Copied != 999 || tally.Listed != 999 || tally.Gone != 0 || tally.UnitsDone != 21 || tally.Units != 21 || tally.Bytes == 0 || tally.Lag != 0 {
 		t.Fatalf("%+v: %v", tally, err)
 	}
 	same(t, from, to, &o.Mapping, "", "a", "b")
@@ -266,6 +266,92 @@ func TestKilled(t *testing.T) {
 		}
 		same(t, from, to, &o.Mapping, "", "a")
 	}
+}
+
+// TestLag: what is listed and not acknowledged is the lag, in a run that takes up what
+// another one has listed, too.
+func TestLag(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	from, to := filled(t, r, 400, "", "a"), filled(t, r, 0)
+	o := options(t, from, to, open(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	puts := 0
+	to.Fail = func(doing string) error {
+		if doing != "put" {
+			return nil
+		}
+		if puts++; puts > 3 {
+			cancel()
+			return errors.New("killed")
+		}
+		return nil
+	}
+	var mu sync.Mutex
+	var most int64
+	check := func(p transfer.Tally) {
+		mu.Lock()
+		defer mu.Unlock()
+		if most = max(most, p.Lag); p.Lag != p.Listed-p.Copied {
+			t.Errorf("%+v", p)
+		}
+	}
+	o.Progress, o.Writers = check, 1
+	tally, err := transfer.Run(ctx, o)
+	if err == nil || tally.Lag == 0 || tally.Lag != tally.Listed-tally.Copied {
+		t.Fatalf("%+v: %v", tally, err)
+	}
+	kept, err := o.Journal.Tally(t.Context(), o.ID)
+	if err != nil || kept.Lag != kept.Listed-kept.Copied || kept.Lag == 0 {
+		t.Errorf("kept %+v: %v", kept, err)
+	}
+	to.Fail = nil
+	if tally, err = transfer.Run(t.Context(), o); err != nil || tally.Lag != 0 || tally.Copied != 800 || most == 0 {
+		t.Errorf("%+v, at most %d: %v", tally, most, err)
+	}
+}
+
+// TestMore: namespaces that appear during a copy are copied in it, before the target is
+// finished, also when the source is away for a moment.
+func TestMore(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 10))
+	from, to := filled(t, r, 120, "", "a"), filled(t, r, 0)
+	o := options(t, from, to, open(t))
+	finished := false
+	o.Target = finisher{to, func() { finished = true }}
+	asked := 0
+	o.More = func(context.Context) ([]string, error) {
+		if finished {
+			t.Error("more is asked for when the target is finished")
+		}
+		switch asked++; asked {
+		case 1:
+			return nil, &vector.Error{Trouble: vector.Unavailable, Store: "memory", Doing: "describe"}
+		case 2, 3:
+			name := fmt.Sprintf("new %d", asked)
+			return []string{name}, from.Put(t.Context(), name, []vector.Record{record(r, name, 1), record(r, name, 2)})
+		}
+		return nil, nil
+	}
+	tally, err := transfer.Run(t.Context(), o)
+	if err != nil || tally.Copied != 244 || asked != 4 || !finished {
+		t.Fatalf("%+v, asked %d times, finished %v: %v", tally, asked, finished, err)
+	}
+	same(t, from, to, &o.Mapping, "", "a", "new 2", "new 3")
+	o.More = func(context.Context) ([]string, error) { return nil, errors.New("no") }
+	if _, err := transfer.Run(t.Context(), o); err == nil {
+		t.Error("namespaces could not be listed, and that is no error")
+	}
+}
+
+type finisher struct {
+	*vectortest.Memory
+	do func()
+}
+
+func (f finisher) Finish(context.Context) error {
+	f.do()
+	return nil
 }
 
 // TestAway: a store that stays away ends the copy when patience does, with what is

@@ -37,14 +37,16 @@ type copyWork struct {
 
 // copied is what a copy has come to, for programs.
 type copied struct {
-	ID      string           `json:"copy"`
-	From    string           `json:"from"`
-	To      string           `json:"to"`
-	Resumed bool             `json:"resumed"`
-	Tally   transfer.Tally   `json:"tally"`
-	Seconds float64          `json:"seconds"`
-	Refused string           `json:"refused_file,omitempty"`
-	Verify  *transfer.Report `json:"verify,omitempty"`
+	ID      string         `json:"copy"`
+	From    string         `json:"from"`
+	To      string         `json:"to"`
+	Resumed bool           `json:"resumed"`
+	Tally   transfer.Tally `json:"tally"`
+	Seconds float64        `json:"seconds"`
+	// Indexing is how long the target then took for what it had put off.
+	Indexing float64          `json:"indexing_seconds,omitempty"`
+	Refused  string           `json:"refused_file,omitempty"`
+	Verify   *transfer.Report `json:"verify,omitempty"`
 }
 
 func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
@@ -165,15 +167,63 @@ func (w *copyWork) copy(ctx context.Context, job *transfer.Copy, out *copied) er
 			return err
 		}
 	}
+	if err = w.postpone(ctx, job); err != nil {
+		return err
+	}
 	if out.Tally, err = w.transfer(ctx, job); err != nil {
-		if ctx.Err() != nil {
-			return errors.Join(errors.New("stopped; the same command goes on from here"), context.Cause(ctx))
-		}
-		return fmt.Errorf("%w; what is copied stays, and the same command goes on from here", err)
+		return w.stopped(ctx, job, err)
+	}
+	moved := w.p.clock()
+	out.Seconds = moved.Sub(begun).Seconds()
+	if err = w.restore(ctx, job); err != nil {
+		return w.stopped(ctx, job, err)
 	}
 	job.Ended = w.p.clock()
-	out.Seconds = job.Ended.Sub(begun).Seconds()
+	out.Indexing = job.Ended.Sub(moved).Seconds()
 	return w.journal.PutCopy(ctx, *job)
+}
+
+// stopped says how a copy goes on that did not come to its end.
+func (w *copyWork) stopped(ctx context.Context, job *transfer.Copy, err error) error {
+	later := ""
+	if job.Postponed != "" {
+		later = "; until its end the target makes no index"
+	}
+	if ctx.Err() != nil {
+		return errors.Join(errors.New("stopped; the same command goes on from here"+later), context.Cause(ctx))
+	}
+	return fmt.Errorf("%w; what is copied stays, and the same command goes on from here%s", err, later)
+}
+
+// postpone has the target put off what makes loading slow. What is to be restored is on
+// record before, so that whatever ends this run, the next one knows it.
+func (w *copyWork) postpone(ctx context.Context, job *transfer.Copy) (err error) {
+	bulk, ok := w.e.target.(transfer.Bulk)
+	if !ok {
+		return nil
+	}
+	if job.Postponed == "" {
+		if job.Postponed, err = bulk.Setting(ctx); err != nil || job.Postponed == "" {
+			return err
+		}
+		if err := w.journal.PutCopy(ctx, *job); err != nil {
+			return err
+		}
+	}
+	return bulk.Postpone(ctx)
+}
+
+// restore has the target do what it put off, and waits for it.
+func (w *copyWork) restore(ctx context.Context, job *transfer.Copy) error {
+	bulk, ok := w.e.target.(transfer.Bulk)
+	if !ok || job.Postponed == "" {
+		return nil
+	}
+	if err := bulk.Restore(ctx, job.Postponed); err != nil {
+		return fmt.Errorf("all is copied, and the target is to make its index: %w", err)
+	}
+	job.Postponed = ""
+	return nil
 }
 
 // more looks for namespaces that appeared in the source. Those that are copied too are

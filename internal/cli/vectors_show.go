@@ -123,6 +123,9 @@ func (p *program) printCopied(out *copied) {
 	t := &out.Tally
 	p.fields("copy", out.ID, "from", out.From, "to", out.To)
 	p.wrapped("copied", fmt.Sprintf("%s of %s listed, %s in %.1f s", count(t.Copied), count(t.Listed), size(t.Bytes), out.Seconds))
+	if out.Indexing >= 0.1 {
+		p.wrapped("index", fmt.Sprintf("made in %.1f s", out.Indexing))
+	}
 	if t.Gone > 0 {
 		p.wrapped("gone", plural(int(t.Gone), "record")+" went from the source during the copy")
 	}

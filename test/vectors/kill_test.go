@@ -22,6 +22,7 @@ import (
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/connect"
 	"freehold/internal/vector/pinecone/sim"
+	"freehold/internal/vector/qdrant"
 	"freehold/internal/vector/qdrant/qdranttest"
 )
 
@@ -231,6 +232,18 @@ func (w *world) trial(t *testing.T, from, to string, seed uint64) (kills int) {
 		t.Fatalf("%s to %s, %d: %v\n%s", from, to, seed, err, out)
 	}
 	w.look(t, source, target, n)
+	if to == "qdrant" {
+		s, ok := open(t, target).(*qdrant.Store)
+		if !ok {
+			t.Fatalf("%s is not Qdrant", target)
+		}
+		if at, err := s.IndexingThreshold(t.Context()); err != nil || at == 0 {
+			t.Errorf("%s to %s, %d: the target makes no index any more: %v", from, to, seed, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	return kills
 }
 

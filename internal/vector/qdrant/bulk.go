@@ -2,6 +2,7 @@ package qdrant
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	pb "github.com/qdrant/go-client/qdrant"
@@ -11,7 +12,46 @@ import (
 
 // A copy is faster, and its end sooner, where the server indexes once at the end
 // instead of again and again in between. Who turns indexing off keeps what
-// [Store.IndexingThreshold] was before, so that it comes back after a crash, too.
+// [Store.Setting] was before, so that it comes back after a crash, too.
+
+// defaultThreshold is that of servers whose configuration has none.
+const defaultThreshold = 10_000
+
+// Setting is the threshold from which on the collection is indexed. It is empty where
+// there is nothing to be put off: where indexing is off, or records are there, which
+// somebody may search.
+func (s *Store) Setting(ctx context.Context) (string, error) {
+	info, err := s.info(ctx)
+	if err != nil || info.GetPointsCount() > 0 {
+		return "", err
+	}
+	threshold := info.GetConfig().GetOptimizerConfig().IndexingThreshold
+	switch {
+	case threshold == nil:
+		return strconv.Itoa(defaultThreshold), nil
+	case *threshold == 0:
+		return "", nil
+	}
+	return strconv.FormatUint(*threshold, 10), nil
+}
+
+// Postpone turns indexing off. A key that may not do that loads more slowly, and that
+// is all.
+func (s *Store) Postpone(ctx context.Context) error {
+	return unlessRefused(s.SetIndexingThreshold(ctx, 0))
+}
+
+// Restore turns indexing on again as it was, and waits until it is done.
+func (s *Store) Restore(ctx context.Context, setting string) error {
+	threshold, err := strconv.ParseUint(setting, 10, 64)
+	if err != nil {
+		return s.invalid("index", "%q is no indexing threshold", setting)
+	}
+	if err := unlessRefused(s.SetIndexingThreshold(ctx, threshold)); err != nil {
+		return err
+	}
+	return s.WaitIndexed(ctx)
+}
 
 // poll is how often a server that indexes is looked at.
 const poll = 250 * time.Millisecond

@@ -3,6 +3,7 @@ package qdrant
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -162,6 +163,9 @@ func TestIndexing(t *testing.T) {
 	if err := s.SetIndexingThreshold(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
+	if setting, err := s.Setting(t.Context()); err != nil || setting != "" {
+		t.Errorf("a collection that has records is to put %q off: %v", setting, err)
+	}
 	if err := s.WaitIndexed(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -218,5 +222,35 @@ func TestWhatNewerServersHave(t *testing.T) {
 	}
 	if _, err := creation("c", &vector.Description{Facts: facts}); err == nil || !strings.Contains(err.Error(), "quantization") {
 		t.Errorf("%v, want that the quantization is not known", err)
+	}
+}
+
+// TestPostponed: an empty collection is not indexed while it is loaded, and is as
+// before when that is over, whoever ends it.
+func TestPostponed(t *testing.T) {
+	s := created(t, dense4(vector.Dot))
+	was, err := s.Setting(t.Context())
+	if err != nil || was == "" || was == "0" {
+		t.Fatalf("%q: %v", was, err)
+	}
+	for range 2 {
+		if err := s.Postpone(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if off, err := s.Setting(t.Context()); err != nil || off != "" {
+		t.Errorf("%q: %v", off, err)
+	}
+	put(t, s, num(1, 1, 0, 0, 0))
+	again := openStore(t, qdranttest.Shared(t), s.options.Collection)
+	if err := again.Restore(t.Context(), was); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := s.IndexingThreshold(t.Context()); err != nil || strconv.FormatUint(now, 10) != was {
+		t.Errorf("%d, want %s: %v", now, was, err)
+	}
+	var wrong *vector.Error
+	if err := s.Restore(t.Context(), "much"); !errors.As(err, &wrong) || wrong.Trouble != vector.Invalid {
+		t.Errorf("%v", err)
 	}
 }

@@ -86,6 +86,8 @@ type Copy struct {
 	To      string    `json:"to"`
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended,omitzero"` // all of it is there
+	// Postponed is what a [Bulk] target has to restore; empty: nothing.
+	Postponed string `json:"postponed,omitempty"`
 	// Plan is by what it is made.
 	Plan json.RawMessage `json:"plan"`
 }

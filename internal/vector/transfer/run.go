@@ -150,6 +150,18 @@ type Finisher interface {
 	Finish(ctx context.Context) error
 }
 
+// Bulk is a target that takes records faster while it puts a part of its work off, such
+// as an index.
+type Bulk interface {
+	// Setting is what Restore puts back. Empty: there is nothing to be put off, and
+	// neither of the others is asked.
+	Setting(ctx context.Context) (string, error)
+	// Postpone puts the work off. To do that twice is no mistake.
+	Postpone(ctx context.Context) error
+	// Restore puts back what Setting said before, and waits until the work is done.
+	Restore(ctx context.Context, setting string) error
+}
+
 // stage runs n goroutines; after is called when all of them have ended. The first
 // error ends the copy.
 func (c *copying) stage(n int, run func() error, after func()) {

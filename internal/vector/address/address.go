@@ -9,8 +9,8 @@
 //	opensearch://HOST:9200/INDEX
 //	file:PATH.jsonl, file:PATH.parquet
 //
-// with the options namespace, vector, id, text, tls and api_key. Keys are references
-// (env:NAME, file:PATH), never in the clear.
+// with the options namespace, namespace_field, vector, id, text, tls and api_key. Keys
+// are references (env:NAME, file:PATH), never in the clear.
 package address
 
 import (
@@ -34,10 +34,13 @@ type Address struct {
 	Database, User string
 
 	Namespace *string // only this one; nil: all
-	Vector    string  // only this one of several; empty: all
-	ID, Text  string  // fields
-	TLS       bool
-	Key       string // reference: env:NAME or file:PATH; empty: none
+	// NamespaceField is the field that says of which namespace a record is, in a store
+	// that has none.
+	NamespaceField string
+	Vector         string // only this one of several; empty: all
+	ID, Text       string // fields
+	TLS            bool
+	Key            string // reference: env:NAME or file:PATH; empty: none
 }
 
 // File is the Store of archives.
@@ -107,6 +110,11 @@ func (a *Address) options(q url.Values) error {
 		switch name {
 		case "namespace":
 			a.Namespace = &v
+		case "namespace_field":
+			if a.Store != "qdrant" {
+				return errors.New("namespace_field is an option of qdrant")
+			}
+			a.NamespaceField = v
 		case "vector":
 			a.Vector = v
 		case "id":
@@ -134,7 +142,7 @@ func (a *Address) options(q url.Values) error {
 			}
 			a.Key = v
 		default:
-			return fmt.Errorf("there is no option %s; there are namespace, vector, id, text, tls, api_key", name)
+			return fmt.Errorf("there is no option %s; there are namespace, namespace_field, vector, id, text, tls, api_key", name)
 		}
 	}
 	return nil
@@ -185,7 +193,7 @@ func (a *Address) String() string {
 	if a.Namespace != nil {
 		q.Set("namespace", *a.Namespace)
 	}
-	for name, v := range map[string]string{"vector": a.Vector, "id": a.ID, "text": a.Text} {
+	for name, v := range map[string]string{"namespace_field": a.NamespaceField, "vector": a.Vector, "id": a.ID, "text": a.Text} {
 		if v != "" {
 			q.Set(name, v)
 		}

@@ -10,6 +10,8 @@ func TestParse(t *testing.T) {
 		{in: "pinecone://idx-1a2b.svc.pinecone.io/docs?api_key=env:PINECONE_API_KEY", want: "pinecone://idx-1a2b.svc.pinecone.io:443/docs"},
 		{in: "qdrant://127.0.0.1/docs?namespace=", want: "qdrant://127.0.0.1:6334/docs?namespace="},
 		{in: "qdrant://[::1]:7000/docs?tls=off&vector=v", want: "qdrant://[::1]:7000/docs?vector=v"},
+		{in: "qdrant://h/docs?namespace_field=_ns&namespace=news", want: "qdrant://h:6334/docs?namespace=news&namespace_field=_ns"},
+		{in: "pinecone://h/docs?namespace_field=_ns", fails: "an option of qdrant"},
 		{in: "postgres://ann@db/kb?table=chunks&text=body", want: "postgres://ann@db:5432/kb?table=chunks&text=body"},
 		{in: "file:kb/a b.jsonl", want: "file:kb/a b.jsonl"},
 		{in: "file:kb.csv", fails: "ends in .jsonl or .parquet"},

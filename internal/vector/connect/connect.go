@@ -74,7 +74,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 		}
 		return pinecone.Open(ctx, p)
 	case "qdrant":
-		q := qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, APIKey: key, Dial: dial}
+		q := qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, Namespace: a.Namespace, NamespaceField: a.NamespaceField, APIKey: key, Dial: dial}
 		if a.TLS {
 			q.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		}

@@ -16,6 +16,9 @@ import (
 // Create makes the collection with its vectors, settings and payload indexes. Of
 // one that is there, the vectors are compared, and indexes that it lacks are made.
 func (s *Store) Create(ctx context.Context, d *vector.Description) error {
+	if err := s.whole("create"); err != nil {
+		return err
+	}
 	name, err := s.collection(ctx)
 	if err != nil {
 		return err

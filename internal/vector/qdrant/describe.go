@@ -78,22 +78,25 @@ func (s *Store) Describe(ctx context.Context) (*vector.Description, error) {
 	if err := s.facts(ctx, name, d.Facts); err != nil {
 		return nil, err
 	}
-	count, err := s.Count(ctx, "")
-	if err != nil {
+	var ns vector.Namespace
+	if s.options.Namespace != nil {
+		ns.Name = *s.options.Namespace
+	}
+	if ns.Count, err = s.Count(ctx, ns.Name); err != nil {
 		return nil, err
 	}
-	d.Namespaces = []vector.Namespace{{Count: count}}
+	d.Namespaces = []vector.Namespace{ns}
 	return d, nil
 }
 
 // Count has the server count, which is exact: what it says of the collection
 // without being asked so is an estimate.
 func (s *Store) Count(ctx context.Context, namespace string) (int64, error) {
-	name, err := s.reading(ctx, "count", namespace)
+	name, within, err := s.reading(ctx, "count", namespace)
 	if err != nil {
 		return 0, err
 	}
-	count, err := s.points.Count(ctx, &pb.CountPoints{CollectionName: name, Exact: new(true)})
+	count, err := s.points.Count(ctx, &pb.CountPoints{CollectionName: name, Filter: within, Exact: new(true)})
 	return int64(count.GetResult().GetCount()), err
 }
 

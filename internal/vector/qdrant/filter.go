@@ -11,16 +11,20 @@ import (
 )
 
 // condition translates a filter so that it matches what [vector.Filter.Match]
-// does, but for one thing: to Qdrant a field that is an empty list is not there.
+// does, but for one thing: to Qdrant a field that is an empty list is not there
+// ([Store.sift] is for that).
 //
 // Numbers are compared by ranges and never by Match, which would leave out
 // doubles: a record that has 2003.0 is found by 2003.
-func condition(f *vector.Filter) (*pb.Condition, error) {
+func condition(f *vector.Filter) (*pb.Condition, error) { return conditionOf(f, false) }
+
+// conditionOf is condition; a wide one leaves out none that the filter matches.
+func conditionOf(f *vector.Filter, wide bool) (*pb.Condition, error) {
 	switch f.Op {
 	case vector.And, vector.Or:
 		of := make([]*pb.Condition, len(f.Of))
 		for i := range f.Of {
-			c, err := condition(&f.Of[i])
+			c, err := conditionOf(&f.Of[i], wide)
 			if err != nil {
 				return nil, err
 			}
@@ -37,6 +41,9 @@ func condition(f *vector.Filter) (*pb.Condition, error) {
 	}
 	switch f.Op {
 	case vector.Exists:
+		if f.Value.Bool() && wide {
+			return all(), nil
+		}
 		if f.Value.Bool() {
 			return not(pb.NewIsEmpty(key)), nil
 		}

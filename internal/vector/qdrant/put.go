@@ -40,7 +40,7 @@ func (s *Store) Limits() vector.Limits {
 // within the seconds until it is flushed: one record has no other promise of
 // Qdrant's.
 func (s *Store) Put(ctx context.Context, namespace string, records []vector.Record) error {
-	if err := s.oneNamespace("upsert", namespace); err != nil {
+	if err := errors.Join(s.whole("upsert"), s.oneNamespace("upsert", namespace)); err != nil {
 		return err
 	}
 	name, err := s.collection(ctx)
@@ -186,7 +186,7 @@ func refuseValue(v *vector.Value) string {
 
 // Delete deletes records by their ids, and waits until they are gone.
 func (s *Store) Delete(ctx context.Context, namespace string, ids []vector.ID) error {
-	if err := s.oneNamespace("delete", namespace); err != nil {
+	if err := errors.Join(s.whole("delete"), s.oneNamespace("delete", namespace)); err != nil {
 		return err
 	}
 	name, err := s.collection(ctx)

@@ -33,8 +33,12 @@ type Options struct {
 	Host       string // with its port, if that is not 6334
 	Collection string // or an alias of it
 	Vector     string // only this one is described and read; empty: all
-	APIKey     string
-	TLS        *tls.Config // nil: none
+	// Namespace: only the records are read of which NamespaceField (empty: _namespace)
+	// says that they are of it, as records of that namespace. nil: all, of none.
+	Namespace      *string
+	NamespaceField string
+	APIKey         string
+	TLS            *tls.Config // nil: none
 	// Timeout is the time that one request has; 0: a minute.
 	Timeout time.Duration
 	// Ordered: replicas apply writes of one id in one order, whoever sends them, at
@@ -53,7 +57,8 @@ type Store struct {
 	points      pb.PointsClient
 	health      pb.QdrantClient
 
-	page atomic.Int64 // records that a page had, so that it had about pageBytes
+	sifts int          // mostSifted, or fewer in tests
+	page  atomic.Int64 // records that a page had, so that it had about pageBytes
 
 	mu   sync.Mutex
 	name string        // of the collection behind an alias; empty: not looked up yet
@@ -85,10 +90,13 @@ func open(o Options, maxAnswer int) (*Store, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "6334")
 	}
+	if o.NamespaceField == "" {
+		o.NamespaceField = NamespaceField
+	}
 	if o.Timeout == 0 {
 		o.Timeout = time.Minute
 	}
-	s := &Store{options: o, at: "qdrant at " + addr + "/" + o.Collection}
+	s := &Store{options: o, sifts: mostSifted, at: "qdrant at " + addr + "/" + o.Collection}
 	s.page.Store(firstPage)
 	secure := insecure.NewCredentials()
 	if o.TLS != nil {

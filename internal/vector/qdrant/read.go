@@ -15,7 +15,7 @@ import (
 // offset, so that what is written or deleted meanwhile moves no other record.
 func (s *Store) Units(ctx context.Context, namespace, after string, size int) iter.Seq2[vector.Unit, error] {
 	return func(yield func(vector.Unit, error) bool) {
-		name, err := s.reading(ctx, "list", namespace)
+		name, within, err := s.reading(ctx, "list", namespace)
 		if err != nil {
 			yield(vector.Unit{}, err)
 			return
@@ -30,7 +30,7 @@ func (s *Store) Units(ctx context.Context, namespace, after string, size int) it
 			if !ok {
 				return
 			}
-			p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Offset: start, Limit: &limit, WithPayload: pb.NewWithPayload(false), WithVectors: pb.NewWithVectors(false)})
+			p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Filter: within, Offset: start, Limit: &limit, WithPayload: pb.NewWithPayload(false), WithVectors: pb.NewWithVectors(false)})
 			if err != nil {
 				yield(vector.Unit{}, err)
 				return
@@ -39,7 +39,7 @@ func (s *Store) Units(ctx context.Context, namespace, after string, size int) it
 				return
 			}
 			last := p.records[len(p.records)-1].ID.String()
-			if !yield(vector.Unit{After: after, Upto: last, Next: last, Count: len(p.records)}, nil) || !p.more {
+			if !yield(vector.Unit{Namespace: namespace, After: after, Upto: last, Next: last, Count: len(p.records)}, nil) || !p.more {
 				return
 			}
 			after = last
@@ -50,7 +50,7 @@ func (s *Store) Units(ctx context.Context, namespace, after string, size int) it
 // Read reads a unit in pages of about pageBytes.
 func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Record, error] {
 	return func(yield func([]vector.Record, error) bool) {
-		name, err := s.reading(ctx, "scroll", u.Namespace)
+		name, within, err := s.reading(ctx, "scroll", u.Namespace)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -76,7 +76,7 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 			if left > 0 {
 				limit = min(limit, left)
 			}
-			p, err := s.fullPage(ctx, name, start, limit)
+			p, err := s.fullPage(ctx, name, within, start, limit)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -92,7 +92,7 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 			if len(records) > 0 {
 				after = records[len(records)-1].ID.String()
 				left -= len(records)
-				if !yield(records, nil) {
+				if !yield(s.own(records), nil) {
 					return
 				}
 			}
@@ -104,10 +104,10 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 }
 
 // fullPage asks for less where an answer is too large.
-func (s *Store) fullPage(ctx context.Context, name string, start *pb.PointId, limit int) (*page, error) {
+func (s *Store) fullPage(ctx context.Context, name string, within *pb.Filter, start *pb.PointId, limit int) (*page, error) {
 	for {
 		n := uint32(limit)
-		p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Offset: start, Limit: &n, WithPayload: pb.NewWithPayload(true), WithVectors: s.vectors()})
+		p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Filter: within, Offset: start, Limit: &n, WithPayload: pb.NewWithPayload(true), WithVectors: s.vectors()})
 		if errors.Is(err, errTooLarge) && limit > 1 {
 			limit /= 2
 			continue
@@ -140,17 +140,19 @@ func (s *Store) scroll(ctx context.Context, r *pb.ScrollPoints) (*page, error) {
 	return &p, s.conn.Invoke(ctx, pb.Points_Scroll_FullMethodName, r, &p, grpc.ForceCodecV2(codec{}))
 }
 
-// reading is the collection's name, if there can be such a namespace.
-func (s *Store) reading(ctx context.Context, doing, namespace string) (string, error) {
-	if err := s.oneNamespace(doing, namespace); err != nil {
-		return "", err
+// reading is the collection's name, if there can be such a namespace, and what holds
+// requests to it.
+func (s *Store) reading(ctx context.Context, doing, namespace string) (name string, within *pb.Filter, err error) {
+	if within, err = s.within(doing, namespace); err != nil {
+		return "", nil, err
 	}
-	return s.collection(ctx)
+	name, err = s.collection(ctx)
+	return name, within, err
 }
 
 // Fetch gets records by their ids.
 func (s *Store) Fetch(ctx context.Context, namespace string, ids []vector.ID) ([]vector.Record, error) {
-	name, err := s.reading(ctx, "get", namespace)
+	name, _, err := s.reading(ctx, "get", namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +178,7 @@ func (s *Store) Fetch(ctx context.Context, namespace string, ids []vector.ID) ([
 		}
 		s.measure(&p)
 		limit = s.pageSize()
-		out, points = append(out, p.records...), points[n:]
+		out, points = append(out, s.own(p.records)...), points[n:]
 	}
 	return out, nil
 }

@@ -11,7 +11,7 @@ import (
 // Search asks for nearest neighbours as any application does, by the index that
 // there is.
 func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, error) {
-	name, err := s.reading(ctx, "query", q.Namespace)
+	name, within, err := s.reading(ctx, "query", q.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -20,12 +20,15 @@ func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, erro
 	if q.Query.Name != "" {
 		r.Using = &q.Query.Name
 	}
-	if q.Filter != nil {
+	if r.Filter = within; q.Filter != nil {
+		if asksExistence(q.Filter) {
+			return s.sift(ctx, r, within, q.Filter, int(limit))
+		}
 		c, err := condition(q.Filter)
 		if err != nil {
 			return nil, s.invalid("query", "%v", err)
 		}
-		r.Filter = &pb.Filter{Must: []*pb.Condition{c}}
+		r.Filter = joined(within, c)
 	}
 	answer, err := s.points.Query(ctx, r)
 	if err != nil {
@@ -33,14 +36,24 @@ func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, erro
 	}
 	hits := make([]vector.Hit, len(answer.GetResult()))
 	for i, p := range answer.GetResult() {
-		hits[i] = vector.Hit{Score: float64(p.GetScore())}
-		if u := p.GetId().GetUuid(); u == "" {
-			hits[i].ID = vector.IntegerIDOf(p.GetId().GetNum())
-		} else if hits[i].ID, err = parseKey(u); err != nil {
-			return nil, s.invalid("query", "an id of the answer: %v", err)
+		if hits[i], err = s.hit(p); err != nil {
+			return nil, err
 		}
 	}
 	return hits, nil
+}
+
+func (s *Store) hit(p *pb.ScoredPoint) (h vector.Hit, err error) {
+	h.Score = float64(p.GetScore())
+	u := p.GetId().GetUuid()
+	if u == "" {
+		h.ID = vector.IntegerIDOf(p.GetId().GetNum())
+		return h, nil
+	}
+	if h.ID, err = parseKey(u); err != nil {
+		return h, s.invalid("query", "an id of the answer: %v", err)
+	}
+	return h, nil
 }
 
 func nearest(v *vector.Vector) *pb.VectorInput {

@@ -50,7 +50,7 @@ func (s *Service) cascaded(ctx context.Context, _ Caller, in CascadedIn) (Cascad
 			return CascadedOut{}, err
 		}
 		mine := in.Workload == "" || row.Workload == in.Workload
-		if c := row.Cascade; mine && !row.Time.Before(in.Since) && c != nil && c.By == string(cascade.Logprobs) && c.Cause == "" {
+		if c := row.Cascade; mine && !row.Played() && !row.Time.Before(in.Since) && c != nil && c.By == string(cascade.Logprobs) && c.Cause == "" {
 			out.Answers = append(out.Answers, CascadedAnswer{ID: row.ID, Workload: row.Workload, Margin: c.Margin, Score: f.Score})
 		}
 	}

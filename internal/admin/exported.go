@@ -104,6 +104,9 @@ func (s *Service) captureExport(ctx context.Context, c Caller, in CaptureExportI
 		if score, rated := scores[r.ID]; rated {
 			x.Score = &score
 		}
+		if row.Played() { // its times and score are the drill's
+			x.Score, x.Answer.FirstToken, x.Answer.Total = nil, 0, 0
+		}
 		size += len(x.Request) + len(x.Message)
 		out.Exchanges = append(out.Exchanges, x)
 		return nil

@@ -41,7 +41,7 @@ type RatedPrompt struct {
 type RatedOut struct {
 	Prompts []RatedPrompt `json:"prompts"`
 	// LeftOut counts what was rated, is kept, and is not there all the same.
-	LeftOut int `json:"left_out" doc:"rated requests whose prompt cannot be read, or is beyond the bounds of one answer"`
+	LeftOut int `json:"left_out" doc:"rated requests whose prompt cannot be read, or is beyond the bounds of one answer, or which a drill made fail or wait"`
 }
 
 func (s *Service) rated(ctx context.Context, c Caller, in RatedIn) (RatedOut, error) {
@@ -84,6 +84,9 @@ func (s *Service) rated(ctx context.Context, c Caller, in RatedIn) (RatedOut, er
 		}
 		if err != nil {
 			return err
+		}
+		if row.Played() { // what people say of it, they say of the drill
+			return nil
 		}
 		codec, ok := app.Codecs()[r.Dialect]
 		if !ok || r.Request.IsCut() || size > maxRatedBytes {

@@ -158,6 +158,7 @@ type Attempt struct {
 	Detail        string              `json:"detail,omitempty" doc:"what the connection failed with, or which of several keys was refused"`
 	Status        int                 `json:"status" doc:"the provider's; 0: none came"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
+	Played        bool                `json:"played,omitempty" doc:"a drill made it fail or wait"`
 	Sent          int64               `json:"sent" doc:"bytes of the request that were sent there"`
 	Region        string              `json:"region,omitempty" doc:"of the provider, then"`
 	Jurisdiction  string              `json:"jurisdiction,omitempty"`
@@ -217,7 +218,7 @@ func (s *Service) why(ctx context.Context, _ Caller, in WhyIn) (WhyOut, error) {
 		out.Attempts = append(out.Attempts, Attempt{
 			N: a.N, Deployment: a.Deployment, Provider: a.Provider, ProviderModel: a.ProviderModel, Variant: a.Variant, Cause: a.Cause, Start: a.Start,
 			FirstByte: millis(a.FirstByte), Total: millis(a.Total), Outcome: string(a.Outcome), Fault: a.Fault, Detail: a.Detail, Status: a.Status,
-			RequestID: a.RequestID, Sent: a.Sent, Region: a.Region, Jurisdiction: a.Jurisdiction, Inside: a.Inside, Tokens: a.Tokens, Cost: a.Cost,
+			RequestID: a.RequestID, Played: a.Played, Sent: a.Sent, Region: a.Region, Jurisdiction: a.Jurisdiction, Inside: a.Inside, Tokens: a.Tokens, Cost: a.Cost,
 		})
 	}
 	return out, nil

@@ -137,7 +137,7 @@ func TestRequestsUsageWhy(t *testing.T) {
 // TestKeyNotStored: a state that takes no key is not the caller's mistake.
 func TestKeyNotStored(t *testing.T) {
 	w := start(t)
-	db, err := sql.Open("sqlite", filepath.Join(filepath.Dir(w.path), "freehold.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(filepath.Dir(w.path), "freehold.db")+"?_pragma=busy_timeout(30000)")
 	check(t, err)
 	defer db.Close()
 	_, err = db.Exec(`CREATE TRIGGER full BEFORE INSERT ON keys BEGIN SELECT RAISE(FAIL, 'the disk is full'); END`)

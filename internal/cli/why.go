@@ -180,6 +180,9 @@ func (p *program) printWhy(w admin.WhyOut) {
 			if a.Variant != "" {
 				fmt.Fprintf(p.out, "%d: variant %s\n", a.N, tame(a.Variant))
 			}
+			if a.Played {
+				fmt.Fprintf(p.out, "%d: a drill made it fail or wait\n", a.N)
+			}
 			if a.Detail != "" {
 				p.say(fmt.Sprintf("%d: %s", a.N, a.Detail))
 			}

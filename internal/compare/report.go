@@ -168,7 +168,9 @@ func (t *tally) add(a *Answer) {
 	if a.Side.FirstToken > 0 {
 		t.first = append(t.first, a.Side.FirstToken)
 	}
-	t.total = append(t.total, a.Side.Total)
+	if a.Side.Total > 0 { // of a recorded answer it may not be known
+		t.total = append(t.total, a.Side.Total)
+	}
 }
 
 // share of answers that failed.

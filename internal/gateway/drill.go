@@ -41,7 +41,7 @@ func (l *leg) strike() fleet.Sender {
 		return l.d.Sender
 	}
 	x.mu.Lock()
-	x.row.Drill = s.Drill
+	x.row.Drill, x.row.Attempts[l.n].Played = s.Drill, true
 	x.mu.Unlock()
 	l.struck, l.untold = true, !s.Learn
 	return s.Sender

@@ -85,6 +85,7 @@ const (
 	faInside
 	faDetail
 	faVariant
+	faPlayed
 )
 
 // Fields of a detection.
@@ -325,6 +326,7 @@ func (e *encoder) attempt(a *Attempt) {
 	e.text(faDetail, a.Detail)
 	e.int(fStatus, int64(a.Status))
 	e.text(faRequestID, a.RequestID)
+	e.bool(faPlayed, a.Played)
 	e.int(faSent, a.Sent)
 	e.text(faRegion, a.Region)
 	e.text(faJurisdiction, a.Jurisdiction)
@@ -374,6 +376,8 @@ func (d *decoder) attempt() (a Attempt) {
 			a.Status = int(in.int)
 		case faRequestID | fBytes:
 			a.RequestID = in.text()
+		case faPlayed:
+			a.Played = in.int != 0
 		case faEstimateIn:
 			a.Estimate.TokensIn = in.int
 		case faEstimateOut:

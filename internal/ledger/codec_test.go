@@ -66,7 +66,7 @@ func drawRow(t *rapid.T) *Row {
 			N: rapid.Int().Draw(t, "n"), Deployment: text("deployment"), Provider: text("provider"),
 			ProviderModel: text("model"), Variant: text("variant"), Cause: text("cause"), Start: drawTime(t), FirstByte: drawDuration(t),
 			Total: drawDuration(t), Outcome: Outcome(text("outcome")), Fault: text("fault"), Detail: text("detail"),
-			Status: rapid.IntRange(0, 599).Draw(t, "status"), RequestID: text("id"), Sent: rapid.Int64().Draw(t, "sent"),
+			Status: rapid.IntRange(0, 599).Draw(t, "status"), RequestID: text("id"), Played: rapid.Bool().Draw(t, "played"), Sent: rapid.Int64().Draw(t, "sent"),
 			Place: Place{text("region"), text("jurisdiction"), rapid.Bool().Draw(t, "inside")}, Tokens: drawTokens(t), Cost: drawMoney(t),
 			Estimate: Estimate{
 				rapid.Int64().Draw(t, "in"), rapid.Int64().Draw(t, "out"),

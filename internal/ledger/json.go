@@ -76,6 +76,7 @@ type jsonAttempt struct {
 	Detail        string              `json:"detail,omitempty"`
 	Status        int                 `json:"status"`
 	RequestID     string              `json:"provider_request_id,omitempty"`
+	Played        bool                `json:"played,omitempty"`
 	Sent          int64               `json:"sent"`
 	Region        string              `json:"region,omitempty"`
 	Jurisdiction  string              `json:"jurisdiction,omitempty"`
@@ -133,7 +134,7 @@ func (r *Row) UnmarshalJSON(data []byte) error {
 func (a Attempt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jsonAttempt{
 		a.N, a.Deployment, a.Provider, a.ProviderModel, a.Variant, a.Cause, a.Start,
-		millis(a.FirstByte), millis(a.Total), a.Outcome, a.Fault, a.Detail, a.Status, a.RequestID,
+		millis(a.FirstByte), millis(a.Total), a.Outcome, a.Fault, a.Detail, a.Status, a.RequestID, a.Played,
 		a.Sent, a.Region, a.Jurisdiction, a.Inside,
 		a.Tokens, a.Cost,
 	})
@@ -147,7 +148,7 @@ func (a *Attempt) UnmarshalJSON(data []byte) error {
 	}
 	*a = Attempt{
 		j.N, j.Deployment, j.Provider, j.ProviderModel, j.Variant, j.Cause, j.Start,
-		fromMillis(j.FirstByte), fromMillis(j.Total), j.Outcome, j.Fault, j.Detail, j.Status, j.RequestID,
+		fromMillis(j.FirstByte), fromMillis(j.Total), j.Outcome, j.Fault, j.Detail, j.Status, j.RequestID, j.Played,
 		j.Sent, Place{j.Region, j.Jurisdiction, j.Inside},
 		j.Tokens, j.Cost, Estimate{},
 	}

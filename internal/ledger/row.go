@@ -18,6 +18,7 @@ package ledger
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -145,6 +146,11 @@ func (r *Row) Answerer() string {
 	return r.Model
 }
 
+// Played reports whether a drill made an attempt of the request fail or wait.
+func (r *Row) Played() bool {
+	return slices.ContainsFunc(r.Attempts, func(a Attempt) bool { return a.Played })
+}
+
 // TokensPerSecond returns the pace of the answer after its first token, or 0
 // where there is none to speak of.
 func (r *Row) TokensPerSecond() float64 {
@@ -224,6 +230,7 @@ type Attempt struct {
 	Detail    string  // what the connection failed with, or the refused key's place; empty: neither
 	Status    int     // the provider's HTTP status; 0: none came
 	RequestID string  // the provider's own id of the request
+	Played    bool    // a drill made it fail or wait: its end says nothing of who was asked
 
 	// Sent is how many bytes of the request were sent: its whole body, unless it
 	// is known that none left. Until the attempt has ended it is what may leave.

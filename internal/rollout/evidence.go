@@ -105,8 +105,8 @@ type Outcome struct {
 }
 
 // OutcomeOf reads a row of the ledger. ok is false for rows that say nothing of
-// the two models: the new model was not asked, the client left, it was the
-// client's mistake.
+// the two models: the model was not asked, the client left, it was the client's
+// mistake, freehold died meanwhile, or a drill made it fail or wait.
 func OutcomeOf(r *ledger.Row, from, to string) (o Outcome, ok bool) {
 	if r.Part == nil || r.Part.Arm != ledger.Baseline && r.Part.Arm != ledger.Candidate {
 		return o, false
@@ -118,13 +118,13 @@ func OutcomeOf(r *ledger.Row, from, to string) (o Outcome, ok bool) {
 	}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		if a.Model() != model {
+		if a.Model() != model || a.Played {
 			continue
 		}
-		switch {
-		case a.Outcome == ledger.OK:
+		switch a.Outcome {
+		case ledger.OK:
 			ok = true
-		case a.Outcome.Err():
+		case ledger.Failed, ledger.Partial:
 			o.Failed, ok = true, true
 		}
 	}

@@ -160,15 +160,27 @@ func (r *Runner) chooseJudge(f *fleet.Fleet, route *fleet.Route, s *rollout.Stat
 	return nil
 }
 
-// failures is the share of a workload's requests that a model failed lately.
+// failures is the share of a workload's requests that a model failed lately: neither
+// those that a drill has failed nor those in which freehold died.
 func (r *Runner) failures(ctx context.Context, workload, model string) (float64, error) {
-	groups, err := r.Ledger.Usage(ctx, ledger.Query{Workload: workload, Model: model, Since: r.Clock().Add(-lately)})
+	q := ledger.Query{Workload: workload, Model: model, Since: r.Clock().Add(-lately)}
+	groups, err := r.Ledger.Usage(ctx, q)
 	if err != nil {
 		return 0, err
 	}
 	var requests, failed int64
 	for _, g := range groups {
 		requests, failed = requests+g.Requests, failed+g.Errors
+	}
+	for _, q.Outcome = range []ledger.Outcome{ledger.Failed, ledger.Partial, ledger.Unknown} {
+		for row, err := range r.Ledger.Each(ctx, q) {
+			if err != nil {
+				return 0, err
+			}
+			if row.Outcome == ledger.Unknown || row.Played() {
+				requests, failed = requests-1, failed-1
+			}
+		}
 	}
 	if requests < 50 {
 		return 0, nil

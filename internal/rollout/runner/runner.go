@@ -220,7 +220,7 @@ func (r *Runner) remember(ctx context.Context, a *active) error {
 		if err != nil {
 			return err
 		}
-		if len(row.Attempts) == 1 && row.Answerer() == s.From {
+		if len(row.Attempts) == 1 && row.Answerer() == s.From && !row.Played() {
 			last = append(last, row)
 		}
 	}

@@ -56,7 +56,7 @@ func (r *Runner) Ended(row *ledger.Row, copied *gateway.Copy) {
 	if p == nil || p.id != row.Part.Rollout {
 		return // it has ended while the request was under way
 	}
-	if copied != nil && row.Answerer() == p.from {
+	if copied != nil && row.Answerer() == p.from && !row.Played() {
 		p.queue.offer(job{copied, side{aside.SideOf(row), row.ID, row.Time}})
 	}
 	outcome, ok := rollout.OutcomeOf(row, p.from, p.to)
@@ -88,9 +88,10 @@ func (r *Runner) Rated(ctx context.Context, request string, score float64) {
 	}
 }
 
-// rated takes a score, and reports whether it says something. mu is held.
+// rated takes a score, and reports whether it says something: an answer that a drill
+// cut or kept waiting is scored as that. mu is held.
 func (a *active) rated(row *ledger.Row, score float64) bool {
-	if row.Part == nil || row.Part.Rollout != a.state.ID || a.state.Stage == rollout.Shadowing {
+	if row.Part == nil || row.Part.Rollout != a.state.ID || a.state.Stage == rollout.Shadowing || row.Played() {
 		return false
 	}
 	switch {

@@ -69,7 +69,7 @@ func Row(n int) *ledger.Row {
 			{
 				N: 1, Deployment: "cluster/llama", Provider: "cluster", ProviderModel: "meta", Start: at.Add(time.Millisecond),
 				FirstByte: 250 * time.Millisecond, Total: time.Second, Outcome: ledger.Failed, Fault: "cut", Detail: "read: connection reset by peer", Status: 200,
-				RequestID: "req_1", Sent: 4000, Place: ledger.Place{Region: "eu-central-1", Jurisdiction: "EU", Inside: true}, Tokens: ledger.Tokens{In: 900, Out: 10, Estimated: true},
+				RequestID: "req_1", Played: true, Sent: 4000, Place: ledger.Place{Region: "eu-central-1", Jurisdiction: "EU", Inside: true}, Tokens: ledger.Tokens{In: 900, Out: 10, Estimated: true},
 			},
 			{
 				N: 2, Deployment: "together/llama", Provider: "together", Cause: "cut", Start: at.Add(time.Second),

@@ -249,8 +249,10 @@ func (p *program) vectorsVerifyCommand() *cobra.Command {
 		Long: `verify reads every record of the source and compares it with the target's: ids,
 vectors (to the bit; where the target keeps directions only, those), payloads
 with their types, and counts. Then both search for the neighbours of a sample,
-with and without filters. The first hundred differences are shown, all are
-counted, and any of them makes the exit status 1.
+with and without filters: what both find, and of some records which of the exact
+neighbours, reckoned from all records of the source, each of them finds. The
+first hundred differences are shown, all are counted, and any of them makes the
+exit status 1.
 
 ` + storeHelp,
 		Example: `  freehold vectors verify --plan plan.yaml --html report.html`,
@@ -280,7 +282,7 @@ counted, and any of them makes the exit status 1.
 			if err := p.permitted(e, planned, f.data); err != nil {
 				return err
 			}
-			report, err := p.verifyVectors(c.Context(), e, planned, known, queries)
+			report, err := p.verifyVectors(c.Context(), e, planned, known, queries, 0)
 			if err != nil {
 				return err
 			}
@@ -351,14 +353,16 @@ func (p *program) lastVectors(ctx context.Context, e *ends) (last *plan.Plan, kn
 	return last, known, nil
 }
 
-func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, known map[[2]string]bool, queries int) (*transfer.Report, error) {
+// verifyVectors compares both ends. Neighbours are looked for of so many records, exactly
+// of some of them; of none where queries is 0.
+func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, known map[[2]string]bool, queries, exact int) (*transfer.Report, error) {
 	if queries == 0 {
-		queries = -1
+		queries, exact = -1, -1
 	}
 	show := p.newVectorProgress("verify", pl.Found.Size.Records)
 	defer show.close()
 	return transfer.Verify(ctx, transfer.VerifyOptions{
-		Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.All(), Queries: queries, Clock: p.clock,
+		Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.All(), Queries: queries, Exact: exact, Clock: p.clock,
 		Refused:  func(ns, id string) bool { return known[[2]string{ns, id}] },
 		Random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		Progress: func(n int64) { show.set(n, n, 0) },

@@ -35,6 +35,12 @@ type copyWork struct {
 	left             []vector.Namespace // that appeared, and are not copied
 }
 
+// After a copy neighbours of fewer records are looked for than verify does.
+const (
+	copyQueries = 20
+	copyExact   = 8
+)
+
 // copied is what a copy has come to, for programs.
 type copied struct {
 	ID      string         `json:"copy"`
@@ -75,7 +81,7 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	}
 	wrong := w.leftError()
 	if !noVerify {
-		if out.Verify, err = p.verifyVectors(ctx, w.e, w.plan, known, 0); err != nil {
+		if out.Verify, err = p.verifyVectors(ctx, w.e, w.plan, known, copyQueries, copyExact); err != nil {
 			return fmt.Errorf("all is copied, and could not be verified: %w", err)
 		}
 		wrong = errors.Join(wrong, answerOf(out.Verify))

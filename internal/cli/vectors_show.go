@@ -134,6 +134,10 @@ func (p *program) printCopied(out *copied) {
 	}
 	if out.Verify != nil {
 		p.wrapped("verified", verdict(out.Verify))
+		for i := range out.Verify.Exact {
+			x := &out.Verify.Exact[i]
+			p.wrapped("recall", fmt.Sprintf("%s: the target finds %s of the exact neighbours", asked(x.Vector, x.K, x.Filtered), recalled(x.Queries, &x.Target)))
+		}
 		p.printDifferences(out.Verify)
 	}
 }
@@ -174,19 +178,36 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "NEIGHBOURS OF", keep: true}, {head: "QUERIES", right: true, keep: true}, {head: "FOUND BY BOTH", right: true, keep: true}, {head: "WORST", right: true, keep: true}, {head: "FAILED", below: true}}}
 		for _, s := range r.Search {
-			t.row(searched(&s), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure)
+			t.row(asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure)
+		}
+		p.print(&t)
+	}
+	if len(r.Exact) > 0 {
+		fmt.Fprintln(p.out)
+		t := table{columns: []column{{head: "EXACT NEIGHBOURS OF", keep: true}, {head: "QUERIES", right: true, keep: true}, {head: "SOURCE FINDS", right: true, keep: true}, {head: "TARGET FINDS", right: true, keep: true}, {head: "WORST", right: true, keep: true}, {head: "FAILED", below: true}}}
+		for _, s := range r.Exact {
+			t.row(asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), s.Failure)
 		}
 		p.print(&t)
 	}
 	p.printDifferences(r)
 }
 
-func searched(s *transfer.SearchReport) string {
-	out := cmp.Or(s.Vector, "the vector") + fmt.Sprintf(", %d", s.K)
-	if s.Filtered {
+// asked is what neighbours were looked for of.
+func asked(name string, k int, filtered bool) string {
+	out := cmp.Or(name, "the vector") + fmt.Sprintf(", %d", k)
+	if filtered {
 		out += ", with a filter"
 	}
 	return out
+}
+
+// recalled is a share of what was asked for, - where it was not.
+func recalled(queries int, share *float64) string {
+	if queries == 0 || share == nil {
+		return orNone("")
+	}
+	return percent(*share)
 }
 
 // verifyHTML is the report as a page.
@@ -213,18 +234,22 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 		}
 		b.WriteString("</table>\n")
 	}
-	var spaces, searches, differences [][]string
+	var spaces, searches, exact, differences [][]string
 	for _, ns := range r.Namespaces {
 		spaces = append(spaces, []string{orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest})
 	}
 	for _, s := range r.Search {
-		searches = append(searches, []string{searched(&s), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure})
+		searches = append(searches, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure})
+	}
+	for _, s := range r.Exact {
+		exact = append(exact, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), s.Failure})
 	}
 	for _, d := range r.Differences {
 		differences = append(differences, []string{d.ID, orDefault(d.Namespace), d.What, d.Want, d.Got})
 	}
 	rows("Counts", []string{"namespace", "should have", "has", "digest of the ids"}, spaces)
 	rows("Neighbours", []string{"of", "queries", "found by both", "worst", "failed"}, searches)
+	rows("Exact neighbours", []string{"of", "queries", "source finds", "target finds", "worst", "failed"}, exact)
 	rows("Differences", []string{"id", "namespace", "differs in", "should be", "is"}, differences)
 	b.WriteString("</html>\n")
 	return b.String()

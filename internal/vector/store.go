@@ -66,6 +66,8 @@ type Description struct {
 	Fields     []FieldSpec       `json:"fields,omitempty"`
 	IDs        []IDKind          `json:"ids,omitempty"` // kinds that its records can have
 	Facts      map[string]string `json:"facts,omitempty"`
+	// Scans: it has no index, and searches by looking at all records.
+	Scans bool `json:"scans,omitempty"`
 }
 
 // Count is how many records all namespaces have.

@@ -41,7 +41,7 @@ const longest = 64 << 20
 
 // readLines reads a file from its beginning to its end.
 func readLines(path string) (*lines, error) {
-	l := &lines{path: path, counts: map[string]int64{}, about: vector.Description{Store: "file", Name: filepath.Base(path), IDs: kinds}}
+	l := &lines{path: path, counts: map[string]int64{}, about: vector.Description{Store: "file", Name: filepath.Base(path), IDs: kinds, Scans: true}}
 	seen := map[place]int{}
 	specs := map[string]*vector.Spec{}
 	head, err := l.header()

@@ -85,7 +85,7 @@ func (s *spool) about(ctx context.Context) (*vector.Description, error) {
 	if err != nil {
 		return nil, s.fail(err)
 	}
-	d.Store, d.Name, d.Namespaces, d.IDs = "file", filepath.Base(s.path), nil, kinds
+	d.Store, d.Name, d.Namespaces, d.IDs, d.Scans = "file", filepath.Base(s.path), nil, kinds, true
 	return d, nil
 }
 

@@ -3,7 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
-	"math"
+	"slices"
 
 	"freehold/internal/vector"
 )
@@ -11,8 +11,14 @@ import (
 // search has both stores find the neighbours of a sample of records, all of them
 // and those with a field of the record.
 func (v *verifying) search(ctx context.Context, source *vector.Description) {
+	if source.Scans || v.target.Scans {
+		return
+	}
 	for i := range source.Vectors {
 		spec := &source.Vectors[i]
+		if v.dropped(spec) {
+			continue
+		}
 		for _, filtered := range []bool{false, true} {
 			s := SearchReport{Vector: spec.Name, Filtered: filtered, K: v.K, Worst: 1}
 			sum := 0.0
@@ -25,7 +31,7 @@ func (v *verifying) search(ctx context.Context, source *vector.Description) {
 				if q == nil || filtered && filter == nil {
 					continue
 				}
-				overlap, ok, err := v.overlap(ctx, spec, &v.queries[j], q, filter)
+				overlap, ok, err := v.overlap(ctx, &v.queries[j], q, filter)
 				switch {
 				case ctx.Err() != nil:
 					return
@@ -48,23 +54,29 @@ func (v *verifying) search(ctx context.Context, source *vector.Description) {
 	}
 }
 
-// filterOf asks for a field that the record has, in the source's words.
+// filterOf asks for a field that the record has, in the source's words: for one that
+// many have, but not all, as far as that is known.
 func (v *verifying) filterOf(r *vector.Record) *vector.Filter {
+	var best *vector.Field
+	most := -1
 	for i := range r.Payload {
 		f := &r.Payload[i]
-		if c := v.Mapping.Fields[f.Name]; c.As == vector.Drop {
+		key := valueKey(f)
+		if key == "" || v.Mapping.Fields[f.Name].As == vector.Drop {
 			continue
 		}
-		switch f.Value.Kind() {
-		case vector.Bool, vector.Int, vector.Text:
-			return &vector.Filter{Op: vector.Eq, Field: f.Name, Value: f.Value}
-		case vector.Float:
-			if f.Value.Whole() {
-				return &vector.Filter{Op: vector.Eq, Field: f.Name, Value: f.Value}
-			}
+		n := v.common[key]
+		if n == v.common[""] {
+			n = 0
+		}
+		if n > most {
+			best, most = f, n
 		}
 	}
-	return nil
+	if best == nil {
+		return nil
+	}
+	return &vector.Filter{Op: vector.Eq, Field: best.Name, Value: best.Value}
 }
 
 // mapped is a filter in the target's words.
@@ -83,14 +95,25 @@ func (v *verifying) mapped(f *vector.Filter) *vector.Filter {
 	return &out
 }
 
-// overlap is the share of the source's neighbours that the target finds, too. A
-// neighbour that is as near as the last one counts: either store may take either.
-// ok is false where the source finds nothing.
-func (v *verifying) overlap(ctx context.Context, spec *vector.Spec, r *vector.Record, q *vector.Vector, filter *vector.Filter) (share float64, ok bool, err error) {
+// overlap is the share of the source's neighbours that the target finds, too. ok is
+// false where the source finds nothing.
+func (v *verifying) overlap(ctx context.Context, r *vector.Record, q *vector.Vector, filter *vector.Filter) (share float64, ok bool, err error) {
 	old, err := v.Source.Search(ctx, vector.Search{Namespace: r.Namespace, Query: *q, K: v.K, Filter: filter})
-	if err != nil || len(old) == 0 {
+	if err != nil {
+		return 0, false, fmt.Errorf("the source: %w", err)
+	}
+	if len(old) == 0 {
+		return 0, false, nil
+	}
+	now, err := v.searchTarget(ctx, r, q, filter)
+	if err != nil {
 		return 0, false, err
 	}
+	return shared(old, now, func(id vector.ID) vector.ID { return v.Mapping.ID(r.Namespace, id) }), true, nil
+}
+
+// searchTarget has the target look for the neighbours of a record of the source.
+func (v *verifying) searchTarget(ctx context.Context, r *vector.Record, q *vector.Vector, filter *vector.Filter) ([]vector.Hit, error) {
 	query := *q
 	if name, ok := v.Mapping.Vectors[q.Name]; ok {
 		query.Name = name
@@ -104,21 +127,14 @@ func (v *verifying) overlap(ctx context.Context, spec *vector.Spec, r *vector.Re
 			within = &vector.Filter{Op: vector.And, Of: []vector.Filter{own, *within}}
 		}
 	}
-	now, err := v.Target.Search(ctx, vector.Search{Namespace: v.Mapping.Namespace(r.Namespace), Query: query, K: v.K, Filter: within})
+	hits, err := v.Target.Search(ctx, vector.Search{Namespace: v.Mapping.Namespace(r.Namespace), Query: query, K: v.K, Filter: within})
 	if err != nil {
-		return 0, false, fmt.Errorf("the target: %w", err)
+		return nil, fmt.Errorf("the target: %w", err)
 	}
-	found := make(map[vector.ID]bool, len(now))
-	for _, h := range now {
-		found[h.ID] = true
-	}
-	last := old[len(old)-1].Score
-	near := math.Abs(last)*1e-5 + 1e-7
-	both := 0
-	for _, h := range old {
-		if found[v.Mapping.ID(r.Namespace, h.ID)] || len(now) == len(old) && math.Abs(h.Score-last) <= near {
-			both++
-		}
-	}
-	return float64(both) / float64(len(old)), true, nil
+	return hits, nil
+}
+
+// dropped reports whether the target does not get a vector.
+func (v *verifying) dropped(spec *vector.Spec) bool {
+	return slices.Contains(v.Mapping.DropVectors, spec.Name)
 }

@@ -26,6 +26,9 @@ type VerifyOptions struct {
 	// Queries are so many vectors of records, chosen by chance, for which both
 	// stores are searched; 0: 50, below 0: none. K is how many neighbours; 0: 10.
 	Queries, K int
+	// Exact is for how many records the exact neighbours are looked for, among all that
+	// are read, and held against what the stores find; 0: 16, below 0: none.
+	Exact int
 	// Most is how many differences are told; 0: 100. All are counted.
 	Most   int
 	Random *rand.Rand
@@ -48,6 +51,7 @@ type Report struct {
 	Extra       int64               `json:"extra"`
 	Differences []vector.Difference `json:"differences"`
 	Search      []SearchReport      `json:"search"`
+	Exact       []ExactReport       `json:"exact"`
 }
 
 // NamespaceReport is what a namespace of the target has.
@@ -82,6 +86,9 @@ type verifying struct {
 	want    map[string]*digest // by the target's namespace
 	queries []vector.Record    // a sample, of the source
 	seen    int64              // of which it is one
+
+	questions []question // of exact neighbours
+	common    common
 }
 
 // Verify reads every record of the source and fetches the one that should be of it
@@ -89,8 +96,8 @@ type verifying struct {
 // are no error.
 func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	o.complete()
-	v := &verifying{VerifyOptions: o, want: map[string]*digest{}}
-	v.report = Report{Started: o.Clock(), Differences: []vector.Difference{}, Search: []SearchReport{}, Namespaces: []NamespaceReport{}}
+	v := &verifying{VerifyOptions: o, want: map[string]*digest{}, common: common{}}
+	v.report = Report{Started: o.Clock(), Differences: []vector.Difference{}, Search: []SearchReport{}, Exact: []ExactReport{}, Namespaces: []NamespaceReport{}}
 	source, err := o.Source.Describe(ctx)
 	if err != nil {
 		return nil, err
@@ -99,6 +106,9 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		return nil, err
 	}
 	v.report.Source, v.report.Target = *source, *v.target
+	if err := v.ask(ctx, source); err != nil {
+		return nil, err
+	}
 	for _, ns := range o.Namespaces {
 		if v.want[o.Mapping.Namespace(ns)] == nil {
 			v.want[o.Mapping.Namespace(ns)] = &digest{}
@@ -111,6 +121,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		return nil, err
 	}
 	v.search(ctx, source)
+	v.recall(ctx, source)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -127,6 +138,7 @@ func (o *VerifyOptions) complete() {
 	set(&o.Readers, 4)
 	set(&o.Unit, 1000)
 	set(&o.Queries, 50)
+	set(&o.Exact, 16)
 	set(&o.K, 10)
 	set(&o.Most, 100)
 	if o.Progress == nil {
@@ -176,6 +188,7 @@ func (v *verifying) namespace(ctx context.Context, ns string) error {
 func (v *verifying) compare(ctx context.Context, records []vector.Record) error {
 	want := make([]vector.Record, 0, len(records))
 	ids := make([]vector.ID, 0, len(records))
+	read := make([]*vector.Record, 0, len(records))
 	var known int64
 	for i := range records {
 		r := &records[i]
@@ -187,11 +200,14 @@ func (v *verifying) compare(ctx context.Context, records []vector.Record) error 
 		if err != nil { // it cannot have been copied, and nobody has said so
 			w = vector.Record{ID: v.Mapping.ID(r.Namespace, r.ID), Namespace: v.Mapping.Namespace(r.Namespace)}
 		}
-		want, ids = append(want, w), append(ids, w.ID)
+		want, ids, read = append(want, w), append(ids, w.ID), append(read, r)
 	}
 	if len(want) == 0 {
 		v.note(func(r *Report) { r.Refused += known })
 		return nil
+	}
+	if len(v.questions) > 0 {
+		v.answer(read)
 	}
 	ns := want[0].Namespace
 	got, err := v.Target.Fetch(ctx, ns, ids)
@@ -238,15 +254,21 @@ func (v *verifying) note(change func(*Report)) {
 
 // sample keeps each record with the same chance. mu is held.
 func (v *verifying) sample(r *vector.Record) {
-	v.seen++
-	switch {
-	case len(v.queries) < v.Queries:
-		v.queries = append(v.queries, *r)
-	case v.Queries > 0:
-		if i := v.Random.Int64N(v.seen); i < int64(v.Queries) {
-			v.queries[i] = *r
-		}
+	if v.Queries > 0 {
+		v.seen = v.keep(&v.queries, v.Queries, v.seen, r)
 	}
+}
+
+// keep takes a record into a sample of n, with the same chance as each of those that
+// were seen before, and returns how many have been seen.
+func (v *verifying) keep(sample *[]vector.Record, n int, seen int64, r *vector.Record) int64 {
+	seen++
+	if len(*sample) < n {
+		*sample = append(*sample, *r)
+	} else if i := v.Random.Int64N(seen); i < int64(n) {
+		(*sample)[i] = *r
+	}
+	return seen
 }
 
 // extras counts what the target has. Where that is not what was found to be there,

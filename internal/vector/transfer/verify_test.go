@@ -1,7 +1,10 @@
 package transfer_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -96,7 +99,12 @@ func TestVerify(t *testing.T) {
 				t.Errorf("%s, %s: %q, %+v", name, tt.what, s, report)
 			}
 			if tt.want == "" {
-				if len(report.Search) != 2 || report.Search[0].Overlap != 1 || report.Search[1].Overlap != 1 || report.Search[0].Queries != 50 || report.Search[1].Queries != 50 {
+				for _, x := range report.Exact {
+					if x.Queries != 16 || x.Source == nil || *x.Source != 1 || x.Target != 1 || x.Worst != 1 || x.Failed != 0 {
+						t.Errorf("%s: exact neighbours %+v", name, x)
+					}
+				}
+				if len(report.Exact) != 2 || len(report.Search) != 2 || report.Search[0].Overlap != 1 || report.Search[1].Overlap != 1 || report.Search[0].Queries != 50 || report.Search[1].Queries != 50 {
 					t.Errorf("%s: neighbours %+v", name, report.Search)
 				}
 			}
@@ -140,4 +148,103 @@ func TestDigest(t *testing.T) {
 	if of(1) == same {
 		t.Error("the digests of other ids are the same")
 	}
+}
+
+// poor is a store whose index misses each nearest record of the usual, and that cannot
+// filter.
+type poor struct{ *vectortest.Memory }
+
+func (p poor) Search(ctx context.Context, q vector.Search) ([]vector.Hit, error) {
+	if q.Filter != nil {
+		return nil, errors.New("no filters here")
+	}
+	q.K++
+	hits, err := p.Memory.Search(ctx, q)
+	return hits[min(1, len(hits)):], err
+}
+
+// TestRecall: what an index misses of the exact neighbours is told, of each store by
+// itself, whatever the vectors are compared by.
+func TestRecall(t *testing.T) {
+	for _, metric := range []vector.Metric{vector.Dot, vector.Cosine, vector.Euclid, vector.Manhattan} {
+		about := collection
+		about.Vectors = []vector.Spec{{Form: vector.Dense, Dim: dim, Metric: metric}, {Name: "words", Form: vector.Sparse, Metric: vector.Dot}}
+		stores := [2]*vectortest.Memory{}
+		for i := range stores {
+			r := rand.New(rand.NewPCG(11, 11)) // the same in both
+			stores[i] = vectortest.NewMemory()
+			if err := stores[i].Create(t.Context(), &about); err != nil {
+				t.Fatal(err)
+			}
+			for _, ns := range []string{"", "a"} {
+				var all []vector.Record
+				for n := range 400 {
+					rec := record(r, ns, n)
+					rec.Vectors = append(rec.Vectors, vector.Vector{Name: "words", Indices: []uint32{uint32(n % 7), 10 + uint32(n)}, Values: []float32{1 + r.Float32(), r.Float32()}})
+					all = append(all, rec)
+				}
+				if err := stores[i].Put(t.Context(), ns, all); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		from, to := stores[0], stores[1]
+		keep := vector.Mapping{Index: "i", IDs: vector.KeepIDs}
+		good := verify(t, from, to, keep, nil)
+		bad := verify(t, from, to, keep, func(o *transfer.VerifyOptions) { o.Target, o.Exact = poor{to}, 8 })
+		if len(good.Exact) != 4 || len(bad.Exact) != 4 {
+			t.Fatalf("%s: %+v, %+v", metric, good.Exact, bad.Exact)
+		}
+		for i := range good.Exact {
+			if x := good.Exact[i]; x.Target != 1 || *x.Source != 1 || x.Queries != 16 {
+				t.Errorf("%s: %+v", metric, x)
+			}
+			switch x := bad.Exact[i]; {
+			case x.Filtered && (x.Failed != 8 || x.Queries != 0 || !strings.Contains(x.Failure, "no filters here")):
+				t.Errorf("%s: %+v", metric, x)
+			case !x.Filtered && (math.Abs(x.Target-0.9) > 1e-9 || math.Abs(x.Worst-0.9) > 1e-9 || *x.Source != 1 || x.Queries != 8):
+				t.Errorf("%s: %+v", metric, x)
+			}
+		}
+		if !bad.Same() {
+			t.Errorf("%s: what an index misses makes records differ", metric)
+		}
+	}
+}
+
+// TestRecallOfScans: a store without an index is not searched: what it would find is
+// known.
+func TestRecallOfScans(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 12))
+	from, to := filled(t, r, 50, "", "a"), filled(t, r, 0)
+	o := options(t, from, to, open(t))
+	if _, err := transfer.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	keep := vector.Mapping{Index: "i", IDs: vector.KeepIDs}
+	report := verify(t, from, to, keep, func(o *transfer.VerifyOptions) { o.Source = scans{from, t} })
+	if len(report.Search) != 0 || len(report.Exact) != 2 || report.Exact[0].Source != nil || report.Exact[0].Target != 1 {
+		t.Errorf("%+v %+v", report.Search, report.Exact)
+	}
+	if report = verify(t, from, to, keep, func(o *transfer.VerifyOptions) { o.Target = scans{to, t} }); len(report.Search)+len(report.Exact) != 0 {
+		t.Errorf("%+v %+v", report.Search, report.Exact)
+	}
+}
+
+type scans struct {
+	*vectortest.Memory
+	t *testing.T
+}
+
+func (s scans) Describe(ctx context.Context) (*vector.Description, error) {
+	d, err := s.Memory.Describe(ctx)
+	if err == nil {
+		d.Scans = true
+	}
+	return d, err
+}
+
+func (s scans) Search(context.Context, vector.Search) ([]vector.Hit, error) {
+	s.t.Error("a store without an index is searched")
+	return nil, nil
 }

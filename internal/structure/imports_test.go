@@ -68,7 +68,9 @@ var may = table(`
 	vector/pinecone/sim : vector vector/pinecone vector/pinecone/wire
 	vector/transfer     : vector
 	vector/plan         : policy vector
-	vector/connect      : upstream vector vector/address vector/archive vector/pinecone vector/qdrant
+	vector/pgvector     : vector
+	vector/pgvector/pgtest :
+	vector/connect      : upstream vector vector/address vector/archive vector/pgvector vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config
@@ -98,6 +100,8 @@ var may = table(`
 	vector/pinecone/sim  : vector vector/pinecone vector/pinecone/wire
 	vector/qdrant        : vector
 	vector/qdrant/qdranttest : engine/enginetest
+	vector/pgvector      : vector
+	vector/pgvector/pgtest : engine/enginetest
 
 	mock                :
 	mock/mocktest       : mock

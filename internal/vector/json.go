@@ -1,6 +1,7 @@
 package vector
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -243,6 +244,12 @@ func ReadRecord(d *jsontext.Decoder) (Record, error) {
 		}
 	}
 	return r, err
+}
+
+// ParseValue reads one value of JSON. Of two members of one name the last one counts.
+func ParseValue(text []byte) (Value, error) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	return readValue(d, 0)
 }
 
 // object reads an object, and has each member's value read.

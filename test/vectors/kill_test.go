@@ -22,6 +22,7 @@ import (
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/connect"
+	"freehold/internal/vector/milvus/milvustest"
 	"freehold/internal/vector/pgvector/pgtest"
 	"freehold/internal/vector/pinecone/sim"
 	"freehold/internal/vector/qdrant"
@@ -38,7 +39,7 @@ var program struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	err := errors.Join(qdranttest.Stop(), pgtest.Stop())
+	err := errors.Join(qdranttest.Stop(), milvustest.Stop(), pgtest.Stop())
 	if program.dir != "" {
 		err = errors.Join(err, os.RemoveAll(program.dir))
 	}
@@ -74,6 +75,7 @@ type world struct {
 	pinecone *sim.Server
 	qdrant   *qdranttest.Server
 	postgres *pgtest.Server
+	milvus   *milvustest.Server
 	next     int
 }
 
@@ -84,7 +86,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &world{pinecone: s, qdrant: qdranttest.Shared(t), postgres: pgtest.Shared(t)}
+	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t)}
 }
 
 // place names a collection that there is not yet.
@@ -100,6 +102,8 @@ func (w *world) place(t *testing.T, store string) string {
 		at := url.URL{Scheme: "postgres", User: url.User(w.postgres.User), Host: w.postgres.Host, Path: w.postgres.Database,
 			RawQuery: url.Values{"table": {w.postgres.Name(t)}, "password": {"env:PGPASSWORD"}}.Encode()}
 		return at.String()
+	case "milvus":
+		return fmt.Sprintf("milvus://%s/%s", w.milvus.Addr(), w.milvus.Name(t))
 	}
 	return "file:" + filepath.Join(t.TempDir(), "docs.jsonl")
 }
@@ -135,7 +139,7 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 			rec.ID = vector.IntegerIDOf(uint64(i) * 3)
 		}
 		year := vector.FloatOf(float64(1990 + i%30))
-		if store == "qdrant" || store == "postgres" {
+		if store == "qdrant" || store == "milvus" || store == "postgres" {
 			year = vector.IntOf(int64(1990 + i%30))
 		}
 		rec.Payload = vector.NewPayload([]vector.Field{
@@ -155,7 +159,7 @@ func fill(t *testing.T, url, store string, r *rand.Rand) int {
 		t.Fatal(err)
 	}
 	spaces := []string{"", "news", "ältere"}
-	if store == "qdrant" {
+	if store == "qdrant" || store == "milvus" { // milvus-lite has no namespaces
 		spaces = spaces[:1]
 	}
 	n := 0
@@ -204,7 +208,7 @@ func run(t *testing.T, dir string, after time.Duration, args ...string) (out str
 // altered nothing: by its own verification, and by a look of this test's own.
 func TestKilled(t *testing.T) {
 	w := newWorld(t)
-	stores, all := []string{"pinecone", "qdrant", "postgres", "file"}, 0
+	stores, all := []string{"pinecone", "qdrant", "milvus", "postgres", "file"}, 0
 	for _, from := range stores {
 		for _, to := range stores {
 			t.Run(from+" to "+to, func(t *testing.T) {

@@ -2,7 +2,7 @@
 //
 //	pinecone://INDEX_HOST/INDEX?api_key=env:PINECONE_API_KEY
 //	qdrant://HOST:6334/COLLECTION
-//	milvus://HOST:19530/COLLECTION
+//	milvus://HOST:19530/COLLECTION?database=DATABASE
 //	postgres://USER@HOST/DB?table=TABLE
 //	chroma://HOST:8000/COLLECTION
 //	weaviate://HOST/CLASS
@@ -32,7 +32,7 @@ type Address struct {
 	Host  string // with its port, where it has one
 	Name  string // of the index, collection, table, class
 	Path  string // of a file
-	// Database and User are of postgres.
+	// Database is of postgres and milvus, User of postgres.
 	Database, User string
 
 	Namespace *string // only this one; nil: all
@@ -50,10 +50,11 @@ type Address struct {
 // own are the options that only one store has, but for a table's name.
 var own = map[string][]string{
 	"postgres": {"payload", "fields", "metric", "sslrootcert"},
+	"milvus":   {"database"},
 }
 
 // keys are what stores call the key, beside api_key.
-var keys = map[string]string{"postgres": "password"}
+var keys = map[string]string{"postgres": "password", "milvus": "token"}
 
 // File is the Store of archives.
 const File = "file"
@@ -94,6 +95,9 @@ func Parse(s string) (Address, error) {
 	}
 	if a.Store == "postgres" {
 		a.Database, a.Name = a.Name, u.Query().Get("table")
+	}
+	if a.Store == "milvus" {
+		a.Database = a.Own["database"]
 	}
 	if a.Name == "" {
 		return a, fmt.Errorf("%s: the name of the %s is missing", clean(s), map[string]string{"pinecone": "index", "opensearch": "index", "postgres": "table (table=NAME)", "weaviate": "class"}[a.Store])

@@ -18,6 +18,7 @@ import (
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/archive"
+	"freehold/internal/vector/milvus"
 	"freehold/internal/vector/pgvector"
 	"freehold/internal/vector/pinecone"
 	"freehold/internal/vector/qdrant"
@@ -51,7 +52,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 	if len(o.Networks) > 0 {
 		within := upstream.Dialer(o.Networks)
 		dial = func(ctx context.Context, address string) (net.Conn, error) { return within(ctx, "tcp", address) }
-		if !slices.Contains([]string{"pinecone", "qdrant", "postgres"}, a.Store) {
+		if !slices.Contains([]string{"pinecone", "qdrant", "milvus", "postgres"}, a.Store) {
 			return nil, fmt.Errorf("%s: %s cannot be held to networks yet: take them away, or keep its host name from resolving to others", a.String(), a.Store)
 		}
 	}
@@ -82,10 +83,19 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 			q.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
 		return qdrant.Open(q)
+	case "milvus":
+		m := milvus.Options{
+			Host: a.Host, Collection: a.Name, Database: a.Database, Token: key, Dial: dial,
+			Vector: a.Vector, Namespace: a.Namespace, ID: a.ID, Text: a.Text,
+		}
+		if a.TLS {
+			m.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		return milvus.Open(m)
 	case "postgres":
 		return table(a, key, dial)
 	}
-	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant, postgres and file", a.String(), a.Store)
+	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant, milvus, postgres and file", a.String(), a.Store)
 }
 
 // table opens a table of PostgreSQL.

@@ -103,7 +103,7 @@ func (s *Suite) records(r *rand.Rand, limits *vector.Limits, namespace string, n
 	for i := range n {
 		rec := vector.Record{ID: anID(r, limits, i), Namespace: namespace}
 		for _, spec := range s.Vectors {
-			rec.Vectors = append(rec.Vectors, aVector(r, &spec))
+			rec.Vectors = append(rec.Vectors, aVector(r, &spec, limits))
 		}
 		rec.Payload = payload(r, limits, i)
 		out = append(out, rec)
@@ -125,7 +125,7 @@ func anID(r *rand.Rand, limits *vector.Limits, i int) vector.ID {
 	return vector.IDOf(fmt.Sprintf("id %d/%c\"ü'", i, 'a'+rune(i%26)))
 }
 
-func aVector(r *rand.Rand, spec *vector.Spec) vector.Vector {
+func aVector(r *rand.Rand, spec *vector.Spec, limits *vector.Limits) vector.Vector {
 	v := vector.Vector{Name: spec.Name}
 	numbers := func(n int) []float32 {
 		out := make([]float32, n)
@@ -147,6 +147,11 @@ func aVector(r *rand.Rand, spec *vector.Spec) vector.Vector {
 			v.Indices = append(v.Indices, at)
 		}
 		v.Values = numbers(len(v.Indices))
+		for i := range v.Values {
+			if limits.Positive {
+				v.Values[i] = max(v.Values[i], -v.Values[i])
+			}
+		}
 	case vector.Binary:
 		v.Bits = make([]byte, spec.Dim/8)
 		for i := range v.Bits {
@@ -311,7 +316,7 @@ func (s *Suite) again(t *testing.T) {
 	}
 	for i := range records {
 		for j := range records[i].Vectors {
-			records[i].Vectors[j] = aVector(r, &s.Vectors[j])
+			records[i].Vectors[j] = aVector(r, &s.Vectors[j], &limits)
 		}
 		records[i].Payload = vector.NewPayload([]vector.Field{{Name: "only", Value: vector.TextOf("this")}})
 	}
@@ -447,7 +452,7 @@ func (s *Suite) search(t *testing.T) {
 		filters = append(filters, &vector.Filter{Op: vector.Eq, Field: "year", Value: vector.IntOf(2003)}, &vector.Filter{Op: vector.In, Field: "year", Values: []vector.Value{vector.IntOf(2001), vector.IntOf(2002)}})
 	}
 	for _, f := range filters {
-		q := aVector(r, &spec)
+		q := aVector(r, &spec, &limits)
 		const k = 15
 		nearest := vector.NewNearest(spec.Metric, k)
 		for i := range records {

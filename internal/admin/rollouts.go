@@ -180,8 +180,12 @@ func nextOf(st *runner.Status, now time.Time) RolloutNext {
 	switch {
 	case st.Paused:
 		n.Person, n.What = true, "a person: freehold rollout resume "+st.Workload+", promote, or abort"
-		if st.Report.JudgeTurns && st.Stage == rollout.Shadowing {
+		switch {
+		case st.Stage != rollout.Shadowing:
+		case st.Report.JudgeTurns:
 			n.What = "a person: freehold rollout promote " + st.Workload + ", or abort and start with another judge"
+		case st.Aside.Broke:
+			n.What = "a person: freehold rollout resume " + st.Workload + " --budget USD, promote, or abort"
 		}
 	case plan.Manual && (st.Stage == rollout.Shadowing || st.Stage == rollout.Canary):
 		n.Person, n.What = true, "a person, as the plan says: freehold rollout promote "+st.Workload

@@ -291,3 +291,32 @@ func TestRolloutTexts(t *testing.T) {
 		t.Errorf("left: %+v", list)
 	}
 }
+
+// TestRolloutBroke: where the budget is spent the status says the command that is not
+// refused.
+func TestRolloutBroke(t *testing.T) {
+	w := start(t)
+	call(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "models.llama.price", Value: map[string]any{"input": "1", "output": "2"}})
+	call(t, w.socket, admin.ConfigSet, admin.ConfigSetIn{Path: "rollouts.chat", Value: map[string]any{"to": "llama", "shadow": map[string]any{"budget": "0.000001 USD"}}})
+	call(t, w.socket, admin.RolloutStart, quickly())
+	var st admin.RolloutStatus
+	for limit := time.Now().Add(time.Minute); !st.Paused; st = call(t, w.socket, admin.RolloutStatusOf, admin.RolloutIn{Workload: "chat"}) {
+		if w.ask(t, "chat"); time.Now().After(limit) {
+			t.Fatalf("it does not pause: %+v", st)
+		}
+	}
+	if !st.Aside.Broke || !strings.Contains(st.Reason, "does not pay for a copy") || !strings.Contains(st.Next.What, "freehold rollout resume chat --budget USD") {
+		t.Errorf("%+v", st)
+	}
+	fitsDocument(t, admin.RolloutStatusOf.Operation, st)
+	change := admin.RolloutChangeIn{Workload: "chat"}
+	fails(t, w.socket, admin.RolloutResume, change, admin.CodeConflict)
+	change.Budget = "0.000002"
+	if no := fails(t, w.socket, admin.RolloutResume, change, admin.CodeConflict); !strings.Contains(no.Message, "does not pay for another copy") {
+		t.Errorf("%+v", no)
+	}
+	change.Budget = "20"
+	if got := call(t, w.socket, admin.RolloutResume, change); got.Paused || got.Aside.Broke {
+		t.Errorf("%+v", got)
+	}
+}

@@ -17,11 +17,11 @@ import (
 	"freehold/internal/store/sqlite"
 )
 
-// openRollouts takes up the rollouts of the state. ask is nil where nothing is
+// openRollouts takes up the rollouts of the state. g is nil where nothing is
 // served.
-func (a *App) openRollouts(ctx context.Context, ask func(context.Context, *gateway.Call) gateway.Answer) error {
-	if ask != nil {
-		a.Aside = &aside.Asker{Send: ask, Fleet: a.Fleet, Clock: a.Clock, NewID: newID, Codec: a.codecs["openai"], Classify: a.tasks.classify}
+func (a *App) openRollouts(ctx context.Context, g *gateway.Gateway) error {
+	if g != nil {
+		a.Aside = &aside.Asker{Send: g.Ask, Bounds: g, Fleet: a.Fleet, Clock: a.Clock, NewID: newID, Codec: a.codecs["openai"], Classify: a.tasks.classify}
 	}
 	a.Rollouts = runner.New(runner.Options{
 		Store: sqlite.NewRollouts(a.DB), History: a.History, Ledger: a.Ledger, Feedback: a.Feedback, Log: a.Log, Clock: a.Clock, NewID: newID, Pick: fleet.Pick,

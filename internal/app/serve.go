@@ -91,7 +91,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 
 	var draining atomic.Bool
 	g := a.gateway(observer)
-	if err := a.openRollouts(ctx, g.Ask); err != nil {
+	if err := a.openRollouts(ctx, g); err != nil {
 		return err
 	}
 	a.openDrills(g.Ask)

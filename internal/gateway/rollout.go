@@ -41,8 +41,6 @@ type Copy struct {
 	Size int
 	// Captured: the request's texts are kept.
 	Captured bool
-	// MaxTokens bounds each of the answer's Choices, as the request says; 0: it does not.
-	MaxTokens, Choices int64
 }
 
 // move says how a rollout changes the plan, nil where it does not.
@@ -96,7 +94,7 @@ func (x *exchange) copied() *Copy {
 	call := *x.call
 	call.Raw, call.Header = bytes.Clone(x.call.Raw), x.call.Header.Clone()
 	call.Settled, call.Caller.AllowModel, call.Caller.AllowWorkload = nil, nil, nil
-	c := &Copy{Call: &call, Size: len(call.Raw), Captured: x.captured, MaxTokens: x.body.Facts.MaxTokens, Choices: x.body.Facts.Choices()}
+	c := &Copy{Call: &call, Size: len(call.Raw), Captured: x.captured}
 	switch {
 	case x.plain != nil:
 		plain := bytes.Clone(x.plain)

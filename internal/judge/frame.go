@@ -18,9 +18,9 @@ const DefaultRubric = `1. It is correct: facts, reasoning, code and figures hold
 // DefaultMaxText is how many characters of each answer a model is shown.
 const DefaultMaxText = 16_000
 
-// maxRequest is how many characters of the request and of each reference are
+// MaxRequest is how many characters of the request and of each reference are
 // shown: the first and the last half of them.
-const maxRequest = 32_000
+const MaxRequest = 32_000
 
 const instructions = `You compare two answers, A and B, to one request, and say which one is better. You do not know who wrote them.
 
@@ -56,9 +56,9 @@ func frame(random io.Reader, f framed) (Prompt, error) {
 	section := func(name, text, note string) {
 		fmt.Fprintf(&b, "<<<BEGIN %s %s>>>\n%s\n<<<END %s %s>>>\n%s\n", name, number, text, name, number, note)
 	}
-	section("REQUEST", middle(f.request, maxRequest), "")
+	section("REQUEST", middle(f.request, MaxRequest), "")
 	for _, r := range f.references {
-		section("REFERENCE", middle(r, maxRequest), "")
+		section("REFERENCE", middle(r, MaxRequest), "")
 	}
 	for _, x := range [...]struct{ name, text string }{{"ANSWER A", f.a}, {"ANSWER B", f.b}} {
 		text, note := x.text, ""

@@ -26,7 +26,9 @@ import (
 // Asker asks. All fields are required but those that say so.
 type Asker struct {
 	// Send serves a call aside.
-	Send  func(ctx context.Context, c *gateway.Call) gateway.Answer
+	Send func(ctx context.Context, c *gateway.Call) gateway.Answer
+	// Bounds says what calls cost at most.
+	Bounds Bounds
 	Fleet func() *fleet.Fleet
 	Clock func() time.Time
 	NewID func() string
@@ -62,14 +64,11 @@ func (a *Asker) Request(ctx context.Context, f For, model string, call *gateway.
 }
 
 func (a *Asker) ask(ctx context.Context, f For, model string, call *gateway.Call, change func(*fleet.Route)) (gateway.Answer, error) {
-	call.Fleet = a.Fleet()
-	route, m := call.Fleet.Workloads[f.Workload], call.Fleet.Models[model]
-	switch {
-	case route == nil:
-		return gateway.Answer{}, &GoneError{"workload", f.Workload}
-	case m == nil:
-		return gateway.Answer{}, &GoneError{"model", model}
+	in, route, m, err := a.named(f.Workload, model)
+	if err != nil {
+		return gateway.Answer{}, err
 	}
+	call.Fleet = in
 	only := route.Only(m)
 	if f.Keep {
 		only.Capture = route.Capture
@@ -83,6 +82,18 @@ func (a *Asker) ask(ctx context.Context, f For, model string, call *gateway.Call
 	}
 	answer := a.Send(ctx, call)
 	return answer, ours(answer.Err)
+}
+
+// named finds a workload and a model in the configuration in use.
+func (a *Asker) named(workload, model string) (f *fleet.Fleet, route *fleet.Route, m *fleet.Model, err error) {
+	f = a.Fleet()
+	switch route, m = f.Workloads[workload], f.Models[model]; {
+	case route == nil:
+		return nil, nil, nil, &GoneError{"workload", workload}
+	case m == nil:
+		return nil, nil, nil, &GoneError{"model", model}
+	}
+	return f, route, m, nil
 }
 
 // ours is an error that says nothing of the model: it was not asked.

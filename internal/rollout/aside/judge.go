@@ -14,28 +14,36 @@ import (
 	"freehold/internal/llm"
 )
 
-// MaxVerdict is the longest answer of a judge, in tokens: it may think first.
-const MaxVerdict = 1024
+// maxVerdict is the longest answer of a judge, in tokens: it may think first.
+const maxVerdict = 1024
 
 // Judge asks a model which of two answers is better. about is the call that they
 // are of: the judge sees no more than it would have been let see.
 func (a *Asker) Judge(ctx context.Context, f For, model string, about *gateway.Call, p judge.Prompt) (gateway.Answer, error) {
+	body, err := question(model, p)
+	if err != nil {
+		return gateway.Answer{}, err
+	}
+	call := &gateway.Call{Op: judging, Codec: a.Codec, Raw: body, Header: about.Header, Caller: about.Caller, Classes: about.Classes}
+	return a.ask(ctx, f, model, call, plain)
+}
+
+const judging = llm.Chat
+
+// question is the body of what a judge is asked.
+func question(model string, p judge.Prompt) ([]byte, error) {
 	type message struct {
 		Role    string `json:"role"`
 		Content string `json:"content"`
 	}
-	body, err := json.Marshal(map[string]any{
-		"model": model, "temperature": 0, "max_tokens": MaxVerdict,
+	return json.Marshal(map[string]any{
+		"model": model, "temperature": 0, "max_tokens": maxVerdict,
 		"messages": []message{{"system", p.System}, {"user", p.User}},
 	})
-	if err != nil {
-		return gateway.Answer{}, err
-	}
-	call := &gateway.Call{Op: llm.Chat, Codec: a.Codec, Raw: body, Header: about.Header, Caller: about.Caller, Classes: about.Classes}
-	return a.ask(ctx, f, model, call, func(r *fleet.Route) {
-		r.Params, r.Variants = dialect.Params{}, nil // those are for the workload's own requests
-	})
 }
+
+// plain takes from a route what is for the workload's own requests.
+func plain(r *fleet.Route) { r.Params, r.Variants = dialect.Params{}, nil }
 
 // Contestant is a model as one that judges or is judged. denied is why it may not
 // see the texts; empty: it may.
@@ -53,17 +61,8 @@ func Contestant(m *fleet.Model, denied string) judge.Model {
 // Denied says why the workload's data may not go to any deployment of a model, ""
 // where it may go to one. Classes that requests add may still forbid it.
 func Denied(f *fleet.Fleet, route *fleet.Route, m *fleet.Model, now time.Time) string {
-	perimeter, err := f.Classes.For(nil, route.Classes...)
-	if err != nil {
-		return err.Error()
+	if of, why := permitted(f, route, m, now); len(of) == 0 {
+		return why
 	}
-	why := "it has no deployment"
-	for _, d := range m.Deployments {
-		_, no := perimeter.Permit(d.Provider.Place, now)
-		if no == "" {
-			return ""
-		}
-		why = no
-	}
-	return why
+	return ""
 }

@@ -298,11 +298,14 @@ func (r *Runner) Resume(ctx context.Context, workload string, budget decimal.Nul
 			return s, err
 		}
 		r.mu.Lock()
-		spent, muted, broke := a.spent.usd, a.muted, a.broke
+		spent, muted, broke := a.spent, a.muted, a.broke
 		r.mu.Unlock()
 		if budget.Valid {
-			if budget.Decimal.LessThanOrEqual(spent) {
-				return s, refuse("", "the budget of %s USD is not above the %s that are spent", budget.Decimal, spent)
+			switch {
+			case budget.Decimal.LessThanOrEqual(spent.usd):
+				return s, refuse("", "the budget of %s USD is not above the %s that are spent", budget.Decimal, spent.usd)
+			case !spent.pays(budget.Decimal):
+				return s, refuse("", "the budget of %s USD does not pay for another copy: %s are spent, and of the last %d copies the cheapest may cost %s", budget.Decimal, spent.usd, spent.dear, spent.cheapest.Round(6))
 			}
 			s.Plan.Shadow.Budget = budget
 		}
@@ -403,8 +406,10 @@ type Aside struct {
 	Dropped  int64 `json:"dropped"` // no room in the queue
 	Failed   int64 `json:"failed"`  // could not be compared
 	Unjudged int64 `json:"unjudged"`
-	// Muted is why nothing is copied any more, though the stage wants it.
+	// Muted is why nothing is copied any more, though the stage wants it; Broke: since
+	// the budget is spent.
 	Muted string `json:"muted,omitempty"`
+	Broke bool   `json:"broke,omitempty"`
 	// LastFailure is why the last one of those could not be compared.
 	LastFailure string `json:"last_failure,omitempty"`
 }
@@ -455,7 +460,7 @@ func (r *Runner) status(a *active) Status {
 	r.ask(&s)
 	out := Status{State: s, Where: s.Where(), Report: a.evidence.Report(), Aside: Aside{
 		USD: a.spent.usd, Unpriced: a.spent.unknown,
-		Muted: a.muted, Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
+		Muted: a.muted, Broke: a.broke, Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
 	}}
 	if f := a.counts.failure.Load(); f != nil {
 		out.Aside.LastFailure = *f

@@ -103,12 +103,11 @@ func TestJudgeAway(t *testing.T) {
 // under way, and a rollout that has spent all goes on with another budget only.
 func TestBudget(t *testing.T) {
 	w, p := judged(t, 200, `{"winner": "tie"}`)
-	dollars := func(s string) decimal.NullDecimal { return decimal.NewNullDecimal(decimal.RequireFromString(s)) }
 	p.Shadow.Concurrency, p.Shadow.Budget, p.Shadow.Least = 16, dollars("0.5"), 5000
 	if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err == nil || !strings.Contains(err.Error(), "nobody knows what new@second costs") {
 		t.Errorf("a budget without prices: %v", err)
 	}
-	priced := strings.NewReplacer("id: new-weights", `id: new-weights, price: {input: "1000", output: "1000"}`, "id: far-weights", `id: far-weights, price: {input: "100", output: "100"}`)
+	priced := strings.NewReplacer("id: new-weights", `id: new-weights, price: {input: "1000", output: "1000"}`, "id: far-weights", `id: far-weights, price: {input: "10", output: "10"}`)
 	w.Configure(t, priced.Replace(w.config(t)))
 	if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/shopspring/decimal"
@@ -8,7 +9,6 @@ import (
 	"freehold/internal/fleet"
 	"freehold/internal/judge"
 	"freehold/internal/rollout"
-	"freehold/internal/rollout/aside"
 )
 
 // money is what a rollout has spent on copies and judging, beside its clients'
@@ -17,7 +17,10 @@ type money struct {
 	usd      decimal.Decimal
 	unknown  int // answers without a known price
 	reserved decimal.Decimal
-	dearest  decimal.Decimal // of a pair so far, with its judging
+	// dear counts the copies in a row that could cost more than is left, with nothing
+	// under way; cheapest is the one of them that could cost least.
+	dear     int
+	cheapest decimal.Decimal
 }
 
 func (m *money) add(cost decimal.NullDecimal) {
@@ -29,87 +32,81 @@ func (m *money) add(cost decimal.NullDecimal) {
 }
 
 func (m *money) pair(p *rollout.Pair) {
-	before := m.usd
 	m.add(p.New.Cost)
 	if p.JudgeCost.Valid {
 		m.add(p.JudgeCost)
 	}
-	m.dearest = decimal.Max(m.dearest, m.usd.Sub(before))
 }
 
-// reserve keeps room for a copy that may cost so much. ok is false where the
-// budget has none now; why is not empty where it will have none later either.
+// mostDear is how many copies in a row may be too dear for what is left of a budget,
+// before it is taken for spent.
+const mostDear = 20
+
+// reserve keeps room for a copy that may cost so much; ok is false where the budget
+// has none. why is not empty where it pays for no copy any more, as far as the last
+// ones tell: a single one that is dear says nothing of the next.
 func (m *money) reserve(budget decimal.NullDecimal, cost decimal.Decimal) (ok bool, why string) {
-	if budget.Valid && m.usd.Add(m.reserved).Add(cost).GreaterThan(budget.Decimal) {
-		if m.reserved.IsPositive() {
-			return false, "" // what is under way may cost less than it may
-		}
-		return false, m.spent(budget, cost)
+	if !budget.Valid || m.usd.Add(m.reserved).Add(cost).LessThanOrEqual(budget.Decimal) {
+		m.reserved = m.reserved.Add(cost)
+		m.dear = 0
+		return true, ""
 	}
-	m.reserved = m.reserved.Add(cost)
-	return true, ""
-}
-
-// spent says that a budget does not pay for a copy of this cost.
-func (m *money) spent(budget decimal.NullDecimal, cost decimal.Decimal) string {
+	if m.reserved.IsPositive() { // what is under way may cost less than it may
+		return false, ""
+	}
+	if m.dear++; m.dear == 1 || cost.LessThan(m.cheapest) {
+		m.cheapest = cost
+	}
+	if m.dear < mostDear {
+		return false, ""
+	}
 	if m.usd.IsZero() {
-		return fmt.Sprintf("the budget of %s USD for copies and judging does not pay for one copy, which may cost %s", budget.Decimal, cost.Round(6))
+		return false, fmt.Sprintf("the budget of %s USD for copies and judging does not pay for a copy: of the last %d the cheapest may cost %s", budget.Decimal, m.dear, m.cheapest.Round(6))
 	}
-	return fmt.Sprintf("the budget of %s USD for copies and judging is spent: %s are, and the next copy may cost %s", budget.Decimal, m.usd, cost.Round(6))
+	return false, fmt.Sprintf("the budget of %s USD for copies and judging is spent: %s are, and of the last %d copies the cheapest may cost %s", budget.Decimal, m.usd, m.dear, m.cheapest.Round(6))
 }
 
-// over says that a budget will not pay for another copy like the dearest so far, ""
-// while it may, or while what is under way may cost less than it may.
-func (m *money) over(budget decimal.NullDecimal) string {
-	if !budget.Valid || m.reserved.IsPositive() || m.usd.Add(m.dearest).LessThanOrEqual(budget.Decimal) {
-		return ""
-	}
-	return m.spent(budget, m.dearest)
+// pays reports whether a budget pays for the cheapest of the copies that another one
+// did not pay for.
+func (m *money) pays(budget decimal.Decimal) bool {
+	return m.dear < mostDear || m.usd.Add(m.cheapest).LessThanOrEqual(budget)
 }
 
+// A judge is asked in both orders of the answers, each time again where its word has
+// no form. It reads, in bytes at most, its instructions and marks, the request (its
+// first and last characters) and both answers (their first ones, each of four bytes).
 const (
-	// unbounded is how long an answer is taken to be that nothing bounds.
-	unbounded = 8192
-	// A judge reads the conversation and both answers in both orders, with about so
-	// many tokens of its own instructions.
-	instructions = 600
-	// tokenizers count otherwise: by so much, in tenths.
-	tenths = 13
+	judgings     = 2 * 2
+	instructions = 3000
+	shownRequest = 4 * judge.MaxRequest
 )
 
-// estimate is the most that a copy may cost, with its judging: an answer is as long
-// as the request or the model lets it be.
-func (r *Runner) estimate(s *rollout.State, j *job) decimal.Decimal {
-	f, in := r.Fleet(), j.row.In*tenths/10
-	sum, out := decimal.Zero, int64(0)
-	if m := f.Models[s.To]; m != nil {
-		for _, d := range m.Deployments {
-			most := longest(d, j.MaxTokens) * max(1, j.Choices)
-			out = max(out, most)
-			if usd, ok := d.Cost(in, most); ok {
-				sum = decimal.Max(sum, usd)
-			}
-		}
+// most is the most that a copy can cost, with its judging. why is not empty where
+// nobody knows.
+func (r *Runner) most(s *rollout.State, j *job) (usd decimal.Decimal, why string) {
+	copied := r.Aside.Most(s.Workload, s.To, j.Call)
+	if !copied.USD.Valid {
+		return usd, copied.Why
 	}
-	judging := decimal.Zero
-	if p := s.Plan.Judge; p.Kind == judge.Pairwise && f.Models[p.Models[0]] != nil {
-		for _, d := range f.Models[p.Models[0]].Deployments {
-			if usd, ok := d.Cost(2*(in+j.row.Out*tenths/10+out+instructions), 2*aside.MaxVerdict); ok {
-				judging = decimal.Max(judging, usd)
-			}
-		}
+	usd = copied.USD.Decimal
+	p := &s.Plan.Judge
+	if p.Kind != judge.Pairwise {
+		return usd, ""
 	}
-	return sum.Add(judging)
+	shown := int64(4 * cmp.Or(p.MaxText, judge.DefaultMaxText))
+	bytes := instructions + len(p.Rubric) + min(len(j.Call.Raw), shownRequest)
+	for _, tokens := range []int64{j.row.Out, copied.Out} {
+		bytes += int(min(twice*tokens, shown))
+	}
+	judged := r.Aside.MostJudge(s.Workload, p.Models[0], bytes)
+	if !judged.USD.Valid {
+		return usd, judged.Why
+	}
+	return usd.Add(judged.USD.Decimal.Mul(decimal.NewFromInt(judgings))), ""
 }
 
-// longest is how many tokens an answer has at most.
-func longest(d *fleet.Deployment, asked int64) int64 {
-	most := d.LongestAnswer(unbounded)
-	if asked > 0 {
-		most = min(most, asked)
-	}
-	return most
-}
+// twice: a model may count so many tokens in a text where another counts one.
+const twice = 2
 
 // priced refuses a budget that cannot be held, since nobody knows what a model
 // costs. What an engine of freehold's own answers costs nothing.

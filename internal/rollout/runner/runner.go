@@ -464,7 +464,7 @@ func (r *Runner) put(ctx context.Context, a *active, next rollout.State, who his
 // use makes a state that is kept the one in use. mu is held.
 func (r *Runner) use(a *active, next rollout.State) {
 	if !next.Paused { // where nothing has changed, the next copies say so again
-		a.muted, a.broke, a.vain = "", false, 0
+		a.muted, a.broke, a.vain, a.spent.dear = "", false, 0, 0
 	}
 	if next.Epoch != a.state.Epoch && !next.Stage.Ended() { // what it ended by stays to be seen
 		a.evidence.Begin(&next)

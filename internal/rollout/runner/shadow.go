@@ -27,7 +27,7 @@ type shadow struct {
 
 // counts are what became of copies, since this process began.
 type counts struct {
-	copied, dropped, failed, unjudged atomic.Int64
+	copied, dropped, failed, unjudged atomic.Int64 // dropped: not asked, for want of room
 	failure                           atomic.Pointer[string] // the last
 }
 
@@ -95,15 +95,24 @@ func (r *Runner) work(ctx context.Context, a *active, s *shadow) {
 func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	r.mu.Lock()
 	state := a.state
-	cost := decimal.Max(r.estimate(&state, &j), a.spent.dearest)
+	r.mu.Unlock()
+	var cost decimal.Decimal
+	if budget := state.Plan.Shadow.Budget; budget.Valid {
+		var unknown string
+		if cost, unknown = r.most(&state, &j); unknown != "" {
+			a.counts.dropped.Add(1)
+			r.inVain(ctx, a, "could not be made within the budget: what they may cost is not known: "+unknown)
+			return
+		}
+	}
+	r.mu.Lock()
 	room, broke := a.spent.reserve(state.Plan.Shadow.Budget, cost)
 	r.mu.Unlock()
-	if broke != "" {
-		r.mute(ctx, a, broke, true)
-		return
-	}
 	if !room {
 		a.counts.dropped.Add(1)
+		if broke != "" {
+			r.mute(ctx, a, broke, true)
+		}
 		return
 	}
 	call, paired := *j.Call, false
@@ -120,11 +129,7 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 			a.evidence.AddPair(p)
 		}
 	}
-	broke = a.spent.over(state.Plan.Shadow.Budget)
 	r.mu.Unlock()
-	if broke != "" {
-		defer r.mute(ctx, a, broke, true)
-	}
 	switch {
 	case over: // what it had cost until then nobody knows
 		r.mu.Lock()
@@ -149,7 +154,7 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 		r.mu.Unlock()
 	} else {
 		a.counts.unjudged.Add(1)
-		r.inVain(ctx, a, p.Detail)
+		r.inVain(ctx, a, "could not be judged: "+p.Detail)
 	}
 	r.follow(ctx, a)
 }
@@ -170,11 +175,10 @@ func (r *Runner) tidy(ctx context.Context, j job, id string, paired bool) {
 	}
 }
 
-// mostInVain is how many answers in a row the judge may leave without a word.
+// mostInVain is how many copies in a row may come to nothing.
 const mostInVain = 20
 
-// inVain counts a copy that could not be judged, and ends the copying where none
-// can.
+// inVain counts a copy that came to nothing, and ends the copying where all do.
 func (r *Runner) inVain(ctx context.Context, a *active, why string) {
 	a.counts.failure.Store(&why)
 	r.mu.Lock()
@@ -182,7 +186,7 @@ func (r *Runner) inVain(ctx context.Context, a *active, why string) {
 	over := a.vain >= mostInVain
 	r.mu.Unlock()
 	if over {
-		r.mute(ctx, a, fmt.Sprintf("the last %d copies could not be judged: %s", mostInVain, why), false)
+		r.mute(ctx, a, fmt.Sprintf("the last %d copies %s", mostInVain, why), false)
 	}
 }
 

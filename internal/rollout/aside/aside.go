@@ -29,9 +29,9 @@ type Asker struct {
 	Send func(ctx context.Context, c *gateway.Call) gateway.Answer
 	// Bounds says what calls cost at most.
 	Bounds Bounds
-	Fleet func() *fleet.Fleet
-	Clock func() time.Time
-	NewID func() string
+	Fleet  func() *fleet.Fleet
+	Clock  func() time.Time
+	NewID  func() string
 	// Codec is the dialect that judges are asked in.
 	Codec dialect.Codec
 	// Classify says what a prompt asks for; nil where nobody can.

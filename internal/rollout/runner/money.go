@@ -57,7 +57,7 @@ func (m *money) reserve(budget decimal.NullDecimal, cost decimal.Decimal) (ok bo
 	if m.dear++; m.dear == 1 || cost.LessThan(m.cheapest) {
 		m.cheapest = cost
 	}
-	if m.dear < mostDear {
+	if m.dear != mostDear { // once it is said, those that waited say no more
 		return false, ""
 	}
 	if m.usd.IsZero() {

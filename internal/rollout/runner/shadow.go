@@ -27,7 +27,7 @@ type shadow struct {
 
 // counts are what became of copies, since this process began.
 type counts struct {
-	copied, dropped, failed, unjudged atomic.Int64 // dropped: not asked, for want of room
+	copied, dropped, failed, unjudged atomic.Int64           // dropped: not asked, for want of room
 	failure                           atomic.Pointer[string] // the last
 }
 

@@ -184,7 +184,7 @@ func (s *Store) Finish(ctx context.Context) error {
 		}
 	}
 	if t.payload != nil && t.payload.comment == markPayloadIndexed && !t.gin {
-		if err := s.run(ctx, "index", t, fmt.Sprintf("CREATE INDEX ON %s USING gin (%s jsonb_path_ops)", t.sql, t.payload.quoted)); err != nil {
+		if err := s.run(ctx, "index", t, fmt.Sprintf("CREATE INDEX ON %s USING gin (%s jsonb_path_ops)", t.sql, t.payload.quoted), func(now *table) bool { return now.gin }); err != nil {
 			return err
 		}
 	}
@@ -218,7 +218,10 @@ func (s *Store) index(ctx context.Context, t *table, v *vectorColumn) error {
 	if len(with) > 0 {
 		sql += " WITH (" + strings.Join(with, ", ") + ")"
 	}
-	err := s.run(ctx, "index", t, sql)
+	err := s.run(ctx, "index", t, sql, func(now *table) bool {
+		made := now.vector(v.spec.Name)
+		return made == nil || len(made.indexes) > 0
+	})
 	var is *sqlError
 	if v.base == "sparsevec" && errors.As(err, &is) && is.Code == "54000" {
 		return nil // an index has no sparse vectors of more than 1,000 numbers: they are searched without
@@ -226,14 +229,10 @@ func (s *Store) index(ctx context.Context, t *table, v *vectorColumn) error {
 	return err
 }
 
-// run makes an index, unless another one has made it meanwhile: of a run before this
-// one that was killed, the server may know that only when it is done.
-func (s *Store) run(ctx context.Context, doing string, t *table, sql string) error {
+// run makes an index, unless it is there when it is its turn: of a run before this one
+// that was killed, the server may know that only when it is done.
+func (s *Store) run(ctx context.Context, doing string, t *table, sql string, there func(now *table) bool) error {
 	return s.within(ctx, 0, doing, func(ctx context.Context, conn *pgconn.PgConn) (err error) {
-		before, err := s.read(ctx, conn)
-		if err != nil {
-			return err
-		}
 		if _, err = conn.Exec(ctx, fmt.Sprintf("BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(%d)", lockOf(t))).ReadAll(); err != nil {
 			return err
 		}
@@ -247,8 +246,8 @@ func (s *Store) run(ctx context.Context, doing string, t *table, sql string) err
 				err = failed
 			}
 		}()
-		after, err := s.read(ctx, conn)
-		if err != nil || before.indexes() != after.indexes() {
+		now, err := s.read(ctx, conn)
+		if err != nil || there(now) {
 			return err
 		}
 		_, err = conn.Exec(ctx, sql).ReadAll()
@@ -258,15 +257,3 @@ func (s *Store) run(ctx context.Context, doing string, t *table, sql string) err
 
 // lockOf is a number of freehold's for a table.
 func lockOf(t *table) int64 { return 0x66726565<<32 | int64(t.oid) }
-
-// indexes counts those that are made here.
-func (t *table) indexes() int {
-	n := 0
-	for i := range t.vectors {
-		n += len(t.vectors[i].indexes)
-	}
-	if t.gin {
-		n++
-	}
-	return n
-}

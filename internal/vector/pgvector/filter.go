@@ -156,13 +156,18 @@ func (m member) size(op vector.Op, v *vector.Value, a *args) string {
 
 var signs = map[vector.Op]string{vector.Gt: ">", vector.Gte: ">=", vector.Lt: "<", vector.Lte: "<=", vector.Eq: "="}
 
-// number is a number in digits, "" of what is none, or not finite.
+// number is a number as numeric has it, "" of what is none.
 func number(v *vector.Value) string {
 	switch v.Kind() {
 	case vector.Int:
 		return strconv.FormatInt(v.Int(), 10)
 	case vector.Float:
-		if f := v.Float(); f-f == 0 {
+		switch f := v.Float(); {
+		case math.IsInf(f, 1):
+			return "Infinity"
+		case math.IsInf(f, -1):
+			return "-Infinity"
+		case f == f:
 			return strconv.FormatFloat(f, 'f', -1, 64)
 		}
 	}
@@ -175,14 +180,21 @@ type ofColumn struct{ *column }
 func (c ofColumn) exists() string { return "(" + c.quoted + " IS NOT NULL)" }
 
 func (c ofColumn) equal(v *vector.Value, a *args) (string, error) {
+	if c.array && v.Kind() == vector.Null {
+		return fmt.Sprintf("(array_ndims(%[1]s) = 1 AND EXISTS (SELECT FROM unnest(%[1]s) AS e(x) WHERE x IS NULL))", c.quoted), nil
+	}
 	with, ok := c.bind(v, a)
 	switch {
 	case !ok:
 		return "false", nil
+	case c.array && c.kind == opaque:
+		return fmt.Sprintf("(array_ndims(%[1]s) = 1 AND %[2]s = ANY(%[1]s::text[]))", c.quoted, with), nil
 	case c.array:
-		return fmt.Sprintf("(%s = ANY(%s))", with, c.element()), nil
+		return fmt.Sprintf("(array_ndims(%[1]s) = 1 AND %[2]s = ANY(%[1]s))", c.quoted, with), nil
+	case c.kind == opaque: // as it is written, which its cast to text need not be
+		return fmt.Sprintf("(%[1]s IS NOT NULL AND format('%%s', %[1]s) = %[2]s)", c.quoted, with), nil
 	}
-	return fmt.Sprintf("(%s = %s)", c.compared(), with), nil
+	return fmt.Sprintf("(%s = %s)", c.quoted, with), nil
 }
 
 func (c ofColumn) size(op vector.Op, v *vector.Value, a *args) string {
@@ -197,22 +209,6 @@ func (c ofColumn) size(op vector.Op, v *vector.Value, a *args) string {
 		return fmt.Sprintf("(%s %s %s AND %s <> 'NaN')", c.quoted, signs[op], with, c.quoted)
 	}
 	return fmt.Sprintf("(%s %s %s)", c.quoted, signs[op], with)
-}
-
-// compared is the column as values are compared with it.
-func (c ofColumn) compared() string {
-	if c.kind == opaque {
-		return c.quoted + "::text"
-	}
-	return c.quoted
-}
-
-// element is the column, whose elements are compared.
-func (c ofColumn) element() string {
-	if c.kind == opaque {
-		return c.quoted + "::text[]"
-	}
-	return c.quoted
 }
 
 // bind binds a value as the column's type has it; false: none of its values is that.

@@ -141,6 +141,7 @@ type args struct {
 	values  [][]byte
 	oids    []uint32
 	formats []int16
+	results []int16 // formats of the answer's columns; nil: binary
 }
 
 // Object ids of types that PostgreSQL fixes.
@@ -172,8 +173,7 @@ func (a *args) add(oid uint32, v []byte, format int16) string {
 	return fmt.Sprintf("$%d", len(a.values))
 }
 
-// query runs a statement and yields its rows, in binary format; they are valid for
-// the call only.
+// query runs a statement and yields its rows, which are valid for the call only.
 func (s *Store) query(ctx context.Context, doing, sql string, a *args, row func(values [][]byte) error) error {
 	return s.within(ctx, s.options.Timeout, doing, func(ctx context.Context, conn *pgconn.PgConn) error {
 		return run(ctx, conn, sql, a, row)
@@ -181,7 +181,11 @@ func (s *Store) query(ctx context.Context, doing, sql string, a *args, row func(
 }
 
 func run(ctx context.Context, conn *pgconn.PgConn, sql string, a *args, row func(values [][]byte) error) error {
-	r := conn.ExecParams(ctx, sql, a.values, a.oids, a.formats, []int16{1})
+	results := a.results
+	if results == nil {
+		results = []int16{1}
+	}
+	r := conn.ExecParams(ctx, sql, a.values, a.oids, a.formats, results)
 	var wrong error
 	for r.NextRow() {
 		if wrong == nil && row != nil {

@@ -163,18 +163,20 @@ func (s *Store) unit(ctx context.Context, t *table, namespace, after string, siz
 }
 
 // columns are what a record is read from, in the order of [table.record].
-func (t *table) columns() string {
+func (t *table) columns() (sql string, formats []int16) {
 	out := []string{t.id.quoted}
+	formats = []int16{1}
 	for i := range t.vectors {
-		out = append(out, t.vectors[i].quoted)
+		out, formats = append(out, t.vectors[i].quoted), append(formats, 1)
 	}
 	if t.payload != nil {
-		out = append(out, t.payload.quoted)
+		out, formats = append(out, t.payload.quoted), append(formats, 1)
 	}
 	for i := range t.fields {
-		out = append(out, t.fields[i].selected())
+		sql, format := t.fields[i].selected()
+		out, formats = append(out, sql), append(formats, format)
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(out, ", "), formats
 }
 
 // record reads a record.
@@ -287,7 +289,9 @@ func (s *Store) readPage(ctx context.Context, t *table, u vector.Unit, after str
 	if err != nil {
 		return nil, "", s.invalid("read", "a unit up to %v", err)
 	}
-	sql := fmt.Sprintf("SELECT %s FROM %s WHERE %s AND %s <= %s ORDER BY %s LIMIT %d", t.columns(), t.sql, where, t.id.quoted, key, t.id.quoted, limit)
+	columns, formats := t.columns()
+	a.results = formats
+	sql := fmt.Sprintf("SELECT %s FROM %s WHERE %s AND %s <= %s ORDER BY %s LIMIT %d", columns, t.sql, where, t.id.quoted, key, t.id.quoted, limit)
 	out, err = s.records(ctx, "read", t, u.Namespace, sql, &a, limit)
 	if len(out) > 0 {
 		id := out[len(out)-1].ID
@@ -335,7 +339,9 @@ func (s *Store) Fetch(ctx context.Context, namespace string, ids []vector.ID) ([
 	for len(ids) > 0 {
 		n := min(len(ids), int(s.page.Load()))
 		var a args
-		sql := fmt.Sprintf("SELECT %s FROM %s WHERE %s AND %s = ANY(%s)", t.columns(), t.sql, t.spaces(namespace, &a), t.id.quoted, t.ids(ids[:n], &a))
+		columns, formats := t.columns()
+		a.results = formats
+		sql := fmt.Sprintf("SELECT %s FROM %s WHERE %s AND %s = ANY(%s)", columns, t.sql, t.spaces(namespace, &a), t.id.quoted, t.ids(ids[:n], &a))
 		part, err := s.records(ctx, "fetch", t, namespace, sql, &a, n)
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package pgvector
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -24,36 +25,11 @@ func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, erro
 	if err != nil {
 		return nil, err
 	}
-	v := t.vector(q.Query.Name)
-	if v == nil {
-		return nil, s.invalid("search", "the table has no vector %q", q.Query.Name)
-	}
-	if err := v.measured(); err != nil {
+	sql, a, err := t.searching(&q)
+	if err != nil {
 		return nil, s.invalid("search", "%v", err)
 	}
-	if why := v.refuse(&q.Query); why != "" {
-		return nil, s.invalid("search", "%s", why)
-	}
-	var a args
-	cast := v.typed(t.schema)
-	distance := fmt.Sprintf("%s OPERATOR(%s.%s) %s::%s", v.quoted, t.schema, operators[v.spec.Metric].sql, a.binary(v.oid, v.append(nil, &q.Query)), cast)
-	by := distance
-	if x := v.index(); x != nil && x.expression != "" {
-		by = fmt.Sprintf("(%s) OPERATOR(%s.%s) $1::%s", x.expression, t.schema, operators[v.spec.Metric].sql, cast)
-		if v.base == "vector" && v.spec.Dim > 0 { // the halves of it
-			by += fmt.Sprintf("::%s.halfvec(%d)", t.schema, v.spec.Dim)
-		}
-	}
-	where := t.spaces(q.Namespace, &a)
-	if q.Filter != nil {
-		c, err := t.condition(q.Filter, &a)
-		if err != nil {
-			return nil, s.invalid("search", "%v", err)
-		}
-		where += " AND " + c
-	}
-	k := max(q.K, 1)
-	sql := fmt.Sprintf("SELECT %s, (%s)::float8 FROM %s WHERE %s IS NOT NULL AND %s ORDER BY %s LIMIT %d", t.id.quoted, distance, t.sql, v.quoted, where, by, k)
+	v, k := t.vector(q.Query.Name), max(q.K, 1)
 	hits := []vector.Hit{}
 	err = s.within(ctx, s.options.Timeout, "search", func(ctx context.Context, conn *pgconn.PgConn) error {
 		// One batch is one transaction, in which the settings hold.
@@ -80,6 +56,39 @@ func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, erro
 		return wrong
 	})
 	return hits, err
+}
+
+// searching is the statement of a search.
+func (t *table) searching(q *vector.Search) (sql string, a *args, err error) {
+	v := t.vector(q.Query.Name)
+	if v == nil {
+		return "", nil, fmt.Errorf("the table has no vector %q", q.Query.Name)
+	}
+	if err := v.measured(); err != nil {
+		return "", nil, err
+	}
+	if why := v.refuse(&q.Query); why != "" {
+		return "", nil, errors.New(why)
+	}
+	a = &args{}
+	cast := v.typed(t.schema)
+	distance := fmt.Sprintf("%s OPERATOR(%s.%s) %s::%s", v.quoted, t.schema, operators[v.spec.Metric].sql, a.binary(v.oid, v.append(nil, &q.Query)), cast)
+	by := distance
+	if x := v.index(); x != nil && x.expression != "" {
+		by = fmt.Sprintf("(%s) OPERATOR(%s.%s) $1::%s", x.expression, t.schema, operators[v.spec.Metric].sql, cast)
+		if v.base == "vector" && v.spec.Dim > 0 { // the halves of it
+			by += fmt.Sprintf("::%s.halfvec(%d)", t.schema, v.spec.Dim)
+		}
+	}
+	where := t.spaces(q.Namespace, a)
+	if q.Filter != nil {
+		c, err := t.condition(q.Filter, a)
+		if err != nil {
+			return "", nil, err
+		}
+		where += " AND " + c
+	}
+	return fmt.Sprintf("SELECT %s, (%s)::float8 FROM %s WHERE %s IS NOT NULL AND %s ORDER BY %s LIMIT %d", t.id.quoted, distance, t.sql, v.quoted, where, by, max(q.K, 1)), a, nil
 }
 
 // index is that by which searches go; nil: none.

@@ -73,20 +73,20 @@ func kindOf(oid uint32, typtype string) kind {
 	return opaque
 }
 
-// selected is the column as it is read.
-func (c *column) selected() string {
+// selected is the column as it is read, in binary format (1) or as a text (0).
+func (c *column) selected() (sql string, format int16) {
 	switch {
 	case c.kind != opaque && c.kind != numeric:
-		return c.quoted
+		return c.quoted, 1
 	case c.array:
-		return c.quoted + "::text[]"
+		return c.quoted + "::text[]", 1
 	}
-	return c.quoted + "::text"
+	return c.quoted, 0
 }
 
 var errShort = errors.New("a value of the answer is cut short")
 
-// value reads a value in binary format, as [column.selected] has it.
+// value reads a value as [column.selected] has it.
 func (c *column) value(b []byte) (vector.Value, error) {
 	if !c.array {
 		return c.kind.value(b)
@@ -158,9 +158,9 @@ func (k kind) value(b []byte) (vector.Value, error) {
 	case int8:
 		return vector.IntOf(int64(binary.BigEndian.Uint64(b))), nil
 	case float4:
-		return vector.FloatOf(float64(math.Float32frombits(binary.BigEndian.Uint32(b)))), nil
+		return double(float64(math.Float32frombits(binary.BigEndian.Uint32(b)))), nil
 	case float8:
-		return vector.FloatOf(math.Float64frombits(binary.BigEndian.Uint64(b))), nil
+		return double(math.Float64frombits(binary.BigEndian.Uint64(b))), nil
 	case numeric:
 		return decimalOf(string(b)), nil
 	case uuidKind:
@@ -178,6 +178,14 @@ func (k kind) value(b []byte) (vector.Value, error) {
 	return vector.TextOf(string(b)), nil
 }
 
+// double is a double; all NaN are one.
+func double(f float64) vector.Value {
+	if f != f {
+		f = math.NaN()
+	}
+	return vector.FloatOf(f)
+}
+
 // decimalOf is a numeric: whole without a point, else a double where that is the same
 // number, else, so that nothing of it is lost, a text.
 func decimalOf(s string) vector.Value {
@@ -193,7 +201,7 @@ func decimalOf(s string) vector.Value {
 	if f-f == 0 && shortest(s) != shortest(strconv.FormatFloat(f, 'f', -1, 64)) {
 		return vector.TextOf(s)
 	}
-	return vector.FloatOf(f)
+	return double(f)
 }
 
 // shortest is a decimal without what it does not need.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -246,9 +247,13 @@ func ReadRecord(d *jsontext.Decoder) (Record, error) {
 	return r, err
 }
 
+var decoders = sync.Pool{New: func() any { return &jsontext.Decoder{} }}
+
 // ParseValue reads one value of JSON. Of two members of one name the last one counts.
 func ParseValue(text []byte) (Value, error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
+	d := decoders.Get().(*jsontext.Decoder)
+	defer decoders.Put(d)
+	d.Reset(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true))
 	return readValue(d, 0)
 }
 

@@ -15,8 +15,8 @@ import (
 const (
 	// putBytes is the most that one Put should have, and statementBytes what one
 	// statement has; a single record may have more.
-	putBytes       = 2 << 20
-	statementBytes = 4 << 20
+	putBytes       = 1 << 20
+	statementBytes = 1 << 20
 	// longestID is about what an index can hold of a text.
 	longestID = 2500
 )
@@ -57,16 +57,11 @@ func (t *table) insertion() string {
 		from = append(from, "$1::text::"+t.namespace.cast)
 	}
 	column(t.id, "")
+	for _, c := range t.written() {
+		column(c, c.sent(""))
+	}
 	for i := range t.vectors {
 		column(&t.vectors[i].column, "")
-	}
-	if t.payload != nil {
-		column(t.payload, t.payload.sent(""))
-	}
-	for i := range t.fields {
-		if c := &t.fields[i]; !c.generated {
-			column(c, c.sent(""))
-		}
 	}
 	do := "DO NOTHING"
 	if len(set) > 0 {
@@ -143,6 +138,7 @@ func latest(records []vector.Record) []vector.Record {
 // not say which record that is: halves are tried until it is alone.
 func (s *Store) upsert(ctx context.Context, t *table, namespace string, records []vector.Record, size int, refused map[vector.ID]string) error {
 	b := t.newBatch(namespace, size)
+	defer t.batches.Put(b)
 	for i := range records {
 		if why := b.add(&records[i]); why != "" {
 			refused[records[i].ID] = why
@@ -187,17 +183,27 @@ func ofData(err error) string {
 	return out
 }
 
-// batch is records as the parameters of an insertion.
+// batch is records as the parameters of an insertion: the ids, the columns that are
+// [table.written], and the vectors, which are the largest, at the end: what is appended
+// to them in the message would have them copied.
 type batch struct {
 	t         *table
 	namespace string
 	columns   [][]byte // arrays
 	arrays    []uint32 // their types
 	n         int
+	lengths   []int          // of the columns, before a record
 	rest      []vector.Field // of a record, for the payload
 }
 
 func (t *table) newBatch(namespace string, size int) *batch {
+	if b, ok := t.batches.Get().(*batch); ok {
+		b.namespace, b.n = namespace, 0
+		for i := range b.columns {
+			b.columns[i] = b.columns[i][:arrayHead]
+		}
+		return b
+	}
 	b := &batch{t: t, namespace: namespace}
 	column := func(oid, array uint32, room int) {
 		b.columns = append(b.columns, arrayOf(make([]byte, 0, room), oid))
@@ -211,17 +217,18 @@ func (t *table) newBatch(namespace string, size int) *batch {
 	default:
 		column(oidText, oidTexts, 256)
 	}
-	for i := range t.vectors {
-		column(t.vectors[i].oid, t.vectors[i].arrays, size/len(t.vectors))
-	}
 	for _, c := range t.written() {
 		oid, array := c.param()
 		column(oid, array, 256)
 	}
+	for i := range t.vectors {
+		column(t.vectors[i].oid, t.vectors[i].arrays, size/len(t.vectors))
+	}
+	b.lengths = make([]int, len(b.columns))
 	return b
 }
 
-// written are the columns that are written behind the vectors.
+// written are the columns that are written, but for the id and the vectors.
 func (t *table) written() []*column {
 	var out []*column
 	if t.payload != nil {
@@ -237,14 +244,13 @@ func (t *table) written() []*column {
 
 // add adds a record, or says why the table cannot hold it.
 func (b *batch) add(r *vector.Record) string {
-	lengths := make([]int, len(b.columns))
 	for i := range b.columns {
-		lengths[i] = len(b.columns[i])
+		b.lengths[i] = len(b.columns[i])
 	}
 	why := b.put(r)
 	if why != "" {
 		for i := range b.columns {
-			b.columns[i] = b.columns[i][:lengths[i]]
+			b.columns[i] = b.columns[i][:b.lengths[i]]
 		}
 		return why
 	}
@@ -266,6 +272,7 @@ func (b *batch) put(r *vector.Record) string {
 			return fmt.Sprintf("the table has no vector %q", r.Vectors[i].Name)
 		}
 	}
+	first := len(b.columns) - len(t.vectors)
 	for i := range t.vectors {
 		v := &t.vectors[i]
 		x := r.Vector(v.spec.Name)
@@ -273,17 +280,17 @@ func (b *batch) put(r *vector.Record) string {
 			if v.notNull {
 				return fmt.Sprintf("it has no vector %q, and column %q must have one", v.spec.Name, v.name)
 			}
-			b.null(1 + i)
+			b.null(first + i)
 			continue
 		}
 		if why := v.refuse(x); why != "" {
 			return why
 		}
-		at := b.begin(1 + i)
-		b.columns[1+i] = v.append(b.columns[1+i], x)
-		b.end(1+i, at)
+		at := b.begin(first + i)
+		b.columns[first+i] = v.append(b.columns[first+i], x)
+		b.end(first+i, at)
 	}
-	return b.putPayload(r.Payload, 1+len(t.vectors))
+	return b.putPayload(r.Payload)
 }
 
 func (b *batch) begin(i int) int {
@@ -298,7 +305,7 @@ func (b *batch) end(i, at int) {
 func (b *batch) null(i int) { b.columns[i] = append(b.columns[i], 0xff, 0xff, 0xff, 0xff) }
 
 // putPayload puts fields into their columns, and the others into the payload.
-func (b *batch) putPayload(p vector.Payload, first int) string {
+func (b *batch) putPayload(p vector.Payload) string {
 	t := b.t
 	b.rest = b.rest[:0]
 	for i := range p {
@@ -315,7 +322,7 @@ func (b *batch) putPayload(p vector.Payload, first int) string {
 		}
 		b.rest = append(b.rest, vector.Field{Name: name, Value: f.Value})
 	}
-	at := first
+	at := 1
 	if t.payload != nil {
 		v := vector.MapOf(vector.Payload(b.rest))
 		start := b.begin(at)

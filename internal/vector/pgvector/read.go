@@ -106,6 +106,9 @@ func (t *table) appendID(b []byte, id vector.ID) []byte {
 	return b
 }
 
+// arrayHead is how long the beginning of an array is.
+const arrayHead = 20
+
 // arrayOf begins an array of one dimension, of which the length is not known yet.
 func arrayOf(b []byte, oid uint32) []byte {
 	b = append(b, 0, 0, 0, 1, 0, 0, 0, 1)

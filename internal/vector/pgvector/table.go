@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -31,7 +32,8 @@ type table struct {
 	conflict []string // the columns of the key, in quotes
 	gin      bool     // the payload has an index
 
-	insert string // the statement, but for its parameters
+	insert  string    // the statement, but for its parameters
+	batches sync.Pool // of *batch
 }
 
 // column is a column as it is read and written.

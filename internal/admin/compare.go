@@ -40,9 +40,23 @@ type ComparedModel struct {
 
 // ComparedRequest is what a request is known to be before it is asked.
 type ComparedRequest struct {
-	TokensIn  int64  `json:"tokens_in" doc:"estimated"`
-	MaxTokens int64  `json:"max_tokens" doc:"limit of the answer; 0: none is said"`
-	Error     string `json:"error,omitempty" doc:"why it is no request that could be asked"`
+	TokensIn  int64                  `json:"tokens_in" doc:"estimated"`
+	MaxTokens int64                  `json:"max_tokens" doc:"limit of the answer; 0: none is said"`
+	Most      map[string]CompareMost `json:"most" doc:"by model, what an answer of it can cost at most"`
+	Error     string                 `json:"error,omitempty" doc:"why it is no request that could be asked"`
+}
+
+// CompareMost is what an answer can cost at most.
+type CompareMost struct {
+	USD       decimal.NullDecimal `json:"usd" doc:"null: not known"`
+	TokensOut int64               `json:"tokens_out"`
+	Why       string              `json:"why,omitempty" doc:"why it is not known"`
+}
+
+// CompareJudgeMost is what a question to the judge can cost at most.
+type CompareJudgeMost struct {
+	CompareMost
+	Byte decimal.Decimal `json:"usd_per_byte" doc:"for each byte of what it is asked, beside usd"`
 }
 
 // ComparePlanOut is what a comparison would be.
@@ -50,6 +64,7 @@ type ComparePlanOut struct {
 	Baseline     ComparedModel     `json:"baseline"`
 	Models       []ComparedModel   `json:"models"`
 	Judge        *ComparedModel    `json:"judge,omitempty" doc:"absent: no model judges"`
+	JudgeMost    *CompareJudgeMost `json:"judge_most,omitempty" doc:"absent: no model judges"`
 	AnswerTokens int64             `json:"answer_tokens" doc:"mean of the workload's answers in the last 30 days; 0: not known"`
 	Requests     []ComparedRequest `json:"requests"`
 }
@@ -81,12 +96,16 @@ func (s *Service) comparePlan(ctx context.Context, _ Caller, in ComparePlanIn) (
 		}
 		out.Models = append(out.Models, compared)
 	}
+	planner, err := s.app.Planner(ctx)
+	if err != nil {
+		return out, err
+	}
 	if len(in.Judges) > 0 {
 		chosen, err := s.chooseJudge(f, route, in.Judges, contestants)
 		if err != nil {
 			return out, err
 		}
-		out.Judge = &chosen
+		out.Judge, out.JudgeMost = &chosen, s.judgeMost(planner, f, route, chosen.Model)
 	}
 	groups, err := s.app.Ledger.Usage(ctx, ledger.Query{Workload: in.Workload, Outcome: ledger.OK, Since: s.app.Clock().Add(-answersSince)})
 	if err != nil {
@@ -95,12 +114,8 @@ func (s *Service) comparePlan(ctx context.Context, _ Caller, in ComparePlanIn) (
 	if len(groups) > 0 && groups[0].Requests > 0 {
 		out.AnswerTokens = groups[0].Tokens.Out / groups[0].Requests
 	}
-	planner, err := s.app.Planner(ctx)
-	if err != nil {
-		return out, err
-	}
 	for _, raw := range in.Requests {
-		out.Requests = append(out.Requests, s.measure(planner, f, route, in.Baseline, raw))
+		out.Requests = append(out.Requests, s.measure(planner, f, route, append([]string{in.Baseline}, in.Models...), raw))
 	}
 	return out, nil
 }
@@ -145,21 +160,41 @@ func (s *Service) chooseJudge(f *fleet.Fleet, route *fleet.Route, names []string
 	return s.compared(f, route, f.Models[chosen.Name]), nil
 }
 
-// measure looks at one request as the gateway would, and sends nothing.
-func (s *Service) measure(planner *gateway.Gateway, f *fleet.Fleet, route *fleet.Route, model string, raw json.RawMessage) ComparedRequest {
+// longestJudged is more than a judge is asked at once, in bytes.
+const longestJudged = 1 << 20
+
+// judgeMost is what a question to a judge can cost at most, by its length: at the
+// rates of a long one.
+func (s *Service) judgeMost(planner *gateway.Gateway, f *fleet.Fleet, route *fleet.Route, model string) *CompareJudgeMost {
+	m := aside.MostJudge(planner, app.Codecs()["openai"], f, route, f.Models[model], longestJudged, s.app.Clock())
+	out := &CompareJudgeMost{CompareMost: mostOf(m), Byte: m.Byte}
+	out.USD.Decimal = out.USD.Decimal.Sub(m.Byte.Mul(decimal.NewFromInt(longestJudged)))
+	return out
+}
+
+func mostOf(m gateway.Most) CompareMost { return CompareMost{m.USD, m.Out, m.Why} }
+
+// measure looks at one request as the gateway would, and sends nothing. The first of
+// the models is the baseline.
+func (s *Service) measure(planner *gateway.Gateway, f *fleet.Fleet, route *fleet.Route, models []string, raw json.RawMessage) ComparedRequest {
 	if limit := int64(s.app.Config().Server.Limits.Body); int64(len(raw)) > limit {
 		return ComparedRequest{Error: "the request is larger than server.limits.body allows"}
 	}
-	e := planner.Explain(&gateway.Call{
+	call := gateway.Call{
 		ID: "compare", Received: s.app.Clock(), Op: llm.Chat, Codec: app.Codecs()["openai"], Raw: raw, Header: http.Header{}, Fleet: f,
-		Aside: &gateway.Aside{Route: route.Only(f.Models[model])},
-	})
-	out := ComparedRequest{TokensIn: e.PromptTokens, MaxTokens: e.Facts.MaxTokens}
+		Aside: &gateway.Aside{Route: route.Only(f.Models[models[0]])},
+	}
+	e := planner.Explain(&call)
+	out := ComparedRequest{TokensIn: e.PromptTokens, MaxTokens: e.Facts.MaxTokens, Most: map[string]CompareMost{}}
 	if r := e.Refused; r != nil {
 		switch r.Kind {
 		case fault.BadRequest, fault.Unsupported, fault.TooLarge:
 			out.Error = r.Error()
+			return out
 		}
+	}
+	for _, name := range models {
+		out.Most[name] = mostOf(aside.Most(planner, f, route, f.Models[name], &call, s.app.Clock()))
 	}
 	return out
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"freehold/internal/app"
 	"freehold/internal/compare"
 	"freehold/internal/judge"
+	"freehold/internal/portability"
 	"freehold/internal/regular"
 	"freehold/internal/rollout"
 )
@@ -95,7 +95,7 @@ compared, and with 2 if the data set cannot be used.`,
 	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask whether to go on")
 	fl.StringVar(&f.out, "out", "", "keep answers in `FILE`, and go on from what it has")
 	fl.StringVar(&f.plot, "plot", "", "draw quality against cost into `FILE` (.svg or .png)")
-	fl.BoolVar(&f.portability, "portability", false, "first say what of the workload's traffic would break")
+	fl.BoolVar(&f.portability, "portability", false, "say more of what breaks or changes at the models")
 	return c
 }
 
@@ -269,11 +269,11 @@ func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Com
 	if slices.Contains(f.to, c.Baseline) {
 		return nil, usagef("%s is the model that workload %s has: name another one with --to, or --baseline", c.Baseline, f.workload)
 	}
-	c.AnswerTokens = plan.AnswerTokens
-	if f.portability {
-		err = p.portable(ctx, r, f)
+	if m := plan.JudgeMost; m != nil {
+		c.JudgeMost = compare.JudgeMost{Most: mostOf(m.CompareMost), Byte: m.Byte}
 	}
-	return c, err
+	c.AnswerTokens = plan.AnswerTokens
+	return c, p.portable(ctx, r, f)
 }
 
 func perToken(million decimal.NullDecimal) decimal.NullDecimal {
@@ -424,7 +424,11 @@ func (p *program) planned(ctx context.Context, r admin.Runner, f *compareFlags, 
 		}
 		for i, x := range out.Requests {
 			row := &c.Rows[from+i]
-			if row.TokensIn, row.MaxTokens = x.TokensIn, x.MaxTokens; x.Error != "" {
+			row.TokensIn, row.MaxTokens, row.Most = x.TokensIn, x.MaxTokens, map[string]compare.Most{}
+			for model, most := range x.Most {
+				row.Most[model] = mostOf(most)
+			}
+			if x.Error != "" {
 				wrong = append(wrong, fmt.Errorf("%s: %s", row.Where, x.Error))
 			}
 		}
@@ -434,6 +438,10 @@ func (p *program) planned(ctx context.Context, r admin.Runner, f *compareFlags, 
 		return out, unusable(few(wrong))
 	}
 	return out, nil
+}
+
+func mostOf(m admin.CompareMost) compare.Most {
+	return compare.Most{USD: m.USD, Tokens: m.TokensOut, Why: m.Why}
 }
 
 // printQuote says what will be asked, and what it will cost.
@@ -446,14 +454,22 @@ func (p *program) printQuote(c *compare.Comparison, q compare.Quote) {
 	if c.JudgeModel != "" {
 		judged += " by " + c.JudgeModel
 	}
-	fmt.Fprintf(p.err, "%s of workload %s: %s with %s, judged: %s\n", plural(len(c.Rows), "request"), tame(c.Workload), tame(strings.Join(c.Candidates, ", ")), tame(c.Baseline), tame(judged))
-	fmt.Fprintf(p.err, "to ask: %s to models", plural(q.Questions, "question"))
-	if q.Judgings > 0 {
-		fmt.Fprintf(p.err, ", up to %s to the judge", count(int64(q.Judgings)))
+	say := func(format string, args ...any) {
+		fmt.Fprintln(p.err, wrap(tame(fmt.Sprintf(format, args...)), p.width()-2, "\n  "))
 	}
-	fmt.Fprintf(p.err, "; about %s (answers of %s)\n", money(q.USD, "USD"), answers)
+	say("%s of workload %s: %s with %s, judged: %s", plural(len(c.Rows), "request"), c.Workload, strings.Join(c.Candidates, ", "), c.Baseline, judged)
+	toAsk := plural(q.Questions, "question") + " to models"
+	if q.Judgings > 0 {
+		toAsk += fmt.Sprintf(", %s to the judge and up to %s more", count(int64(q.Judgings)), count(int64(q.Again)))
+	}
+	say("to ask: %s", toAsk)
+	most := money(q.Most, "USD")
+	if n := len(q.Unbounded); n > 0 {
+		most += fmt.Sprintf(" and %s of unknown cost", plural(n, "question"))
+	}
+	say("cost: about %s, with answers of %s; at most %s", money(q.USD, "USD"), answers, most)
 	if len(q.Unknown) > 0 {
-		fmt.Fprintf(p.err, "the price of %s is not known, and not in it\n", tame(strings.Join(q.Unknown, ", ")))
+		say("the price of %s is not known, and not in it", strings.Join(q.Unknown, ", "))
 	}
 }
 
@@ -463,6 +479,9 @@ func (p *program) agreed(f *compareFlags, q compare.Quote) error {
 	switch {
 	case f.most.Valid && len(q.Unknown) > 0:
 		return hintedf("models.MODEL.price in config.yaml says it", "--max-cost cannot hold what nobody knows the price of: %s", strings.Join(q.Unknown, ", "))
+	case f.most.Valid && len(q.Unbounded) > 0:
+		return hintedf("max_tokens and a known context bound most requests; without --max-cost they are asked whatever they cost",
+			"--max-cost cannot hold: of %s nobody knows the most that it costs, the first is %s", plural(len(q.Unbounded), "question"), q.Unbounded[0])
 	case f.most.Valid && q.USD.GreaterThan(f.most.Decimal):
 		return fmt.Errorf("it would cost about %s, and --max-cost is %s: nothing was asked", money(q.USD, "USD"), money(f.most.Decimal, "USD"))
 	case f.yes || free || q.Questions+q.Judgings == 0:
@@ -510,49 +529,6 @@ func (p *program) compared(ctx context.Context, f *compareFlags, c *compare.Comp
 	return c.Run(ctx)
 }
 
-// asideAsker asks through the administration of a server.
-type asideAsker struct {
-	server   admin.Runner
-	workload string
-	clock    func() time.Time
-}
-
-// Ask implements [compare.Asker].
-func (a *asideAsker) Ask(ctx context.Context, row *compare.Row, model string) (compare.Asked, error) {
-	out, err := admin.CompareAsk.Call(ctx, a.server, admin.CompareAskIn{
-		Workload: a.workload, Model: model, Request: row.Request, DataClasses: row.Classes, Key: row.Key, Tenant: row.Tenant,
-	})
-	if err != nil {
-		return compare.Asked{}, err
-	}
-	asked := compare.Asked{Answer: answered(&out.CompareAnswer, out.ID), NotAsked: out.NotAsked, Wait: milliseconds(out.Wait)}
-	asked.Conversation, asked.Segments = out.Conversation, out.Segments
-	return asked, nil
-}
-
-// Judge implements [compare.Asker].
-func (a *asideAsker) Judge(ctx context.Context, row *compare.Row, model string, q judge.Prompt) (compare.Asked, error) {
-	out, err := admin.CompareJudge.Call(ctx, a.server, admin.CompareJudgeIn{
-		Workload: a.workload, Model: model, System: q.System, User: q.User, DataClasses: row.Classes, Key: row.Key, Tenant: row.Tenant,
-	})
-	if err != nil {
-		return compare.Asked{}, err
-	}
-	return compare.Asked{Answer: answered(&out.CompareAnswer, out.ID), NotAsked: out.NotAsked, Wait: milliseconds(out.Wait)}, nil
-}
-
-// answered is an answer as package compare has it.
-func answered(a *admin.CompareAnswer, id string) compare.Answer {
-	out := compare.Answer{Answer: a.Answer, Request: id}
-	out.Side = rollout.Side{FirstToken: milliseconds(a.FirstToken), Total: milliseconds(a.Total), In: a.TokensIn, Out: a.TokensOut, Cost: a.Cost}
-	out.Side.Take(&out.Answer)
-	return out
-}
-
-func milliseconds(ms float64) time.Duration {
-	return time.Duration(math.Round(ms * float64(time.Millisecond)))
-}
-
 // portable says what of the workload's traffic would break at the candidates.
 func (p *program) portable(ctx context.Context, server admin.Runner, f *compareFlags) error {
 	for _, model := range f.to {
@@ -560,8 +536,34 @@ func (p *program) portable(ctx context.Context, server admin.Runner, f *compareF
 		if err != nil {
 			return err
 		}
+		if !f.portability {
+			fmt.Fprintln(p.err, wrap(tame(portableInShort(&out)), p.width()-2, "\n  "))
+			continue
+		}
 		p.printPortability(p.err, &out)
 		fmt.Fprintln(p.err)
 	}
 	return nil
+}
+
+// portableInShort names what breaks and what changes, with counts.
+func portableInShort(out *admin.PortabilityOut) string {
+	said := fmt.Sprintf("portability to %s: %s", out.To, plural(int(out.Requests), "recorded request"))
+	found := false
+	for _, severity := range []portability.Severity{portability.Breaks, portability.Changes} {
+		var names []string
+		for _, x := range out.Findings {
+			if x.Severity == string(severity) {
+				names = append(names, fmt.Sprintf("%s %s (%s)", x.Kind, x.Name, count(x.Requests)))
+			}
+		}
+		if len(names) > 0 {
+			found = true
+			said += "; " + string(severity) + ": " + strings.Join(names, ", ")
+		}
+	}
+	if !found {
+		return said + ", nothing of them breaks or changes"
+	}
+	return said + "; --portability says how"
 }

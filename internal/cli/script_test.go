@@ -259,7 +259,11 @@ func columns(ts *testscript.TestScript, _ bool, a []string) {
 	var limit int
 	_, err := fmt.Sscan(a[0], &limit)
 	ts.Check(err)
-	for line := range strings.Lines(ts.ReadFile("stdout")) {
+	of := "stdout"
+	if len(a) > 1 {
+		of = a[1]
+	}
+	for line := range strings.Lines(ts.ReadFile(of)) {
 		if n := len([]rune(strings.TrimRight(line, "\n"))); n > limit {
 			ts.Fatalf("%d columns: %s", n, line)
 		}

@@ -81,7 +81,8 @@ func newWorld(n int) (*world, *compare.Comparison) {
 	}
 	c.Workload, c.Baseline, c.Settings.Judge = "w", "old", judge.Spec{Kind: judge.Normalised}
 	for i := range n {
-		c.Rows = append(c.Rows, compare.Row{ID: fmt.Sprint(i), Where: fmt.Sprintf("f:%d", i+1), Request: []byte(`{}`), TokensIn: 10})
+		c.Rows = append(c.Rows, compare.Row{ID: fmt.Sprint(i), Where: fmt.Sprintf("f:%d", i+1), Request: []byte(`{}`), TokensIn: 10,
+			Most: map[string]compare.Most{"old": {USD: cost("0.001"), Tokens: 5}, "new": {USD: cost("0.001"), Tokens: 5}}})
 	}
 	return w, c
 }
@@ -215,6 +216,51 @@ func TestLimit(t *testing.T) {
 	var limit *compare.LimitError
 	if !errors.As(err, &limit) || limit.Spent.GreaterThan(c.Limit.Decimal) || limit.Spent.LessThan(decimal.RequireFromString("0.015")) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestLimitOfMost: what counts before a question is the most that it can cost, and
+// what it did cost once it is answered; so the limit is not exceeded, and is made use
+// of. A judge that is asked again is in it.
+func TestLimitOfMost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		most, real, limit string
+		least             string // that is spent
+		judged            bool
+	}{
+		"as dear as it can be":   {"0.05", "0.05", "0.12", "0.1", false},
+		"cheaper than it can be": {"0.05", "0.001", "0.07", "0.02", false},
+		"a judge asked again":    {"0.001", "0.001", "0.1", "0.05", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, c := newWorld(200)
+			for i := range c.Rows {
+				c.Rows[i].Most = map[string]compare.Most{"old": {USD: cost(tt.most), Tokens: 5}, "new": {USD: cost(tt.most), Tokens: 5}}
+			}
+			w.say = func(_ *compare.Row, model string, _ int) compare.Asked {
+				a := text("from " + model)
+				a.Side.Cost = cost(tt.real)
+				return a
+			}
+			c.Limit = cost(tt.limit)
+			if tt.judged {
+				c.Settings.Judge, c.JudgeModel = judge.Spec{Kind: judge.Pairwise}, "third"
+				c.JudgeMost = compare.JudgeMost{Most: compare.Most{USD: cost("0.01")}}
+				w.judge = func(judge.Prompt) compare.Asked {
+					a := text("A is nicer")
+					a.Side.Cost = cost("0.01")
+					return a
+				}
+				if q := c.Quote(); q.Judgings != 400 || q.Again != 400 || q.Most.String() != "8.4" {
+					t.Errorf("%+v", q)
+				}
+			}
+			_, err := c.Run(t.Context())
+			var limit *compare.LimitError
+			if !errors.As(err, &limit) || limit.Spent.GreaterThan(c.Limit.Decimal) || limit.Spent.LessThan(decimal.RequireFromString(tt.least)) {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
 

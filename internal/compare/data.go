@@ -32,8 +32,10 @@ type Row struct {
 	Key, Tenant string
 	// Recorded is the answer that it got; nil: none is known.
 	Recorded *Answer
-	// Size is what is known of it before it is asked.
+	// What is known of it before it is asked: its size, and what an answer can cost at
+	// most, by model.
 	TokensIn, MaxTokens int64
+	Most                map[string]Most
 }
 
 const (

@@ -53,6 +53,7 @@ type Comparison struct {
 	Concurrency int
 	Limit       decimal.NullDecimal // most that it may cost, in US dollars; not valid: none
 	Prices      map[string]Price    // by model
+	JudgeMost   JudgeMost           // of JudgeModel
 	// AnswerTokens is how long the workload's answers are; 0: not known.
 	AnswerTokens int64
 	// Plan has the margin and the gates; latency is shown and no gate.
@@ -170,7 +171,7 @@ func (r *running) ask(ctx context.Context, row *Row, model string) (*Answer, str
 		r.Answered()
 		return &a, "", nil
 	}
-	asked, err := r.patiently(ctx, r.askCost(row, model), func() (Asked, error) { return r.Asker.Ask(ctx, row, model) })
+	asked, err := r.patiently(ctx, row.Most[model].USD, func() (Asked, error) { return r.Asker.Ask(ctx, row, model) })
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %s: %w", row.Where, model, err)
 	}
@@ -181,19 +182,19 @@ func (r *running) ask(ctx context.Context, row *Row, model string) (*Answer, str
 	return &asked.Answer, "", r.Out.keep(row, model, &asked.Answer, nil)
 }
 
-func (r *running) patiently(ctx context.Context, expected decimal.NullDecimal, ask func() (Asked, error)) (Asked, error) {
+func (r *running) patiently(ctx context.Context, most decimal.NullDecimal, ask func() (Asked, error)) (Asked, error) {
 	for waits := 0; ; waits++ {
 		if err := ctx.Err(); err != nil {
 			return Asked{}, context.Cause(ctx)
 		}
-		if err := r.purse.take(expected); err != nil {
+		if err := r.purse.take(ctx, most); err != nil {
 			return Asked{}, err
 		}
 		asked, err := ask()
 		if err != nil || asked.NotAsked != "" || asked.Wait > 0 && asked.Side.In == 0 {
 			asked.Side.Cost = decimal.NewNullDecimal(decimal.Zero)
 		}
-		r.purse.settle(expected, asked.Side.Cost)
+		r.purse.settle(most, asked.Side.Cost)
 		if err != nil || asked.Wait <= 0 || waits == maxWaits {
 			return asked, err
 		}
@@ -252,9 +253,8 @@ type asker struct {
 
 // Ask implements [judge.Asker].
 func (a *asker) Ask(ctx context.Context, p judge.Prompt) (string, error) {
-	half := a.r.judgeCost(a.row)
-	half.Decimal = half.Decimal.Div(decimal.NewFromInt(judgeAsked))
-	asked, err := a.r.patiently(ctx, half, func() (Asked, error) { return a.r.Asker.Judge(ctx, a.row, a.r.JudgeModel, p) })
+	most := a.r.JudgeMost.cost(int64(len(p.System) + len(p.User)))
+	asked, err := a.r.patiently(ctx, most, func() (Asked, error) { return a.r.Asker.Judge(ctx, a.row, a.r.JudgeModel, p) })
 	if err != nil {
 		a.stop = fmt.Errorf("%s: the judge %s: %w", a.row.Where, a.r.JudgeModel, err)
 		return "", a.stop

@@ -261,6 +261,9 @@ func columnOf(name, words string) (*wire.FieldSchema, error) {
 		f.Params = append(f.Params, &wire.Pair{Key: "max_capacity", Value: strings.TrimSuffix(capacity, ")")})
 	}
 	kind, length, bounded := strings.Cut(rest, "(")
+	if !bounded && kind == kindNames[kindVarChar] {
+		length, bounded = strconv.Itoa(maxText), true
+	}
 	if bounded {
 		f.Params = append(f.Params, &wire.Pair{Key: "max_length", Value: strings.TrimSuffix(length, ")")})
 	}

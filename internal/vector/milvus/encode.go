@@ -20,6 +20,9 @@ func (s *schema) refuse(r *vector.Record) string {
 	if id := r.ID.String(); r.ID.Kind() == vector.TextID && (s.key.length > 0 && len(id) > s.key.length || !utf8.ValidString(id)) {
 		return fmt.Sprintf("its id has %d bytes, of which the primary key takes %d, or is not UTF-8", len(id), s.key.length)
 	}
+	if r.ID == vector.IntegerIDOf(math.MaxInt64) && !s.lite {
+		return "its id is 9223372036854775807, which queries of Milvus do not find"
+	}
 	if err := r.Check(); err != nil {
 		return err.Error()
 	}

@@ -14,10 +14,10 @@ import (
 // Boolean expressions of Milvus. Values are written as literals, with all escaped
 // that ends one; names of dynamic fields are texts, too.
 
-// integer writes a whole number. The smallest one has no literal, for a minus is an
-// operator behind which it is too large.
-func integer(n int64) string {
-	if n == math.MinInt64 {
+// integer writes a whole number. To Milvus the smallest one has no literal, for a
+// minus is an operator behind which it is too large.
+func (s *schema) integer(n int64) string {
+	if n == math.MinInt64 && !s.lite {
 		return "(-9223372036854775807 - 1)"
 	}
 	return strconv.FormatInt(n, 10)
@@ -54,7 +54,7 @@ func (s *Store) keyEquals(found *schema, value string) (string, error) {
 		if err != nil {
 			return "", s.invalid("query", "the partition key %s is a number, and namespace %q is none", found.by, value)
 		}
-		return found.by + " == " + integer(n), nil
+		return found.by + " == " + found.integer(n), nil
 	}
 	x, err := found.quote(value)
 	if err != nil {
@@ -251,7 +251,7 @@ func (x *operand) literalOf(v *vector.Value) (string, error) {
 	case vector.Bool:
 		return strconv.FormatBool(v.Bool()), nil
 	case vector.Int:
-		return integer(v.Int()), nil
+		return x.integer(v.Int()), nil
 	case vector.Float:
 		return x.float(v), nil
 	}
@@ -266,7 +266,7 @@ func (x *operand) float(v *vector.Value) string {
 	case math.IsNaN(f) || math.IsInf(f, 0):
 		return ""
 	case v.Whole():
-		return integer(int64(f))
+		return x.integer(int64(f))
 	}
 	out := strconv.FormatFloat(f, 'g', -1, 64)
 	if !strings.ContainsAny(out, ".") { // 1e+30 is read as a float only with a point
@@ -283,7 +283,7 @@ func (x *operand) size(op vector.Op, v *vector.Value) string {
 	var lit string
 	switch v.Kind() {
 	case vector.Int:
-		lit = integer(v.Int())
+		lit = x.integer(v.Int())
 	case vector.Float:
 		if lit = x.float(v); lit == "" && !math.IsNaN(v.Float()) { // all numbers are below +Inf
 			lit = strconv.FormatFloat(math.Copysign(math.MaxFloat64, v.Float()), 'g', -1, 64)

@@ -149,6 +149,9 @@ func (s *Store) call(ctx context.Context, method string, request any, answer wir
 		return nil
 	}
 	out := &vector.Error{Store: s.at, Doing: doing, Trouble: ofStatus(st), Message: st.GetReason()}
+	if strings.Contains(out.Message, "json: cannot unmarshal") { // Milvus 2.3 calls it a failure of its disk
+		out.Trouble = vector.Invalid
+	}
 	switch st.GetCode() {
 	case notLoaded, partitionNotLoaded:
 		out.Message += " (load the collection first: load_collection in Milvus' client)"

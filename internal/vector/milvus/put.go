@@ -132,7 +132,7 @@ func (s *Store) upsert(ctx context.Context, p *space, records []vector.Record, r
 	}
 	r := &wire.WriteRequest{Database: s.options.Database, Collection: p.name, Partition: p.partition, Fields: fields, Rows: uint32(len(records))}
 	var answer wire.WriteResponse
-	if p.lite {
+	if p.lite || p.by != "" && older(p.version, 5) {
 		err = s.replace(ctx, p, records, r, &answer)
 	} else {
 		err = s.call(ctx, wire.Upsert, r, &answer)
@@ -158,11 +158,15 @@ func (s *Store) upsert(ctx context.Context, p *space, records []vector.Record, r
 	return s.upsert(ctx, p, records[half:], refused)
 }
 
-// replace is the upsert of milvus-lite, whose own one leaves fields of the record
-// that was there. It writes one request at a time, for milvus-lite takes no more.
+// replace is the upsert of servers whose own one is not right: milvus-lite leaves
+// fields of the record that was there, and Milvus 2.3.5 puts it into the partition of
+// its primary key instead of that of its partition key, where filters by that do not
+// find it. One request at a time goes to milvus-lite, which takes no more.
 func (s *Store) replace(ctx context.Context, p *space, records []vector.Record, r *wire.WriteRequest, answer *wire.WriteResponse) error {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	if p.lite {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+	}
 	ids := make([]vector.ID, len(records))
 	for i := range records {
 		ids[i] = records[i].ID

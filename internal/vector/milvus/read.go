@@ -40,7 +40,7 @@ func (p *space) literal(id vector.ID) (string, error) {
 		return "", fmt.Errorf("the collection's ids are of kind %s", p.ids())
 	}
 	if id.Kind() == vector.IntegerID {
-		return integer(int64(id.Integer())), nil
+		return p.integer(int64(id.Integer())), nil
 	}
 	return p.quote(id.String())
 }
@@ -78,11 +78,28 @@ func (s *Store) query(ctx context.Context, p *space, expr string, fields []strin
 			{Key: "limit", Value: strconv.Itoa(limit)},
 			// In the order of keys, as iterators of Milvus' own client ask for them. Such a
 			// page may be short though there are more: only an empty one is the last.
-			{Key: "iterator", Value: "True"}, {Key: "reduce_stop_for_best", Value: "True"},
+			{Key: "iterator", Value: "True"},
 		}
 	}
 	var answer wire.QueryResponse
-	return &answer, s.call(ctx, wire.Query, r, &answer)
+	return &answer, s.ask(ctx, p, wire.Query, r, &answer)
+}
+
+// ask asks about a loaded collection. A milvus-lite that was started again meanwhile
+// has to load it once more.
+func (s *Store) ask(ctx context.Context, p *space, method string, request any, answer interface {
+	wire.Answer
+	proto.Message
+}) error {
+	err := s.call(ctx, method, request, answer)
+	if !p.lite || answer.GetStatus().GetCode() != notLoaded {
+		return err
+	}
+	if err := s.load(ctx, p.name); err != nil {
+		return err
+	}
+	proto.Reset(answer)
+	return s.call(ctx, method, request, answer)
 }
 
 // Units lists keys, and nothing but them, page by page. Pages follow keys, never an
@@ -333,7 +350,7 @@ func (s *Store) count(ctx context.Context, p *space) (int64, error) {
 	if p.lite && expr == "" { // without one it counts all partitions
 		expr = p.key.name + ` >= ""`
 		if p.ids() == vector.IntegerID {
-			expr = p.key.name + " >= " + integer(math.MinInt64+1)
+			expr = p.key.name + " >= " + p.integer(math.MinInt64)
 		}
 	}
 	at, err := s.now(ctx)

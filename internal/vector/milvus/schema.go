@@ -14,6 +14,7 @@ import (
 // schema is a collection as the server has it.
 type schema struct {
 	name    string // its own, also where it was named by an alias
+	version string // of the server
 	lite    bool
 	key     column // the primary key
 	vectors []vectorField
@@ -249,7 +250,7 @@ func (s *Store) lookAgain(ctx context.Context) (*schema, error) {
 		return nil, err
 	}
 	found := read(&d, x.GetIndexes())
-	found.lite = isLite(version)
+	found.version, found.lite = version, isLite(version)
 	if found.cannot != "" {
 		return nil, s.invalid("describecollection", "it cannot be copied: %s", found.cannot)
 	}

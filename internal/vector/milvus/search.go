@@ -53,7 +53,7 @@ func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, erro
 	}
 	r.Consistency = consistency(r.Guarantee)
 	var answer wire.SearchResponse
-	if err := s.call(ctx, wire.Search, r, &answer); err != nil {
+	if err := s.ask(ctx, p, wire.Search, r, &answer); err != nil {
 		return nil, err
 	}
 	return f.hits(answer.GetResults(), p.lite), nil

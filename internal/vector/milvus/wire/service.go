@@ -14,6 +14,7 @@ const (
 	DescribeCollection = service + "DescribeCollection"
 	CreateCollection   = service + "CreateCollection"
 	DropCollection     = service + "DropCollection"
+	ReleaseCollection  = service + "ReleaseCollection"
 	LoadCollection     = service + "LoadCollection"
 	GetLoadState       = service + "GetLoadState"
 	CreateIndex        = service + "CreateIndex"

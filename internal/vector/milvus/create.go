@@ -84,9 +84,9 @@ func (s *Store) create(ctx context.Context, d *vector.Description) error {
 
 // collectionOf is the schema of what is described.
 func (s *Store) collectionOf(d *vector.Description) (*wire.CollectionSchema, error) {
-	key := &wire.FieldSchema{Name: cmp.Or(s.options.ID, keyName), Primary: true, Type: kindVarChar, Params: []*wire.Pair{{Key: "max_length", Value: strconv.Itoa(maxText)}}}
-	if len(d.IDs) == 1 && d.IDs[0] == vector.IntegerID {
-		key.Type, key.Params = kindInt64, nil
+	key, fields, err := s.primaryOf(d)
+	if err != nil {
+		return nil, err
 	}
 	c := &wire.CollectionSchema{Name: s.options.Collection, Dynamic: true, Fields: []*wire.FieldSchema{key}}
 	taken := map[string]bool{key.GetName(): true, meta: true}
@@ -114,7 +114,6 @@ func (s *Store) collectionOf(d *vector.Description) (*wire.CollectionSchema, err
 			return nil, fmt.Errorf("vector %q: %w", d.Vectors[i].Name, err)
 		}
 	}
-	fields := slices.Clone(d.Fields)
 	if text := s.options.Text; text != "" && !slices.ContainsFunc(fields, func(f vector.FieldSpec) bool { return f.Name == text }) {
 		fields = append(fields, vector.FieldSpec{Name: text, Type: "VARCHAR(" + strconv.Itoa(maxText) + ")"})
 	}
@@ -128,6 +127,34 @@ func (s *Store) collectionOf(d *vector.Description) (*wire.CollectionSchema, err
 		}
 	}
 	return c, nil
+}
+
+// primaryOf is the primary key of what is described, and all other fields of it.
+func (s *Store) primaryOf(d *vector.Description) (key *wire.FieldSchema, rest []vector.FieldSpec, err error) {
+	kind := "VARCHAR"
+	if len(d.IDs) == 1 && d.IDs[0] == vector.IntegerID {
+		kind = "INT64"
+	}
+	name, words := keyName, kind
+	for _, f := range d.Fields {
+		of, primary := strings.CutSuffix(f.Type, primaryKey)
+		if !primary {
+			rest = append(rest, f)
+			continue
+		}
+		name = f.Name
+		if len(d.IDs) == 0 || strings.HasPrefix(of, kind) { // else ids become others
+			words = of
+		}
+	}
+	key, err = columnOf(cmp.Or(s.options.ID, name), words)
+	if err == nil && key.GetType() != kindVarChar && key.GetType() != kindInt64 {
+		err = fmt.Errorf("field %s: a primary key is VARCHAR or INT64, not %s", name, words)
+	}
+	if err == nil {
+		key.Primary = true
+	}
+	return key, rest, err
 }
 
 var vectorKinds = map[string]int32{"": kindFloatVector, "float32": kindFloatVector, "float16": kindFloat16, "bfloat16": kindBFloat16, "int8": kindInt8Vector}
@@ -221,10 +248,16 @@ func (s *Store) loadState(ctx context.Context, collection string) (int32, error)
 	return answer.GetState(), err
 }
 
+// What ends the type of the fields that are one.
+const (
+	primaryKey   = " primary key"
+	partitionKey = " partition key"
+)
+
 // words are a column's type as plans have it, and columnOf reads them:
 //
 //	VARCHAR(512)  ARRAY<INT64>(100)  ARRAY<VARCHAR(64)>(10)  JSON  INT64 null  VARCHAR(64) partition key
-func (c *column) words(by string) string {
+func (c *column) words() string {
 	text := func(kind int32) string {
 		if kind == kindVarChar && c.length > 0 {
 			return kindName(kind) + "(" + strconv.Itoa(c.length) + ")"
@@ -238,16 +271,12 @@ func (c *column) words(by string) string {
 	if c.nullable {
 		out += " null"
 	}
-	if c.name == by {
-		out += " partition key"
-	}
 	return out
 }
 
 func columnOf(name, words string) (*wire.FieldSchema, error) {
-	f := &wire.FieldSchema{Name: name}
-	rest := words
-	rest, f.PartitionKey = strings.CutSuffix(rest, " partition key")
+	rest, by := strings.CutSuffix(words, partitionKey)
+	f := &wire.FieldSchema{Name: name, PartitionKey: by}
 	if short, ok := strings.CutSuffix(rest, " null"); ok {
 		rest, f.Nullable = short, true
 	}

@@ -47,8 +47,13 @@ func (s *Store) Describe(ctx context.Context) (*vector.Description, error) {
 		d.Facts[FactIndex+v.Name] = v.index
 	}
 	slices.SortFunc(d.Vectors, func(a, b vector.Spec) int { return strings.Compare(a.Name, b.Name) })
+	d.Fields = append(d.Fields, vector.FieldSpec{Name: found.key.name, Type: found.key.words() + primaryKey})
 	for i := range found.columns {
-		d.Fields = append(d.Fields, vector.FieldSpec{Name: found.columns[i].name, Type: found.columns[i].words(found.by)})
+		f := vector.FieldSpec{Name: found.columns[i].name, Type: found.columns[i].words()}
+		if f.Name == found.by {
+			f.Type += partitionKey
+		}
+		d.Fields = append(d.Fields, f)
 	}
 	found.facts(d.Facts, s.options.Collection)
 	d.Namespaces, err = s.namespaces(ctx, found)

@@ -240,6 +240,17 @@ func (s *Server) stop() error {
 	return nil
 }
 
+// Client runs test/milvus/client.py: the official Python client.
+func Client(t testing.TB, args ...string) {
+	t.Helper()
+	h, root := parts(t, "milvus.json", "milvus", "the official Python client of Milvus")
+	cmd := exec.CommandContext(t.Context(), h.Interpreter, append([]string{"-s", "-B", filepath.Join(root, "test", "milvus", "client.py")}, args...)...)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+h.Site, "NO_PROXY=*")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("client.py %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
 // Addr is host:port.
 func (s *Server) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 

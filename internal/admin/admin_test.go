@@ -27,6 +27,8 @@ data_classes:
 models:
   m: {provider: a, id: x, price: {input: "1", output: "2"}}
   llama: {provider: b, id: llama-3.1-70b, openness: open}
+indexes:
+  docs: {from: "pinecone://127.0.0.1:1/docs", to: "qdrant://127.0.0.1:1/docs"}
 workloads:
   chat: {model: m, fallbacks: [llama], aliases: [gpt-4o-mini], capture: {enabled: true, retention: 3d}}
   private: {model: llama, fallbacks: [m], data: eu}

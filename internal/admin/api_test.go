@@ -152,7 +152,7 @@ func TestAnswersFitDocument(t *testing.T) {
 		if op.Method != http.MethodGet || strings.HasPrefix(op.Name, "capture.") || op == admin.RolloutTexts.Operation {
 			continue // texts are not for callers without a key: see TestCaptures, TestRolloutTexts
 		}
-		path := strings.NewReplacer("{request_id}", id, "{seq}", "1", "{workload}", "chat", "{id}", drill.ID).Replace(op.Path)
+		path := strings.NewReplacer("{request_id}", id, "{seq}", "1", "{workload}", "chat", "{id}", drill.ID, "{index}", "docs").Replace(op.Path)
 		switch op.Name {
 		case "usage":
 			path += "?by=model&by=day"

@@ -16,6 +16,8 @@ import (
 	"freehold/internal/ledger"
 	"freehold/internal/rollout"
 	"freehold/internal/rollout/runner"
+	"freehold/internal/vector/front"
+	"freehold/internal/vector/moves"
 )
 
 // Error is an operation that failed or was refused. It is the same whether it
@@ -69,11 +71,14 @@ func errorOf(err error) error {
 	var f *fault.Error
 	var told *runner.RefusedError
 	var unwritten *runner.WriteError
+	var stage *front.StageError
 	switch {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &told):
 		return refusedBy(told)
+	case errors.As(err, &stage):
+		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error(), Hint: stage.Hint}
 	case errors.As(err, &unwritten):
 		return &Error{Status: http.StatusConflict, Code: CodeConflict, Message: err.Error(),
 			Hint: "freehold check says what is wrong with the file, freehold rollout status " + unwritten.Workload + " when it is written"}
@@ -101,7 +106,7 @@ func errorOf(err error) error {
 		return invalid(err.Error(), "")
 	case errors.Is(err, capture.ErrNothing), errors.Is(err, history.ErrVerifierKey):
 		return invalid(err.Error(), "")
-	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey), errors.Is(err, rollout.ErrNotFound):
+	case errors.Is(err, ledger.ErrNotFound), errors.Is(err, auth.ErrNotFound), errors.Is(err, history.ErrNotFound), errors.Is(err, config.ErrNoKey), errors.Is(err, rollout.ErrNotFound), errors.Is(err, moves.ErrNoIndex):
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error()}
 	case errors.Is(err, rollout.ErrNoPair):
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound, Message: err.Error(),

@@ -72,6 +72,21 @@ var (
 	RolloutReport = define("rollout.report", "GET", "/admin/v1/rollouts/{workload}/report",
 		"All that is known of a rollout: quality as it became known, latencies, money, segments, transitions.", (*Service).rolloutReport)
 
+	IndexList = define("index.list", "GET", "/admin/v1/indexes",
+		"Vector indexes that applications reach here: where each is on its way from Pinecone.", (*Service).indexList)
+	IndexStatus = define("index.status", "GET", "/admin/v1/indexes/{index}",
+		"One index: phase, lag, the work under way, what both stores found.", (*Service).indexStatus)
+	IndexSync = define("index.sync", "POST", "/admin/v1/indexes/{index}/sync",
+		"Has the new store follow every write from now on, and begins to fill it.", (*Service).indexSync)
+	IndexCutover = define("index.cutover", "POST", "/admin/v1/indexes/{index}/cutover",
+		"Begins the proof that the new store has all, behind which it answers and Pinecone follows.", (*Service).indexCutover)
+	IndexRollback = define("index.rollback", "POST", "/admin/v1/indexes/{index}/rollback",
+		"Pinecone answers again, with all that was written since the cutover.", (*Service).indexRollback)
+	IndexLeave = define("index.leave", "POST", "/admin/v1/indexes/{index}/leave",
+		"Ends a sync: the new store follows no more.", (*Service).indexLeave)
+	IndexFinish = define("index.finish", "POST", "/admin/v1/indexes/{index}/finish",
+		"Ends a cutover for good: Pinecone follows no more, and there is no way back.", (*Service).indexFinish)
+
 	KeysList = define("keys.list", "GET", "/admin/v1/keys",
 		"Virtual keys, without their secrets.", (*Service).keysList)
 	KeysCreate = define("keys.create", "POST", "/admin/v1/keys",
@@ -133,6 +148,7 @@ func Operations() []*Operation {
 		RolloutStart.Operation, RolloutList.Operation, RolloutStatusOf.Operation, RolloutPromote.Operation, RolloutPause.Operation,
 		RolloutResume.Operation, RolloutAbort.Operation, RolloutBack.Operation, RolloutPairs.Operation, RolloutTexts.Operation,
 		RolloutLabelOf.Operation, RolloutReport.Operation,
+		IndexList.Operation, IndexStatus.Operation, IndexSync.Operation, IndexCutover.Operation, IndexRollback.Operation, IndexLeave.Operation, IndexFinish.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
 		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureExport.Operation, CaptureErase.Operation,

@@ -35,6 +35,7 @@ import (
 	"freehold/internal/rollout/runner"
 	"freehold/internal/routing"
 	"freehold/internal/store/sqlite"
+	"freehold/internal/vector/moves"
 )
 
 // Version of this program; set by the linker for releases.
@@ -73,6 +74,9 @@ type App struct {
 	Rollouts *runner.Runner
 	// Drills make attempts fail on purpose.
 	Drills *drills.Runner
+	// Indexes are vector indexes that applications reach here; nil where nothing is served.
+	Indexes *moves.Keeper
+	fronts  *sqlite.Fronts
 	// Aside asks models what no client waits for; nil where nothing is served.
 	Aside *aside.Asker
 
@@ -300,6 +304,7 @@ func historyOf(ctx context.Context, cfg *config.Config, o history.Options) (l *h
 // Close closes what Open opened. Engines are stopped first.
 func (a *App) Close(ctx context.Context) error {
 	var errs []error
+	a.closeIndexes()
 	if a.Rollouts != nil {
 		a.Rollouts.Close()
 	}

@@ -100,6 +100,7 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	}
 	g.Rollouts, g.Drills = a.Rollouts, a.Drills
 	a.Rollouts.Start()
+	a.openIndexes(cfg)
 	handler := a.handler(h, g, observer, &draining)
 	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) {
 		handler.Configure(settings(c))
@@ -212,6 +213,7 @@ func (a *App) handler(h Hooks, g *gateway.Gateway, observer Observer, draining *
 		Clock: a.Clock, NewID: newID, Log: a.Log, Relay: &gateway.Relay{Gateway: g}, Metrics: observer.Metrics(),
 		Request: a.Ledger.Request, Feedback: a.Feedback, Rated: a.rated, Ready: a.ready, Draining: draining.Load,
 	}
+	o.Vectors = indexes{a.Indexes}
 	if h.Admin != nil {
 		o.Admin = h.Admin(a)
 	}
@@ -230,8 +232,13 @@ func settings(c *config.Config) server.Settings {
 
 func newServer(cfg *config.Config, h http.Handler, log *slog.Logger) *http.Server {
 	l := cfg.Server.Limits
+	// gRPC without TLS is HTTP/2 without TLS.
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout, MaxHeaderBytes: int(l.Header),
+		Protocols: &protocols, Handler: h, ReadHeaderTimeout: l.HeaderTimeout, IdleTimeout: l.IdleTimeout, MaxHeaderBytes: int(l.Header),
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
-	stores "freehold/internal/vector/address"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
 )
@@ -27,7 +26,7 @@ func (p *program) vectorsCommand() *cobra.Command {
     --out plan.yaml
   freehold vectors copy --plan plan.yaml
   freehold vectors verify --plan plan.yaml`,
-		p.vectorsPlanCommand(), p.vectorsCopyCommand(), p.vectorsVerifyCommand())
+		p.vectorsPlanCommand(), p.vectorsCopyCommand(), p.vectorsVerifyCommand(), p.vectorsSyncCommand(), p.vectorsStatusCommand(), p.vectorsCutoverCommand(), p.vectorsRollbackCommand())
 }
 
 // vectorFlags are what the commands about vectors have in common.
@@ -110,14 +109,6 @@ func (p *program) openPlanned(ctx context.Context, f *vectorFlags) (e *ends, pla
 	}
 	e, err = p.open(ctx, f, planned)
 	return e, planned, err
-}
-
-// defaultKey takes the key from where the store's own clients look for it.
-func (p *program) defaultKey(a *stores.Address) {
-	name := map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN"}[a.Store]
-	if a.Key == "" && name != "" && p.getenv(name) != "" {
-		a.Key = "env:" + name
-	}
 }
 
 // makePlan plans by the flags.

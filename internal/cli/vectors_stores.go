@@ -78,14 +78,11 @@ func didYouMean(name string, names []string) string {
 func (p *program) storeOptions(e *vectorEnd, ids string) (connect.Options, error) {
 	out := connect.Options{Getenv: p.getenv, IDs: ids}
 	if e.store == nil {
-		p.defaultKey(&e.at)
 		return out, nil
 	}
 	out.Networks = e.store.Networks
 	out.Key = e.store.APIKey.Reveal()
-	if out.Key == "" {
-		p.defaultKey(&e.at)
-	} else if strings.Contains(out.Key, app.Unset) && e.at.Key == "" {
+	if strings.Contains(out.Key, app.Unset) && e.at.Key == "" {
 		return out, fmt.Errorf("the key of the store %s, %s, is not there: set it where this command runs", e.store.Name, e.store.APIKey.Reference())
 	}
 	return out, nil

@@ -42,6 +42,7 @@ func (c *checker) run() {
 		c.dataClass(c.cfg.DataClasses[name])
 	}
 	c.stores()
+	c.indexes()
 	c.perimeter()
 	c.names()
 	for _, name := range slices.Sorted(maps.Keys(c.cfg.Workloads)) {

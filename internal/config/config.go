@@ -30,6 +30,8 @@ type Config struct {
 	Providers map[string]*Provider `yaml:"providers"`
 	// Vector stores by a name of your own, for freehold vectors.
 	Stores map[string]*Store `yaml:"stores"`
+	// Vector indexes that applications reach here as they reach Pinecone's, while they move to another store and after.
+	Indexes map[string]*Index `yaml:"indexes"`
 	// Models by a name of your own, each served by one or more deployments.
 	Models map[string]*Model `yaml:"models"`
 	// Rules for where bytes of a class may go. A request with several classes obeys all of them.

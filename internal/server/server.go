@@ -32,7 +32,7 @@ type Settings struct {
 	BodyTimeout time.Duration
 }
 
-// Options are fixed for the server's life. All are required, but for Relay,
+// Options are fixed for the server's life. All are required, but for Relay, Vectors,
 // Metrics and Admin: without them their paths answer 404.
 type Options struct {
 	Fleet   func() *fleet.Fleet
@@ -48,6 +48,7 @@ type Options struct {
 	Metrics http.Handler
 	Admin   http.Handler
 	Relay   *gateway.Relay
+	Vectors Vectors // nil: none are served
 	// Request finds a request in the ledger: what Feedback may be about.
 	Request  func(context.Context, string) (*ledger.Row, error)
 	Feedback feedback.Store
@@ -97,6 +98,10 @@ var closing = []string{"close"}
 // whole, an answer closes the connection: net/http would otherwise wait for the
 // rest of the body before it sends a refusal.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.Vectors != nil && vectorPath(r.URL.Path) {
+		s.vectors(w, r)
+		return
+	}
 	if r.ContentLength != 0 {
 		if d := s.settings.Load().BodyTimeout; d > 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // tests' writers have none

@@ -55,24 +55,14 @@ var may = table(`
 	ledger/filelock     : std
 	store               :
 	store/storetest     : drill feedback history ledger rollout
-	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout drill vector vector/transfer
+	store/sqlite        : auth capture feedback history ledger ledger/filelock rollout drill vector vector/front vector/transfer
 
 	vector              :
 	vector/address      : std
 	vector/vectortest   : vector
 	vector/archive      : vector
-	vector/qdrant       : vector
-	vector/qdrant/qdranttest :
-	vector/pinecone     : vector vector/pinecone/wire
-	vector/pinecone/wire :
-	vector/pinecone/sim : vector vector/pinecone vector/pinecone/wire
-	vector/milvus       : vector vector/milvus/wire
-	vector/milvus/wire  :
-	vector/milvus/milvustest : vector/milvus/wire
 	vector/transfer     : vector
 	vector/plan         : policy vector
-	vector/pgvector     : vector
-	vector/pgvector/pgtest :
 	vector/connect      : upstream vector vector/address vector/archive vector/milvus vector/pgvector vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
@@ -100,7 +90,8 @@ var may = table(`
 
 	vector/pinecone      : vector vector/pinecone/wire
 	vector/pinecone/wire :
-	vector/pinecone/sim  : vector vector/pinecone vector/pinecone/wire
+	vector/pinecone/plane : vector vector/pinecone vector/pinecone/wire
+	vector/pinecone/sim  : vector/pinecone vector/pinecone/plane vector/pinecone/wire
 	vector/milvus        : vector vector/milvus/wire
 	vector/milvus/wire   :
 	vector/milvus/milvustest : engine/enginetest vector/milvus/wire
@@ -108,6 +99,8 @@ var may = table(`
 	vector/qdrant/qdranttest : engine/enginetest
 	vector/pgvector      : vector
 	vector/pgvector/pgtest : engine/enginetest
+	vector/front         : vector vector/pinecone vector/pinecone/plane vector/pinecone/wire vector/transfer
+	vector/moves         : history vector vector/front vector/pinecone vector/pinecone/plane vector/plan vector/transfer
 
 	mock                :
 	mock/mocktest       : mock

@@ -10,9 +10,17 @@ import (
 type Difference struct {
 	Namespace string `json:"namespace,omitempty"`
 	ID        string `json:"id"`
-	What      string `json:"what"` // missing, extra, vector NAME, field NAME
-	Want      string `json:"want,omitempty"`
-	Got       string `json:"got,omitempty"`
+	// Source is which record of the source it is, where that is known.
+	Source *Origin `json:"source,omitempty"`
+	What   string  `json:"what"` // missing, extra, vector NAME, field NAME
+	Want   string  `json:"want,omitempty"`
+	Got    string  `json:"got,omitempty"`
+}
+
+// Origin names a record of the source.
+type Origin struct {
+	Namespace string `json:"namespace,omitempty"`
+	ID        string `json:"id"`
 }
 
 // nearDirection is how far a component of a vector of length 1 may be off: what

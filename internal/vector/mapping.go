@@ -199,6 +199,99 @@ func (c FieldChange) value(v Value) (Value, error) {
 	return v, nil
 }
 
+// Back makes of a target's record the one that it was made of, with whole numbers as
+// the doubles that they were. Fields and vectors that were left out stay out.
+func (m *Mapping) Back(r *Record) Record {
+	out := Record{ID: r.ID, Namespace: r.Namespace, Vectors: slices.Clone(r.Vectors)}
+	old := map[string]string{}
+	for was, is := range m.Vectors {
+		old[is] = was
+	}
+	for i := range out.Vectors {
+		if was, ok := old[out.Vectors[i].Name]; ok {
+			out.Vectors[i].Name = was
+		}
+	}
+	clear(old)
+	for was, c := range m.Fields {
+		if c.Name != "" {
+			old[c.Name] = was
+		}
+	}
+	fields := make([]Field, 0, len(r.Payload))
+	for _, f := range r.Payload {
+		switch f.Name {
+		case "":
+		case m.KeepID:
+			out.ID = IDOf(f.Value.Text())
+			continue
+		case m.KeepNamespace:
+			out.Namespace = f.Value.Text()
+			continue
+		}
+		if was, ok := old[f.Name]; ok {
+			f.Name = was
+		}
+		switch m.Fields[f.Name].As {
+		case AsInt:
+			f.Value = f.Value.as(Float)
+		case AsFloat:
+			f.Value = f.Value.as(Int)
+		}
+		fields = append(fields, f)
+	}
+	out.Payload = NewPayload(fields)
+	return out
+}
+
+// as is a number, or a list of them, as another kind of number.
+func (v Value) as(k Kind) Value {
+	switch {
+	case v.kind == List:
+		list := make([]Value, len(v.list))
+		for i := range v.list {
+			list[i] = v.list[i].as(k)
+		}
+		return ListOf(list)
+	case v.kind == Int && k == Float:
+		return FloatOf(float64(v.Int()))
+	case v.kind == Float && k == Int:
+		return IntOf(int64(v.Float()))
+	}
+	return v
+}
+
+// Filter is a filter of the source's records as one of the target's, in a namespace
+// of the source.
+func (m *Mapping) Filter(namespace string, f *Filter) *Filter {
+	var all []Filter
+	if m.Flat && m.KeepNamespace != "" {
+		all = append(all, Filter{Op: Eq, Field: m.KeepNamespace, Value: TextOf(namespace)})
+	}
+	if f != nil {
+		all = append(all, m.renamed(f))
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return &all[0]
+	}
+	return &Filter{Op: And, Of: all}
+}
+
+func (m *Mapping) renamed(f *Filter) Filter {
+	out := *f
+	if c, ok := m.Fields[f.Field]; ok && c.Name != "" {
+		out.Field = c.Name
+	}
+	out.Of = make([]Filter, len(f.Of))
+	for i := range f.Of {
+		out.Of[i] = m.renamed(&f.Of[i])
+	}
+	return out
+}
+
 // Refuse says why a target cannot hold a record, "" where it can.
 func (l *Limits) Refuse(r *Record) string {
 	if !slices.Contains(l.IDs, r.ID.Kind()) {

@@ -177,13 +177,24 @@ type Search struct {
 	Query     Vector // its Name says which vector is searched
 	K         int
 	Filter    *Filter // nil: all
+	// Records asks for the records themselves. A store that cannot send them with the
+	// hits leaves them out.
+	Records bool
 }
 
 // Hit is a record that was found. A higher Score is nearer for cosine and dot, a
 // lower one for the distances.
 type Hit struct {
-	ID    ID
-	Score float64
+	ID     ID
+	Score  float64
+	Record *Record // where it was asked for; nil: it has to be fetched
+}
+
+// Scanner is a source that finds records by their payload alone.
+type Scanner interface {
+	// Scan yields the records of a namespace that match, in batches. What is added
+	// meanwhile may or may not be among them.
+	Scan(ctx context.Context, namespace string, f *Filter) iter.Seq2[[]Record, error]
 }
 
 // Limits are what a target can hold, and take at once.

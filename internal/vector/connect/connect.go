@@ -27,6 +27,9 @@ import (
 // controlPlane is the host of Pinecone's control plane.
 const controlPlane = "api.pinecone.io:443"
 
+// usualKeys are where the stores' own clients look for a key.
+var usualKeys = map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN"}
+
 // Options of [Open].
 type Options struct {
 	// Getenv reads the environment, for keys.
@@ -35,6 +38,8 @@ type Options struct {
 	Key string
 	// Networks are those that its host may be in; none: any.
 	Networks []netip.Prefix
+	// Fast: without freehold's own limits of rates, which a copy keeps to.
+	Fast bool
 	// IDs is a file of ids, one a line, for an index that cannot list them; empty: none.
 	IDs string
 }
@@ -47,6 +52,9 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 	}
 	if a.Key == "" {
 		key = o.Key
+		if name := usualKeys[a.Store]; key == "" && name != "" && o.Getenv != nil {
+			key = o.Getenv(name)
+		}
 	}
 	var dial func(ctx context.Context, address string) (net.Conn, error)
 	if len(o.Networks) > 0 {
@@ -72,6 +80,10 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 		}
 		if !a.TLS { // a simulator on this machine: it is its own control plane
 			p.Host, p.Control = "", "http://"+a.Host
+		}
+		if o.Fast {
+			const any = 1e9
+			p.Lists, p.Fetches, p.Upserts, p.Queries = any, any, any, any
 		}
 		if o.IDs != "" {
 			p.IDs = func(string) iter.Seq2[string, error] { return lines(o.IDs) }

@@ -46,8 +46,8 @@ func Read(file string, text []byte) (*Plan, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	switch {
-	case p.Version != currentVersion:
-		err = fmt.Errorf("the plan is of version %d, and this freehold knows %d", p.Version, currentVersion)
+	case p.Version != Version:
+		err = fmt.Errorf("the plan is of version %d, and this freehold knows %d", p.Version, Version)
 	case p.From == "" || p.To == "":
 		err = errors.New("from or to is missing")
 	case len(p.Create.Vectors) == 0:

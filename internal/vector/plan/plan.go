@@ -81,7 +81,8 @@ type Inputs struct {
 	Perimeter Perimeter
 }
 
-const currentVersion = 1
+// Version of plans.
+const Version = 1
 
 // Make reads both ends, and writes nothing.
 func Make(ctx context.Context, in Inputs) (*Plan, error) {
@@ -100,7 +101,7 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the target: %w", err)
 	}
-	p := &Plan{Version: currentVersion, Made: in.Now.UTC().Truncate(time.Second), From: in.From, To: in.To, Data: in.Data}
+	p := &Plan{Version: Version, Made: in.Now.UTC().Truncate(time.Second), From: in.From, To: in.To, Data: in.Data}
 	if p.Namespaces = in.Namespaces; p.Namespaces == nil {
 		for _, ns := range source.Namespaces {
 			p.Namespaces = append(p.Namespaces, ns.Name)

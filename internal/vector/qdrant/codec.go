@@ -34,6 +34,8 @@ func (codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch v := v.(type) {
 	case *page:
 		return v.decode(b.ReadOnlyData())
+	case *scored:
+		return v.decode(b.ReadOnlyData())
 	case proto.Message:
 		return proto.Unmarshal(b.ReadOnlyData(), v)
 	}

@@ -38,7 +38,8 @@ var errWire = errors.New("the answer is not what Qdrant's protocol says")
 // decoder makes records of bytes. Names come again and again and are kept once.
 type decoder struct {
 	names  map[string]string
-	fields int // of the last payload
+	fields int              // of the last payload
+	in     protowire.Number // the field that vectors are in
 }
 
 func (d *decoder) name(b []byte) string {
@@ -110,7 +111,7 @@ func count(b []byte, number protowire.Number) (total int) {
 
 // decode reads a ScrollResponse, or a GetResponse if get says so.
 func (p *page) decode(b []byte) error {
-	d := decoder{names: map[string]string{}}
+	d := decoder{names: map[string]string{}, in: gotVector}
 	result := protowire.Number(pageResult)
 	if p.get {
 		result = getResult
@@ -130,6 +131,34 @@ func (p *page) decode(b []byte) error {
 	})
 }
 
+// scored is the records of a QueryResponse.
+type scored struct{ hits []vector.Hit }
+
+// The fields of a QueryResponse.
+const queryResult, scoredScore, scoredVector = 1, 3, 6
+
+func (s *scored) decode(b []byte) error {
+	d := decoder{names: map[string]string{}, in: scoredVector}
+	s.hits = make([]vector.Hit, 0, count(b, queryResult))
+	return each(b, func(number protowire.Number, kind protowire.Type, bytes []byte, _ uint64) error {
+		if number != queryResult || kind != protowire.BytesType {
+			return nil
+		}
+		h := vector.Hit{Record: &vector.Record{}}
+		if err := d.record(bytes, h.Record); err != nil {
+			return err
+		}
+		h.ID = h.Record.ID
+		s.hits = append(s.hits, h)
+		return each(bytes, func(number protowire.Number, _ protowire.Type, _ []byte, n uint64) error {
+			if number == scoredScore {
+				s.hits[len(s.hits)-1].Score = float64(math.Float32frombits(uint32(n)))
+			}
+			return nil
+		})
+	})
+}
+
 func (d *decoder) record(b []byte, r *vector.Record) error {
 	fields := make([]vector.Field, 0, d.fields)
 	err := each(b, func(number protowire.Number, _ protowire.Type, bytes []byte, _ uint64) (err error) {
@@ -138,7 +167,7 @@ func (d *decoder) record(b []byte, r *vector.Record) error {
 			r.ID, err = decodeID(bytes)
 		case gotPayload:
 			fields, err = d.field(fields, bytes)
-		case gotVector:
+		case d.in:
 			r.Vectors, err = d.vectors(bytes)
 		}
 		return err

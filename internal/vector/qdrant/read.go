@@ -76,7 +76,7 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 			if left > 0 {
 				limit = min(limit, left)
 			}
-			p, err := s.fullPage(ctx, name, within, start, limit)
+			p, err := s.fullPage(ctx, &pb.ScrollPoints{CollectionName: name, Filter: within, Offset: start, WithPayload: pb.NewWithPayload(true), WithVectors: s.vectors()}, limit)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -104,10 +104,11 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 }
 
 // fullPage asks for less where an answer is too large.
-func (s *Store) fullPage(ctx context.Context, name string, within *pb.Filter, start *pb.PointId, limit int) (*page, error) {
+func (s *Store) fullPage(ctx context.Context, r *pb.ScrollPoints, limit int) (*page, error) {
 	for {
 		n := uint32(limit)
-		p, err := s.scroll(ctx, &pb.ScrollPoints{CollectionName: name, Filter: within, Offset: start, Limit: &n, WithPayload: pb.NewWithPayload(true), WithVectors: s.vectors()})
+		r.Limit = &n
+		p, err := s.scroll(ctx, r)
 		if errors.Is(err, errTooLarge) && limit > 1 {
 			limit /= 2
 			continue

@@ -17,7 +17,7 @@ import (
 const mostSifted = 10_000
 
 // sift searches with a filter that has [vector.Exists] in it.
-func (s *Store) sift(ctx context.Context, r *pb.QueryPoints, within *pb.Filter, f *vector.Filter, k int) ([]vector.Hit, error) {
+func (s *Store) sift(ctx context.Context, r *pb.QueryPoints, within *pb.Filter, f *vector.Filter, k int, whole bool) ([]vector.Hit, error) {
 	names := map[string]bool{}
 	fieldsOf(f, names)
 	include := make([]string, 0, len(names))
@@ -28,7 +28,9 @@ func (s *Store) sift(ctx context.Context, r *pb.QueryPoints, within *pb.Filter, 
 		}
 		include = append(include, key)
 	}
-	r.WithPayload = pb.NewWithPayloadInclude(include...)
+	if !whole {
+		r.WithPayload = pb.NewWithPayloadInclude(include...)
+	}
 	for n := 2*k + 16; ; n *= 4 {
 		n = min(n, s.sifts)
 		hits, all, err := s.sifted(ctx, r, within, f, true, n)
@@ -66,21 +68,16 @@ func (s *Store) sifted(ctx context.Context, r *pb.QueryPoints, within *pb.Filter
 		return nil, false, s.invalid("query", "%v", err)
 	}
 	r.Filter, r.Limit = joined(within, c), new(uint64(n))
-	answer, err := s.points.Query(ctx, r)
+	found, err := s.query(ctx, r)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, p := range answer.GetResult() {
-		if !f.Match(payloadOf(p.GetPayload())) {
-			continue
+	for _, h := range found {
+		if f.Match(h.Record.Payload) {
+			hits = append(hits, h)
 		}
-		h, err := s.hit(p)
-		if err != nil {
-			return nil, false, err
-		}
-		hits = append(hits, h)
 	}
-	return hits, len(answer.GetResult()) < n, nil
+	return hits, len(found) < n, nil
 }
 
 // asksExistence reports whether a filter has [vector.Exists] in it.
@@ -104,34 +101,4 @@ func fieldsOf(f *vector.Filter, names map[string]bool) {
 	for i := range f.Of {
 		fieldsOf(&f.Of[i], names)
 	}
-}
-
-func payloadOf(of map[string]*pb.Value) vector.Payload {
-	fields := make([]vector.Field, 0, len(of))
-	for name, v := range of {
-		fields = append(fields, vector.Field{Name: name, Value: valueOf(v)})
-	}
-	return vector.NewPayload(fields)
-}
-
-func valueOf(v *pb.Value) vector.Value {
-	switch k := v.GetKind().(type) {
-	case *pb.Value_DoubleValue:
-		return vector.FloatOf(k.DoubleValue)
-	case *pb.Value_IntegerValue:
-		return vector.IntOf(k.IntegerValue)
-	case *pb.Value_StringValue:
-		return vector.TextOf(k.StringValue)
-	case *pb.Value_BoolValue:
-		return vector.BoolOf(k.BoolValue)
-	case *pb.Value_StructValue:
-		return vector.MapOf(payloadOf(k.StructValue.GetFields()))
-	case *pb.Value_ListValue:
-		list := make([]vector.Value, 0, len(k.ListValue.GetValues()))
-		for _, x := range k.ListValue.GetValues() {
-			list = append(list, valueOf(x))
-		}
-		return vector.ListOf(list)
-	}
-	return vector.Value{}
 }

@@ -61,7 +61,7 @@ func (c *copying) readUnit(ctx context.Context, w Work) error {
 
 // readAll reads what is asked and passes on what has not been passed yet.
 func (c *copying) readAll(ctx context.Context, u *unit, what vector.Unit) error {
-	return c.again(ctx, "read", func() error {
+	return c.Again(ctx, "read", func() error {
 		for records, err := range c.Source.Read(ctx, what) {
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,9 +56,6 @@ func (o *Options) complete() {
 	if o.Bytes <= 0 {
 		o.Bytes = 16 << 20
 	}
-	if o.Patience <= 0 {
-		o.Patience = 10 * time.Minute
-	}
 	if o.Progress == nil {
 		o.Progress = func(Tally) {}
 	}
@@ -108,7 +106,7 @@ func (o *Options) more(ctx context.Context) (names []string, err error) {
 	if o.More == nil {
 		return nil, nil
 	}
-	err = o.again(ctx, "list namespaces", func() error {
+	err = o.Again(ctx, "list namespaces", func() error {
 		names, err = o.More(ctx)
 		return err
 	})
@@ -204,7 +202,7 @@ func (c *copying) listNamespace(ctx context.Context, ns string) error {
 	}
 	for !at.Done && ctx.Err() == nil {
 		// What is listed is kept: patience is for a store that gives nothing at all.
-		err := c.again(ctx, "list", func() error {
+		err := c.Again(ctx, "list", func() error {
 			was := at.Next
 			err := c.listOn(ctx, ns, &at)
 			if err != nil && at.Next != was && again(err) {
@@ -286,9 +284,9 @@ func (c *copying) note(change func(*Tally)) {
 	c.Progress(t)
 }
 
-// again does something once more while a store is away or asks for less, and gives
+// Again does something once more while a store is away or asks for less, and gives
 // up when that lasts too long.
-func (o *Options) again(ctx context.Context, doing string, do func() error) error {
+func (o *Options) Again(ctx context.Context, doing string, do func() error) error {
 	var since time.Time
 	for n := 0; ; n++ {
 		err := do()
@@ -299,8 +297,8 @@ func (o *Options) again(ctx context.Context, doing string, do func() error) erro
 		if since.IsZero() {
 			since = now
 		}
-		if now.Sub(since) > o.Patience {
-			return fmt.Errorf("it has gone wrong for %v: %w", o.Patience, err)
+		if patience := cmp.Or(o.Patience, 10*time.Minute); now.Sub(since) > patience {
+			return fmt.Errorf("it has gone wrong for %v: %w", patience, err)
 		}
 		wait := max(retryAfter(err), time.Duration((0.5+o.Jitter())*float64(backoff(n))))
 		o.Log.Warn("a store is asked again", "doing", doing, "wait", wait, "error", err)

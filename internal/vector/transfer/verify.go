@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -32,6 +33,10 @@ type VerifyOptions struct {
 	// Most is how many differences are told; 0: 100. All are counted.
 	Most   int
 	Random *rand.Rand
+	// Hold keeps applications from writing records, once the target has followed all
+	// that they wrote, until release is called: what seems to differ is looked at once
+	// more then. nil: nobody writes.
+	Hold func(ctx context.Context, namespace string, ids []vector.ID) (release func(), err error)
 	// Progress is told how many records were compared; nil: nobody is.
 	Progress func(compared int64)
 	Clock    func() time.Time
@@ -186,63 +191,110 @@ func (v *verifying) namespace(ctx context.Context, ns string) error {
 
 // compare compares records with what the target has of them.
 func (v *verifying) compare(ctx context.Context, records []vector.Record) error {
-	want := make([]vector.Record, 0, len(records))
-	ids := make([]vector.ID, 0, len(records))
-	read := make([]*vector.Record, 0, len(records))
-	var known int64
-	for i := range records {
-		r := &records[i]
-		if v.Refused(r.Namespace, r.ID.String()) {
-			known++
-			continue
-		}
-		w, err := v.Mapping.Apply(r)
-		if err != nil { // it cannot have been copied, and nobody has said so
-			w = vector.Record{ID: v.Mapping.ID(r.Namespace, r.ID), Namespace: v.Mapping.Namespace(r.Namespace)}
-		}
-		want, ids, read = append(want, w), append(ids, w.ID), append(read, r)
-	}
-	if len(want) == 0 {
-		v.note(func(r *Report) { r.Refused += known })
+	if len(records) == 0 {
 		return nil
 	}
-	if len(v.questions) > 0 {
-		v.answer(read)
-	}
-	ns := want[0].Namespace
-	got, err := v.Target.Fetch(ctx, ns, ids)
+	c, err := v.pairs(ctx, records)
 	if err != nil {
 		return err
 	}
-	have := make(map[vector.ID]*vector.Record, len(got))
-	for i := range got {
-		have[got[i].ID] = &got[i]
+	if len(v.questions) > 0 {
+		v.answer(c.read)
 	}
-	var found []vector.Difference
-	var missing, altered int64
-	for i := range want {
-		g := have[want[i].ID]
-		if g == nil {
-			missing++
-			found = append(found, vector.Difference{Namespace: ns, ID: want[i].ID.String(), What: "missing"})
-			continue
-		}
-		if d := vector.Differences(&want[i], g, v.target); len(d) > 0 {
-			altered++
-			found = append(found, d...)
+	if len(c.odd) > 0 && v.Hold != nil {
+		if err := v.settle(ctx, records[0].Namespace, c); err != nil {
+			return err
 		}
 	}
 	v.note(func(r *Report) {
-		r.Refused, r.Missing, r.Altered, r.Compared = r.Refused+known, r.Missing+missing, r.Altered+altered, r.Compared+int64(len(want))
-		r.Differences = append(r.Differences, found[:min(len(found), max(0, v.Most-len(r.Differences)))]...)
-		for _, id := range ids {
-			v.want[ns].add(id)
+		r.Refused, r.Missing, r.Altered, r.Compared = r.Refused+c.known, r.Missing+c.missing, r.Altered+c.altered, r.Compared+int64(len(c.ids))
+		r.Differences = append(r.Differences, c.found[:min(len(c.found), max(0, v.Most-len(r.Differences)))]...)
+		for _, id := range c.ids {
+			v.want[c.namespace].add(id)
 		}
 		for i := range records {
 			v.sample(&records[i])
 		}
 		v.Progress(r.Compared)
 	})
+	return nil
+}
+
+// compared is what was found of some records.
+type compared struct {
+	namespace               string      // of the target
+	ids                     []vector.ID // that the target should have
+	known, missing, altered int64
+	found                   []vector.Difference
+	odd                     []vector.ID // of the source
+	read                    []*vector.Record
+}
+
+// pairs compares records with what the target has of them now.
+func (v *verifying) pairs(ctx context.Context, records []vector.Record) (*compared, error) {
+	c := &compared{}
+	want := make([]vector.Record, 0, len(records))
+	of := make([]vector.ID, 0, len(records))
+	for i := range records {
+		r := &records[i]
+		if v.Refused(r.Namespace, r.ID.String()) {
+			c.known++
+			continue
+		}
+		w, err := v.Mapping.Apply(r)
+		if err != nil { // it cannot have been copied, and nobody has said so
+			w = vector.Record{ID: v.Mapping.ID(r.Namespace, r.ID), Namespace: v.Mapping.Namespace(r.Namespace)}
+		}
+		want, of, c.ids, c.read = append(want, w), append(of, r.ID), append(c.ids, w.ID), append(c.read, r)
+	}
+	if len(want) == 0 {
+		return c, nil
+	}
+	c.namespace = want[0].Namespace
+	got, err := v.Target.Fetch(ctx, c.namespace, c.ids)
+	if err != nil {
+		return nil, err
+	}
+	have := make(map[vector.ID]*vector.Record, len(got))
+	for i := range got {
+		have[got[i].ID] = &got[i]
+	}
+	for i := range want {
+		g, origin := have[want[i].ID], &vector.Origin{Namespace: records[0].Namespace, ID: of[i].String()}
+		if g == nil {
+			c.missing++
+			c.odd = append(c.odd, of[i])
+			c.found = append(c.found, vector.Difference{Namespace: c.namespace, ID: want[i].ID.String(), Source: origin, What: "missing"})
+			continue
+		}
+		if d := vector.Differences(&want[i], g, v.target); len(d) > 0 {
+			c.altered++
+			c.odd = append(c.odd, of[i])
+			for j := range d {
+				d[j].Source = origin
+			}
+			c.found = append(c.found, d...)
+		}
+	}
+	return c, nil
+}
+
+// settle looks once more at what seems to differ, while nobody writes it.
+func (v *verifying) settle(ctx context.Context, namespace string, c *compared) error {
+	release, err := v.Hold(ctx, namespace, c.odd)
+	if err != nil {
+		return err
+	}
+	defer release()
+	fresh, err := v.Source.Fetch(ctx, namespace, c.odd)
+	if err != nil {
+		return err
+	}
+	again, err := v.pairs(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	c.missing, c.altered, c.found = again.missing, again.altered, again.found
 	return nil
 }
 
@@ -322,15 +374,42 @@ func (v *verifying) look(ctx context.Context, name string, want *digest) error {
 		}
 	}
 	expected.sort()
-	return each(ctx, v.Target, name, v.Unit, func(r *vector.Record) {
-		if !expected.lacks(r.ID) {
+	var failed error
+	err := each(ctx, v.Target, name, v.Unit, func(r *vector.Record) {
+		if !expected.lacks(r.ID) || failed != nil {
 			return
 		}
+		there, err := v.written(ctx, r)
+		if failed = err; err != nil || there {
+			return
+		}
+		was := v.Mapping.Back(r)
 		v.report.Extra++
 		if len(v.report.Differences) < v.Most {
-			v.report.Differences = append(v.report.Differences, vector.Difference{Namespace: name, ID: r.ID.String(), What: "extra"})
+			v.report.Differences = append(v.report.Differences, vector.Difference{Namespace: name, ID: r.ID.String(), Source: &vector.Origin{Namespace: was.Namespace, ID: was.ID.String()}, What: "extra"})
 		}
 	})
+	return errors.Join(err, failed)
+}
+
+// written reports whether the source has a record of the target by now: it was
+// written since the source was read.
+func (v *verifying) written(ctx context.Context, r *vector.Record) (bool, error) {
+	if v.Hold == nil {
+		return false, nil
+	}
+	was := v.Mapping.Back(r)
+	release, err := v.Hold(ctx, was.Namespace, []vector.ID{was.ID})
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	have, err := v.Target.Fetch(ctx, r.Namespace, []vector.ID{r.ID})
+	if err != nil || len(have) == 0 {
+		return len(have) == 0, err // deleted since
+	}
+	got, err := v.Source.Fetch(ctx, was.Namespace, []vector.ID{was.ID})
+	return len(got) > 0, err
 }
 
 // each reads all records of a namespace.

@@ -26,7 +26,7 @@ func (c *copying) writeBatches(ctx context.Context) error {
 // writeBatch writes one batch, when it is its turn.
 func (c *copying) writeBatch(ctx context.Context, b batch) error {
 	var refused []Refusal
-	err := c.again(ctx, "write", func() error {
+	err := c.Again(ctx, "write", func() error {
 		if !c.write.enter(ctx) {
 			return nil
 		}

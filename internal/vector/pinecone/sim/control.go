@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,6 +11,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"freehold/internal/vector/pinecone/plane"
 )
 
 // Index is an index as its creator describes it.
@@ -122,7 +123,7 @@ type createRequest struct {
 
 func (c *createRequest) index(version string) (Index, error) {
 	i := Index{Name: c.Name, Dimension: c.Dimension, Metric: c.Metric, VectorType: c.VectorType, Protected: c.DeletionProtection == "enabled", Tags: c.Tags, spec: c.Spec}
-	if version >= newer {
+	if version >= plane.Newer {
 		i.spec = specOf(c.Deployment)
 		dense, sparse := c.Schema.Fields["_values"], c.Schema.Fields["_sparse_values"]
 		if n := len(c.Schema.Fields); n == 0 || n > 2 || dense.Type != "dense_vector" && sparse.Type != "sparse_vector" {
@@ -152,9 +153,6 @@ func (c *createRequest) index(version string) (Index, error) {
 	return i, nil
 }
 
-// newer is the contract in which indexes have a schema and a deployment.
-const newer = "2026-07"
-
 func specOf(deployment map[string]any) map[string]any {
 	inner := map[string]any{}
 	for k, v := range deployment {
@@ -178,56 +176,12 @@ func specOf(deployment map[string]any) map[string]any {
 // describe is the index in the words of a contract. The host has a scheme here,
 // which Pinecone's has not: clients would use TLS.
 func (ix *index) describe(version string, now time.Time) map[string]any {
-	state := map[string]any{"ready": true, "state": "Ready"}
-	if now.Before(ix.ready) {
-		state = map[string]any{"ready": false, "state": "Initializing"}
-	}
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	out := map[string]any{
-		"name": ix.name, "host": "http://" + ix.host, "status": state,
-		"deletion_protection": map[bool]string{true: "enabled", false: "disabled"}[ix.Protected],
+	d := plane.Description{
+		Contract: ix.contract(), Name: ix.name, Host: "http://" + ix.host, Ready: !now.Before(ix.ready), Protected: ix.Protected, Tags: ix.Tags, Spec: ix.spec,
 	}
-	if len(ix.Tags) > 0 {
-		out["tags"] = ix.Tags
-	}
-	if version >= newer {
-		fields := map[string]any{}
-		if ix.VectorType == "dense" {
-			fields["_values"] = map[string]any{"type": "dense_vector", "dimension": ix.Dimension, "metric": ix.Metric}
-		} else {
-			fields["_sparse_values"] = map[string]any{"type": "sparse_vector"}
-		}
-		out["schema"], out["deployment"] = map[string]any{"fields": fields}, ix.deployment()
-		return out
-	}
-	out["metric"], out["vector_type"], out["spec"] = ix.Metric, ix.VectorType, ix.specification()
-	if ix.Dimension > 0 {
-		out["dimension"] = ix.Dimension
-	}
-	return out
-}
-
-// specification is the spec with the read capacity, which an answer has.
-func (ix *index) specification() map[string]any {
-	out := map[string]any{}
-	for kind, inner := range ix.spec {
-		full := maps.Clone(inner.(map[string]any))
-		if kind != "pod" {
-			full["read_capacity"] = map[string]any{"mode": "OnDemand", "status": map[string]any{"state": "Ready"}}
-		}
-		out[kind] = full
-	}
-	return out
-}
-
-func (ix *index) deployment() map[string]any {
-	out := map[string]any{}
-	for kind, inner := range ix.spec {
-		out["deployment_type"] = map[string]string{"serverless": "managed", "pod": "pod", "byoc": "byoc"}[kind]
-		maps.Copy(out, inner.(map[string]any))
-	}
-	return out
+	return d.In(version)
 }
 
 func versionOf(r *http.Request) string {
@@ -242,7 +196,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) bool {
 		err = json.Unmarshal(text, into)
 	}
 	if err != nil {
-		refuse(w, r, true, status.Newf(codes.InvalidArgument, "the body cannot be read: %v", err), 0)
+		plane.Refuse(w, r, true, status.Newf(codes.InvalidArgument, "the body cannot be read: %v", err), 0)
 	}
 	return err == nil
 }
@@ -259,7 +213,7 @@ func (s *Server) listIndexes(w http.ResponseWriter, r *http.Request) {
 	for i, ix := range all {
 		list[i] = ix.describe(versionOf(r), s.o.Clock())
 	}
-	write(w, http.StatusOK, map[string]any{"indexes": list})
+	plane.Write(w, http.StatusOK, map[string]any{"indexes": list})
 }
 
 func (s *Server) createIndex(w http.ResponseWriter, r *http.Request) {
@@ -269,37 +223,37 @@ func (s *Server) createIndex(w http.ResponseWriter, r *http.Request) {
 	}
 	i, err := c.index(versionOf(r))
 	if err != nil {
-		refuse(w, r, true, status.New(codes.InvalidArgument, err.Error()), 0)
+		plane.Refuse(w, r, true, status.New(codes.InvalidArgument, err.Error()), 0)
 		return
 	}
 	ix, err := s.add(i)
 	if err != nil {
-		refuse(w, r, true, status.Convert(err), 0)
+		plane.Refuse(w, r, true, status.Convert(err), 0)
 		return
 	}
-	write(w, http.StatusCreated, ix.describe(versionOf(r), s.o.Clock()))
+	plane.Write(w, http.StatusCreated, ix.describe(versionOf(r), s.o.Clock()))
 }
 
 func (s *Server) describeIndex(w http.ResponseWriter, r *http.Request) {
 	ix, err := s.find(r.PathValue("name"))
 	if err != nil {
-		refuse(w, r, true, status.Convert(err), 0)
+		plane.Refuse(w, r, true, status.Convert(err), 0)
 		return
 	}
-	write(w, http.StatusOK, ix.describe(versionOf(r), s.o.Clock()))
+	plane.Write(w, http.StatusOK, ix.describe(versionOf(r), s.o.Clock()))
 }
 
 func (s *Server) deleteIndex(w http.ResponseWriter, r *http.Request) {
 	ix, err := s.find(r.PathValue("name"))
 	if err != nil {
-		refuse(w, r, true, status.Convert(err), 0)
+		plane.Refuse(w, r, true, status.Convert(err), 0)
 		return
 	}
 	ix.mu.RLock()
 	protected := ix.Protected
 	ix.mu.RUnlock()
 	if protected {
-		refuse(w, r, true, status.New(codes.PermissionDenied, "deletion protection is enabled for this index: disable it first"), 0)
+		plane.Refuse(w, r, true, status.New(codes.PermissionDenied, "deletion protection is enabled for this index: disable it first"), 0)
 		return
 	}
 	s.mu.Lock()
@@ -311,7 +265,7 @@ func (s *Server) deleteIndex(w http.ResponseWriter, r *http.Request) {
 func (s *Server) configureIndex(w http.ResponseWriter, r *http.Request) {
 	ix, err := s.find(r.PathValue("name"))
 	if err != nil {
-		refuse(w, r, true, status.Convert(err), 0)
+		plane.Refuse(w, r, true, status.Convert(err), 0)
 		return
 	}
 	var c createRequest
@@ -331,5 +285,5 @@ func (s *Server) configureIndex(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	ix.mu.Unlock()
-	write(w, http.StatusOK, ix.describe(versionOf(r), s.o.Clock()))
+	plane.Write(w, http.StatusOK, ix.describe(versionOf(r), s.o.Clock()))
 }

@@ -2,23 +2,16 @@ package sim
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"math"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
+
+	"freehold/internal/vector/pinecone/plane"
 )
 
 // Fault is what goes wrong with a request.
@@ -90,14 +83,14 @@ func (s *Server) gate(op string, control bool, next http.Handler) http.Handler {
 		n := s.counts[op]
 		s.mu.Unlock()
 		fail := func(code codes.Code, after time.Duration, format string, args ...any) {
-			refuse(w, r, control, status.Newf(code, format, args...), after)
+			plane.Refuse(w, r, control, status.Newf(code, format, args...), after)
 		}
 		if r.Header.Get("Api-Key") != s.o.Key {
 			fail(codes.Unauthenticated, 0, "Invalid API Key")
 			return
 		}
 		version := r.Header.Get("X-Pinecone-Api-Version")
-		if version == "" && !isGRPC(r) {
+		if version == "" && !plane.GRPC(r) {
 			fail(codes.InvalidArgument, 0, "the header X-Pinecone-Api-Version is required")
 			return
 		}
@@ -105,7 +98,7 @@ func (s *Server) gate(op string, control bool, next http.Handler) http.Handler {
 		if !control {
 			ix, err := s.indexAt(r)
 			if err != nil {
-				refuse(w, r, control, status.Convert(err), 0)
+				plane.Refuse(w, r, control, status.Convert(err), 0)
 				return
 			}
 			if wait := ix.limiter(op).take(s.o.Clock()); wait > 0 {
@@ -138,7 +131,7 @@ func (s *Server) faulty(op string, n int, control bool, next http.Handler, w htt
 	case f.Cut:
 		panic(http.ErrAbortHandler)
 	case f.Code != codes.OK:
-		refuse(w, r, control, status.Newf(f.Code, "a fault that was asked for"), f.RetryAfter)
+		plane.Refuse(w, r, control, status.Newf(f.Code, "a fault that was asked for"), f.RetryAfter)
 	default:
 		next.ServeHTTP(w, r)
 	}
@@ -151,10 +144,6 @@ func (n nowhere) Header() http.Header         { return n.header }
 func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (n nowhere) WriteHeader(int)             {}
 func (n nowhere) Flush()                      {}
-
-func isGRPC(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
-}
 
 // indexAt is the index whose host the request came to, or the only one there is.
 func (s *Server) indexAt(r *http.Request) (*index, error) {
@@ -176,88 +165,4 @@ func (s *Server) indexAt(r *http.Request) (*index, error) {
 		}
 	}
 	return nil, status.Errorf(codes.NotFound, "no index has the host %s", address)
-}
-
-// refuse answers an error, in the form that its client reads.
-func refuse(w http.ResponseWriter, r *http.Request, control bool, st *status.Status, after time.Duration) {
-	if after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
-		if with, err := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)}); err == nil {
-			st = with
-		}
-	}
-	if isGRPC(r) {
-		h := w.Header()
-		h.Set("Content-Type", "application/grpc")
-		h.Set("Grpc-Status", strconv.Itoa(int(st.Code())))
-		h.Set("Grpc-Message", strings.ReplaceAll(url.PathEscape(st.Message()), "%20", " "))
-		if raw, err := proto.Marshal(st.Proto()); err == nil {
-			h.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(raw))
-		}
-		w.WriteHeader(http.StatusOK)
-		return
-	}
-	code := httpStatus(st.Code())
-	var body any = map[string]any{"code": int(st.Code()), "message": st.Message(), "details": []any{}}
-	if control {
-		body = map[string]any{"status": code, "error": map[string]any{"code": word(st.Code()), "message": st.Message()}}
-	}
-	write(w, code, body)
-}
-
-func write(w http.ResponseWriter, code int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		panic(fmt.Sprintf("sim: an answer is no JSON: %v", err))
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_, _ = w.Write(text) // whoever is gone does not read it
-}
-
-func httpStatus(c codes.Code) int {
-	switch c {
-	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
-		return http.StatusBadRequest
-	case codes.Unauthenticated:
-		return http.StatusUnauthorized
-	case codes.PermissionDenied:
-		return http.StatusForbidden
-	case codes.NotFound:
-		return http.StatusNotFound
-	case codes.AlreadyExists:
-		return http.StatusConflict
-	case codes.FailedPrecondition:
-		return http.StatusPreconditionFailed
-	case codes.ResourceExhausted:
-		return http.StatusTooManyRequests
-	case codes.Unavailable:
-		return http.StatusServiceUnavailable
-	case codes.DeadlineExceeded:
-		return http.StatusGatewayTimeout
-	}
-	return http.StatusInternalServerError
-}
-
-// word is a code's name in the contract.
-func word(c codes.Code) string {
-	switch c {
-	case codes.InvalidArgument:
-		return "INVALID_ARGUMENT"
-	case codes.Unauthenticated:
-		return "UNAUTHENTICATED"
-	case codes.PermissionDenied:
-		return "FORBIDDEN"
-	case codes.NotFound:
-		return "NOT_FOUND"
-	case codes.AlreadyExists:
-		return "ALREADY_EXISTS"
-	case codes.FailedPrecondition:
-		return "FAILED_PRECONDITION"
-	case codes.ResourceExhausted:
-		return "RESOURCE_EXHAUSTED"
-	case codes.Unavailable:
-		return "UNAVAILABLE"
-	}
-	return "INTERNAL"
 }

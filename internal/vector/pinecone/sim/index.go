@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"freehold/internal/vector/pinecone/plane"
 	"freehold/internal/vector/pinecone/wire"
 )
 
@@ -56,6 +57,10 @@ func newIndex(i Index, host string, o Options) *index {
 	ix.limits["query"], ix.limits["list"] = queries, lists
 	ix.limits["fetch"], ix.limits["fetch_by_metadata"] = fetches, fetches
 	return ix
+}
+
+func (ix *index) contract() plane.Contract {
+	return plane.Contract{VectorType: ix.VectorType, Dimension: ix.Dimension, Metric: ix.Metric}
 }
 
 func (ix *index) limiter(op string) *limiter { return ix.limits[op] }
@@ -161,7 +166,7 @@ func (s *Server) Fill(name, namespace string, vectors []*wire.Vector) error {
 		return err
 	}
 	for _, v := range vectors {
-		if err := ix.check(v); err != nil {
+		if err := ix.contract().Vector(v); err != nil {
 			return err
 		}
 	}

@@ -7,40 +7,30 @@ import (
 	"slices"
 
 	"freehold/internal/vector/pinecone"
+	"freehold/internal/vector/pinecone/plane"
 	"freehold/internal/vector/pinecone/wire"
 )
 
 // Query looks at every record.
 func (service) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryResponse, error) {
 	ix := indexOf(ctx)
-	most := topK
-	if r.GetIncludeValues() || r.GetIncludeMetadata() {
-		most = topKWhole
-	}
-	if k := int(r.GetTopK()); k < 1 || k > most {
-		return nil, invalid("topK: 1 to %d, not %d", most, k)
-	}
-	f, err := filter(r.GetFilter())
+	f, err := plane.Query(r)
 	if err != nil {
 		return nil, err
-	}
-	given := len(r.GetVector()) > 0 || r.GetSparseVector() != nil
-	if given == (r.GetId() != "") {
-		return nil, invalid("a query has either a vector or an id")
 	}
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	out := &wire.QueryResponse{Namespace: r.GetNamespace(), Usage: usage(1)}
 	sp := ix.spaces[plain(r.GetNamespace())]
 	dense, sparse := r.GetVector(), r.GetSparseVector()
-	if !given {
+	if r.GetId() != "" {
 		if sp == nil || sp.records[r.GetId()] == nil {
 			return out, nil
 		}
 		v := sp.records[r.GetId()]
 		dense, sparse = v.GetValues(), v.GetSparseValues()
 	}
-	if err := ix.checkQuery(dense, sparse); err != nil {
+	if err := ix.contract().Asked(dense, sparse); err != nil {
 		return nil, err
 	}
 	if sp == nil {
@@ -73,19 +63,6 @@ func (service) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryResp
 	})
 	out.Matches = out.Matches[:min(len(out.Matches), int(r.GetTopK()))]
 	return out, nil
-}
-
-func (ix *index) checkQuery(dense []float32, sparse *wire.Sparse) error {
-	if ix.VectorType == "dense" && len(dense) == 0 {
-		return invalid("a query of a dense index needs a dense vector")
-	}
-	if ix.VectorType == "sparse" && sparse == nil {
-		return invalid("a query of a sparse index needs a sparse vector")
-	}
-	if err := ix.checkDense(dense); err != nil {
-		return err
-	}
-	return ix.checkSparse(sparse)
 }
 
 func weights(v *wire.Sparse) map[uint32]float64 {

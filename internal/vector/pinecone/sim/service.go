@@ -2,18 +2,15 @@ package sim
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
-	"sort"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"freehold/internal/vector/pinecone"
+	"freehold/internal/vector/pinecone/plane"
 	"freehold/internal/vector/pinecone/wire"
 )
 
@@ -29,16 +26,8 @@ func usage(n int) *wire.Usage {
 
 func (service) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
 	ix := indexOf(ctx)
-	if n := proto.Size(r); n > upsertBytes {
-		return nil, status.Errorf(codes.OutOfRange, "message length too large: found %d bytes, the limit is: %d bytes", n, upsertBytes)
-	}
-	if n := len(r.GetVectors()); n < 1 || n > upsertRecords {
-		return nil, invalid("an upsert has 1 to %d vectors, not %d", upsertRecords, n)
-	}
-	for _, v := range r.GetVectors() {
-		if err := ix.check(v); err != nil {
-			return nil, err
-		}
+	if err := ix.contract().Upsert(r); err != nil {
+		return nil, err
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -48,24 +37,9 @@ func (service) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertR
 
 func (service) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.DeleteResponse, error) {
 	ix, ns := indexOf(ctx), plain(r.GetNamespace())
-	ways := 0
-	for _, there := range []bool{len(r.GetIds()) > 0, r.GetDeleteAll(), r.GetFilter() != nil} {
-		if there {
-			ways++
-		}
-	}
-	if ways != 1 {
-		return nil, invalid("a deletion has either ids, or deleteAll, or a filter")
-	}
-	if n := len(r.GetIds()); n > deleteIDs {
-		return nil, invalid("a deletion has at most %d ids, not %d", deleteIDs, n)
-	}
-	f, err := filter(r.GetFilter())
+	f, err := plane.Delete(r)
 	if err != nil {
 		return nil, err
-	}
-	if r.GetFilter() != nil && f == nil {
-		return nil, invalid("the filter is empty")
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -91,13 +65,8 @@ func (service) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.DeleteR
 
 func (service) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchResponse, error) {
 	ix := indexOf(ctx)
-	if n := len(r.GetIds()); n < 1 || n > fetchIDs {
-		return nil, invalid("a fetch has 1 to %d ids, not %d", fetchIDs, n)
-	}
-	for _, id := range r.GetIds() {
-		if err := checkID(id); err != nil {
-			return nil, err
-		}
+	if err := plane.Fetch(r); err != nil {
+		return nil, err
 	}
 	out := &wire.FetchResponse{Namespace: r.GetNamespace(), Vectors: make(map[string]*wire.Vector, len(r.GetIds())), Usage: usage((len(r.GetIds()) + 9) / 10)}
 	ix.mu.RLock()
@@ -110,67 +79,6 @@ func (service) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchResp
 		}
 	}
 	return out, nil
-}
-
-// token is what a pagination token says.
-type token struct {
-	SkipPast string `json:"skip_past"`
-	Prefix   string `json:"prefix"`
-}
-
-func (t token) String() string {
-	text, err := json.Marshal(t)
-	if err != nil {
-		panic("sim: two texts are no JSON: " + err.Error())
-	}
-	return base64.StdEncoding.EncodeToString(text)
-}
-
-func parseToken(text, prefix string) (token, error) {
-	var t token
-	if text == "" {
-		return t, nil
-	}
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err == nil {
-		err = json.Unmarshal(raw, &t)
-	}
-	if err != nil || t.Prefix != prefix {
-		return t, invalid("Invalid pagination token")
-	}
-	return t, nil
-}
-
-// pageOf is a page of sorted names; next is empty where it is the last.
-func pageOf(names []string, prefix, text string, limit *uint32) (page []string, next string, err error) {
-	most := pageLimit
-	if limit != nil {
-		if most = int(*limit); most < 1 || most > pageLimit {
-			return nil, "", invalid("limit: 1 to %d, not %d", pageLimit, most)
-		}
-	}
-	t, err := parseToken(text, prefix)
-	if err != nil {
-		return nil, "", err
-	}
-	from := sort.SearchStrings(names, prefix)
-	if text != "" {
-		from = max(from, sort.Search(len(names), func(i int) bool { return names[i] > t.SkipPast }))
-	}
-	for i := from; i < len(names) && strings.HasPrefix(names[i], prefix); i++ {
-		if len(page) == most {
-			return page, token{page[most-1], prefix}.String(), nil
-		}
-		page = append(page, names[i])
-	}
-	return page, "", nil
-}
-
-func pagination(next string) *wire.Page {
-	if next == "" {
-		return nil
-	}
-	return &wire.Page{Next: next}
 }
 
 func (ix *index) serverless(what string) error {
@@ -191,11 +99,11 @@ func (service) List(ctx context.Context, r *wire.ListRequest) (*wire.ListRespons
 	if sp := ix.spaces[plain(r.GetNamespace())]; sp != nil {
 		ids = sp.ids()
 	}
-	page, next, err := pageOf(ids, r.GetPrefix(), r.GetPaginationToken(), r.Limit)
+	page, next, err := plane.PageOf(ids, r.GetPrefix(), r.GetPaginationToken(), r.Limit)
 	if err != nil {
 		return nil, err
 	}
-	out := &wire.ListResponse{Namespace: r.GetNamespace(), Pagination: pagination(next), Usage: usage(1)}
+	out := &wire.ListResponse{Namespace: r.GetNamespace(), Pagination: plane.Pagination(next), Usage: usage(1)}
 	for _, id := range page {
 		out.Vectors = append(out.Vectors, &wire.Listed{Id: id})
 	}
@@ -204,12 +112,12 @@ func (service) List(ctx context.Context, r *wire.ListRequest) (*wire.ListRespons
 
 func (service) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataRequest) (*wire.FetchByMetadataResponse, error) {
 	ix := indexOf(ctx)
-	f, err := filter(r.GetFilter())
+	f, err := plane.Filter(r.GetFilter())
 	if err != nil {
 		return nil, err
 	}
 	if f == nil {
-		return nil, invalid("a filter is required")
+		return nil, status.Errorf(codes.InvalidArgument, "a filter is required")
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -224,48 +132,27 @@ func (service) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataReque
 			ids = append(ids, id)
 		}
 	}
-	page, next, err := pageOf(ids, "", r.GetPaginationToken(), r.Limit)
+	page, next, err := plane.PageOf(ids, "", r.GetPaginationToken(), r.Limit)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range page {
 		out.Vectors[id] = sp.records[id]
 	}
-	out.Pagination = pagination(next)
+	out.Pagination = plane.Pagination(next)
 	return out, nil
 }
 
 func (service) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.UpdateResponse, error) {
 	ix, ns := indexOf(ctx), plain(r.GetNamespace())
-	f, err := filter(r.GetFilter())
+	f, err := ix.contract().Update(r)
 	if err != nil {
-		return nil, err
-	}
-	if (r.GetId() == "") == (f == nil) {
-		return nil, invalid("an update has either an id or a filter")
-	}
-	if f != nil && (len(r.GetValues()) > 0 || r.GetSparseValues() != nil) {
-		return nil, invalid("an update by filter sets metadata only")
-	}
-	if f == nil && r.GetDryRun() {
-		return nil, invalid("dryRun is for updates by filter")
-	}
-	if err := ix.checkDense(r.GetValues()); err != nil {
-		return nil, err
-	}
-	if err := ix.checkSparse(r.GetSparseValues()); err != nil {
-		return nil, err
-	}
-	if err := checkMetadata(r.GetSetMetadata()); err != nil {
 		return nil, err
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	sp := ix.spaces[ns]
 	if f == nil {
-		if err := checkID(r.GetId()); err != nil {
-			return nil, err
-		}
 		if sp == nil || sp.records[r.GetId()] == nil {
 			return &wire.UpdateResponse{}, nil // what is not there is not made, and is no error
 		}
@@ -299,7 +186,7 @@ func (sp *space) set(id string, r *wire.UpdateRequest) error {
 	}
 	if r.GetSetMetadata() != nil {
 		v.Metadata = merged(old.GetMetadata(), r.GetSetMetadata())
-		if err := checkMetadata(v.Metadata); err != nil {
+		if err := plane.Metadata(v.Metadata); err != nil {
 			return err
 		}
 	}
@@ -311,7 +198,7 @@ func (service) DescribeIndexStats(ctx context.Context, r *wire.StatsRequest) (*w
 	ix := indexOf(ctx)
 	if len(r.GetFilter().GetFields()) > 0 {
 		if !ix.Pod {
-			return nil, invalid("Serverless and Starter indexes do not support describing index stats with metadata filtering")
+			return nil, status.Errorf(codes.InvalidArgument, "Serverless and Starter indexes do not support describing index stats with metadata filtering")
 		}
 		return ix.statsOf(r.GetFilter())
 	}
@@ -322,7 +209,7 @@ func (service) DescribeIndexStats(ctx context.Context, r *wire.StatsRequest) (*w
 
 // statsOf are those of records that match, counted.
 func (ix *index) statsOf(s *structpb.Struct) (*wire.StatsResponse, error) {
-	f, err := filter(s)
+	f, err := plane.Filter(s)
 	if err != nil {
 		return nil, err
 	}
@@ -377,11 +264,11 @@ func (service) ListNamespaces(ctx context.Context, r *wire.ListNamespacesRequest
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	page, next, err := pageOf(names, r.GetPrefix(), r.GetPaginationToken(), r.Limit)
+	page, next, err := plane.PageOf(names, r.GetPrefix(), r.GetPaginationToken(), r.Limit)
 	if err != nil {
 		return nil, err
 	}
-	out := &wire.ListNamespacesResponse{Pagination: pagination(next), TotalCount: int32(total)}
+	out := &wire.ListNamespacesResponse{Pagination: plane.Pagination(next), TotalCount: int32(total)}
 	for _, name := range page {
 		out.Namespaces = append(out.Namespaces, &wire.Namespace{Name: name, RecordCount: uint64(counts[plain(name)])})
 	}
@@ -394,7 +281,7 @@ func (service) CreateNamespace(ctx context.Context, r *wire.CreateNamespaceReque
 		return nil, err
 	}
 	if r.GetName() == "" {
-		return nil, invalid("a name is required")
+		return nil, status.Errorf(codes.InvalidArgument, "a name is required")
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()

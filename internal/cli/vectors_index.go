@@ -1,0 +1,405 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"freehold/internal/admin"
+	"freehold/internal/vector/front"
+)
+
+const indexHelp = `An index is named as under indexes: in config.yaml, or by its two stores with
+--from and --to.`
+
+// indexFlags name an index by its stores.
+type indexFlags struct{ from, to string }
+
+func (f *indexFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.from, "from", "", "the index at Pinecone: its `URL`, or a store's name")
+	c.Flags().StringVar(&f.to, "to", "", "the store that it moves to: its `URL`, or a store's name")
+}
+
+// indexName finds the index that is meant; "" and no error: none has these stores.
+func (p *program) indexName(args []string, f *indexFlags) (string, error) {
+	if len(args) == 1 {
+		if f.from != "" || f.to != "" {
+			return "", usagef("an index is named by itself or by --from and --to, not by both")
+		}
+		return args[0], nil
+	}
+	cfg, err := p.vectorConfig()
+	if err != nil {
+		return "", err
+	}
+	if f.from == "" || f.to == "" {
+		if cfg != nil && len(cfg.Indexes) == 1 && f.from == "" && f.to == "" {
+			for name := range cfg.Indexes {
+				return name, nil
+			}
+		}
+		return "", usagef("name the index: one under indexes: in %s, or its stores by --from and --to", p.configPath())
+	}
+	from, err := p.vectorEnd(cfg, "from", f.from)
+	if err != nil {
+		return "", err
+	}
+	to, err := p.vectorEnd(cfg, "to", f.to)
+	if err != nil || cfg == nil {
+		return "", err
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Indexes)) {
+		if x := cfg.Indexes[name]; x.Source.Address.Same(&from.at) && x.Target.Address.Same(&to.at) {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// newIndex puts an index into the configuration, by the name that it has at Pinecone.
+func (p *program) newIndex(ctx context.Context, s *admin.Client, f *indexFlags) (string, error) {
+	cfg, err := p.vectorConfig()
+	if err != nil {
+		return "", err
+	}
+	from, err := p.vectorEnd(cfg, "from", f.from)
+	if err != nil {
+		return "", err
+	}
+	name := from.at.Name
+	value := map[string]any{"from": f.from, "to": f.to}
+	_, err = admin.ConfigSet.Call(ctx, s, admin.ConfigSetIn{Path: "indexes." + quotedPart(name), Value: value, Reason: p.reason})
+	if err == nil {
+		fmt.Fprintf(p.err, "the index %s is in %s now\n", tame(name), p.configPath())
+	}
+	return name, err
+}
+
+func quotedPart(name string) string {
+	if strings.ContainsAny(name, ".\"") {
+		return fmt.Sprintf("%q", name)
+	}
+	return name
+}
+
+// indexServer is the running server, which moves indexes.
+func (p *program) indexServer(ctx context.Context) (*admin.Client, error) {
+	if s := p.server(ctx); s != nil {
+		return s, nil
+	}
+	return nil, errors.New("no server runs: indexes are served, filled and moved by it: freehold serve")
+}
+
+func (p *program) vectorsSyncCommand() *cobra.Command {
+	var f indexFlags
+	var file string
+	var again, leave bool
+	c := p.changes(p.facts(&cobra.Command{
+		Use:   "sync [INDEX | --from URL --to URL]",
+		Short: "Have a new store follow every write of an index, and fill it",
+		Long: `sync begins what a cutover needs. Applications reach the index through freehold,
+with Pinecone's own client and freehold's address (http://HOST:4000/pinecone/INDEX).
+From now on each of their writes goes to Pinecone and, put on record before, to
+the new store; and a copy fills that with what is there already, without ever
+coming in the place of a newer write. The server does it: this command shows how
+it goes, and may end. --again copies once more what was changed past freehold.
+
+` + indexHelp + ` An index that is not there yet is put into config.yaml.`,
+		Example: `  freehold vectors sync docs
+  freehold vectors sync --from pinecone://HOST/docs --to qdrant://127.0.0.1/docs`,
+		Args: takes(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			s, err := p.indexServer(ctx)
+			if err != nil {
+				return err
+			}
+			name, err := p.indexName(args, &f)
+			if err == nil && name == "" {
+				name, err = p.newIndex(ctx, s, &f)
+			}
+			if err != nil {
+				return err
+			}
+			if leave {
+				out, err := admin.IndexLeave.Call(ctx, s, admin.IndexChangeIn{Index: name, Reason: p.reason})
+				return p.shownIndex(&out, err)
+			}
+			in := admin.IndexSyncIn{Index: name, Again: again, Reason: p.reason}
+			if file != "" {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					return usagef("--plan: %v", err)
+				}
+				in.Plan = string(text)
+			}
+			out, err := p.beginSync(ctx, s, in)
+			if err == nil {
+				out, err = p.followIndex(ctx, s, name)
+			}
+			return p.shownIndex(&out, err)
+		},
+	}))
+	f.add(c)
+	c.Flags().StringVar(&file, "plan", "", "go by the plan in `FILE` (default: one is made)")
+	c.Flags().BoolVar(&again, "again", false, "copy once more what has been copied")
+	c.Flags().BoolVar(&leave, "end", false, "end the sync: the new store follows no more")
+	return c
+}
+
+// beginSync waits for an index that was put into the configuration a moment ago.
+func (p *program) beginSync(ctx context.Context, s *admin.Client, in admin.IndexSyncIn) (out admin.Index, err error) {
+	for range 50 {
+		out, err = admin.IndexSync.Call(ctx, s, in)
+		var told *admin.Error
+		if !errors.As(err, &told) || told.Code != admin.CodeNotFound && !strings.Contains(told.Message, "is not open: it is being opened") {
+			return out, err
+		}
+		if sleep(ctx, 100*time.Millisecond) != nil {
+			return out, ctx.Err()
+		}
+	}
+	return out, err
+}
+
+// followIndex shows the work on an index until it is over, or ctx ends: the server
+// goes on with it.
+func (p *program) followIndex(ctx context.Context, s *admin.Client, name string) (admin.Index, error) {
+	var show *vectorProgress
+	for {
+		out, err := admin.IndexStatus.Call(ctx, s, admin.IndexIn{Index: name})
+		if err != nil || out.Work == nil {
+			if ctx.Err() != nil {
+				fmt.Fprintln(p.err, "the server goes on; freehold vectors status shows how far it is")
+			}
+			return out, err
+		}
+		if show == nil {
+			show = p.newVectorProgress(map[string]string{"fill": "copy", "cutover": "verify"}[out.Work.Kind], out.Work.Of)
+			defer show.close()
+		}
+		show.set(out.Work.Records, out.Work.Of, 0)
+		if out.Work.Ended != nil {
+			return out, nil
+		}
+		if sleep(ctx, 500*time.Millisecond) != nil {
+			fmt.Fprintln(p.err, "the server goes on; freehold vectors status shows how far it is")
+			return out, ctx.Err()
+		}
+	}
+}
+
+// shownIndex prints an index; the error is that of the call, or of its work.
+func (p *program) shownIndex(out *admin.Index, err error) error {
+	if err != nil {
+		return err
+	}
+	if p.json {
+		err = p.done(out, nil)
+	} else {
+		p.printIndex(out)
+	}
+	if w := out.Work; err == nil && w != nil && w.Error != "" {
+		err = errors.New(w.Error)
+		if w.Hint != "" {
+			err = fmt.Errorf("%w\n  hint: %s", err, w.Hint)
+		}
+	}
+	return err
+}
+
+var phases = map[string]string{
+	string(front.Relay): "relay: Pinecone answers, and nothing follows",
+	string(front.Sync):  "sync: Pinecone answers, and the new store follows",
+	string(front.Cut):   "cutover: the new store answers, and Pinecone follows",
+	string(front.Own):   "own: the new store answers alone",
+}
+
+func (p *program) printIndex(x *admin.Index) {
+	filled := ""
+	if x.Filled != nil {
+		filled = at(*x.Filled) + " UTC"
+	}
+	behind := count(x.Behind) + " writes"
+	if x.Oldest != nil {
+		behind += ", the oldest of " + at(*x.Oldest) + " UTC"
+	}
+	p.fields("index", x.Name, "from", x.From, "to", x.To, "closed", x.Closed, "phase", phases[x.Phase])
+	if x.Phase == string(front.Sync) || x.Phase == string(front.Cut) {
+		p.fields("filled", filled, "records", count(x.Records), "behind", behind)
+		if x.Unknown > 0 {
+			p.fields("unknown", count(x.Unknown)+" writes, tried again")
+		}
+		if x.Refused > 0 {
+			p.fields("refused", count(x.Refused)+" writes that the store which follows cannot hold")
+		}
+		p.fields("reads", fmt.Sprintf("%g %% by the store which follows", x.Reads*100), "shadow", fmt.Sprintf("%g %% of queries ask both", x.Shadow*100))
+	}
+	for _, w := range x.Why {
+		fmt.Fprintln(p.out, wrap(tame(fmt.Sprintf("  %d %s %s %s: %s", w.Seq, w.Op, w.Namespace, strings.Join(w.IDs, ", "), w.Why)), p.width(), "\n    "))
+	}
+	if s := x.Shadows; s != nil {
+		p.fields("compared", fmt.Sprintf("%s queries, %s failed, overlap %.1f %%; median Pinecone %s, new store %s",
+			count(s.Queries), count(s.Failed), s.Overlap*100, millis(s.PineconeMS), millis(s.StoreMS)))
+	}
+	if w := x.Work; w != nil {
+		p.fields("work", workOf(w))
+		for i := range w.Differences[:min(10, len(w.Differences))] {
+			d := &w.Differences[i]
+			fmt.Fprintln(p.out, wrap(tame(fmt.Sprintf("  %s %s: %s", d.Namespace, d.ID, d.What)), p.width(), "\n    "))
+		}
+	}
+}
+
+func workOf(w *admin.IndexWork) string {
+	what := map[string]string{"fill": "copy", "cutover": "proof and cutover"}[w.Kind]
+	switch {
+	case w.Ended == nil:
+		return fmt.Sprintf("%s since %s UTC: %s of %s records", what, at(w.Started), count(w.Records), count(w.Of))
+	case w.Error != "":
+		return fmt.Sprintf("%s failed %s UTC: %s", what, at(*w.Ended), w.Error)
+	case w.Kind == "cutover":
+		return fmt.Sprintf("%s done %s UTC: %s records compared, all the same", what, at(*w.Ended), count(w.Compared))
+	}
+	return fmt.Sprintf("%s done %s UTC", what, at(*w.Ended))
+}
+
+func (p *program) vectorsStatusCommand() *cobra.Command {
+	var f indexFlags
+	c := p.facts(&cobra.Command{
+		Use:   "status [INDEX | --from URL --to URL]",
+		Short: "Show where indexes are on their way",
+		Long: `status shows each index: who answers, who follows and how far behind it is, the
+work under way, and what queries that both stores were asked have in common.
+
+` + indexHelp,
+		Example: `  freehold vectors status
+  freehold vectors status docs --json`,
+		Args: takes(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := p.indexServer(c.Context())
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 && f.from == "" && f.to == "" {
+				all, err := admin.IndexList.Call(c.Context(), s, admin.None{})
+				if err != nil || p.json {
+					return p.done(all, err)
+				}
+				if len(all.Indexes) == 0 {
+					fmt.Fprintf(p.out, "no indexes: %s names none under indexes:\n", p.configPath())
+				}
+				for i := range all.Indexes {
+					if i > 0 {
+						fmt.Fprintln(p.out)
+					}
+					p.printIndex(&all.Indexes[i])
+				}
+				return nil
+			}
+			name, err := p.knownIndex(args, &f)
+			if err != nil {
+				return err
+			}
+			out, err := admin.IndexStatus.Call(c.Context(), s, admin.IndexIn{Index: name})
+			if err != nil || p.json {
+				return p.done(out, err)
+			}
+			p.printIndex(&out)
+			return nil
+		},
+	})
+	f.add(c)
+	return c
+}
+
+// knownIndex is [program.indexName] of an index that is there.
+func (p *program) knownIndex(args []string, f *indexFlags) (string, error) {
+	name, err := p.indexName(args, f)
+	if err == nil && name == "" {
+		return "", usagef("no index under indexes: in %s is from %s to %s", p.configPath(), f.from, f.to)
+	}
+	return name, err
+}
+
+func (p *program) vectorsCutoverCommand() *cobra.Command {
+	var f indexFlags
+	var last bool
+	c := p.changes(p.facts(&cobra.Command{
+		Use:   "cutover [INDEX | --from URL --to URL]",
+		Short: "Prove that the new store has all, and let it answer",
+		Long: `cutover compares every record of both stores while applications go on, counts,
+and looks for neighbours; what was written past freehold is found here, and
+blocks. When all is the same and nothing is behind, the new store answers, and
+Pinecone follows, so that freehold vectors rollback is one command and loses
+nothing. --final ends that: Pinecone follows no more, and may be deleted.
+
+` + indexHelp,
+		Example: `  freehold vectors cutover docs --reason "two weeks of shadow reads"
+  freehold vectors cutover docs --final`,
+		Args: takes(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			s, err := p.indexServer(ctx)
+			if err != nil {
+				return err
+			}
+			name, err := p.knownIndex(args, &f)
+			if err != nil {
+				return err
+			}
+			in := admin.IndexChangeIn{Index: name, Reason: p.reason}
+			if last {
+				out, err := admin.IndexFinish.Call(ctx, s, in)
+				return p.shownIndex(&out, err)
+			}
+			out, err := admin.IndexCutover.Call(ctx, s, in)
+			if err == nil {
+				out, err = p.followIndex(ctx, s, name)
+			}
+			return p.shownIndex(&out, err)
+		},
+	}))
+	f.add(c)
+	c.Flags().BoolVar(&last, "final", false, "after a cutover: Pinecone follows no more, there is no way back")
+	return c
+}
+
+func (p *program) vectorsRollbackCommand() *cobra.Command {
+	var f indexFlags
+	c := p.changes(p.facts(&cobra.Command{
+		Use:   "rollback [INDEX | --from URL --to URL]",
+		Short: "Let Pinecone answer again, with all that was written since",
+		Long: `rollback waits until Pinecone has every write that was made since the cutover,
+and lets it answer; the new store follows again.
+
+` + indexHelp,
+		Example: `  freehold vectors rollback docs --reason "recall of filtered queries"`,
+		Args:    takes(0, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := p.indexServer(c.Context())
+			if err != nil {
+				return err
+			}
+			name, err := p.knownIndex(args, &f)
+			if err != nil {
+				return err
+			}
+			out, err := admin.IndexRollback.Call(c.Context(), s, admin.IndexChangeIn{Index: name, Reason: p.reason})
+			if err != nil || p.json {
+				return p.done(out, err)
+			}
+			p.printIndex(&out)
+			return nil
+		},
+	}))
+	f.add(c)
+	return c
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"freehold/internal/auth"
+	"freehold/internal/fault"
+)
+
+// Vectors serves vector indexes in the dialect of their clients.
+type Vectors interface {
+	http.Handler
+	// Index is which one a request is about; empty: none of them.
+	Index(r *http.Request) string
+	// Refuse answers instead.
+	Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error)
+}
+
+// IndexScope is what a key needs among its workloads to use an index: this and the
+// index's name.
+const IndexScope = "index:"
+
+func vectorPath(path string) bool {
+	return strings.HasPrefix(path, "/pinecone/") || strings.HasPrefix(path, "/VectorService/")
+}
+
+// vectors lets requests through to indexes, within the same limits as those of models.
+func (s *Server) vectors(w http.ResponseWriter, r *http.Request) {
+	settings := s.settings.Load()
+	if d := settings.BodyTimeout; d > 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // tests' writers have none
+	}
+	s.deadline(w)
+	lease, f := s.admitVectors(settings, w, r)
+	if f != nil {
+		s.Vectors.Refuse(w, r, f)
+		return
+	}
+	defer lease()
+	s.Vectors.ServeHTTP(w, r)
+}
+
+func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http.Request) (leave func(), f *fault.Error) {
+	if f := s.foreign(r); f != nil {
+		return nil, f
+	}
+	key, f := s.authenticate(settings, r)
+	if f != nil {
+		return nil, f
+	}
+	if s.Draining() {
+		return nil, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second}
+	}
+	if key != nil {
+		if err := key.AllowWorkload(IndexScope + s.Vectors.Index(r)); err != nil {
+			return nil, denied(err)
+		}
+	}
+	room, err := s.Room.Acquire(r.Context(), false)
+	if err != nil {
+		return nil, crowded(err)
+	}
+	var lease auth.Lease
+	if key != nil {
+		var facts auth.Facts
+		lease, facts, err = s.Limiter.Admit(r.Context(), key, 0)
+		facts.SetHeaders(w.Header())
+		if err != nil {
+			room()
+			return nil, denied(err)
+		}
+	}
+	return func() {
+		if lease != nil {
+			lease.Done(0)
+		}
+		room()
+	}, nil
+}

@@ -1,0 +1,143 @@
+// Package front serves Pinecone's API in front of two stores: Pinecone, and the one
+// that an index moves to. Applications keep Pinecone's client and change the host.
+//
+// One of the two is the authority. A write is put on record durably, carried out on
+// the authority, and acknowledged; then it follows on the other one, in the order in
+// which it was acknowledged. Writes of the same id never overtake each other, and a
+// write that no ids bound (by a filter, or of everything) is alone in its namespace.
+//
+// Data flow: a request (REST or gRPC) is a message of [wire]; [Index] decides by whom
+// it is answered; [Served] answers it from any [vector.Target], and a
+// [pinecone.Relay] passes it on to Pinecone.
+package front
+
+import (
+	"context"
+	"time"
+
+	"freehold/internal/vector"
+	"freehold/internal/vector/pinecone/plane"
+)
+
+// Phase is where an index is on its way.
+type Phase string
+
+// The phases.
+const (
+	// Relay: Pinecone answers everything; nothing is recorded.
+	Relay Phase = "relay"
+	// Sync: Pinecone is the authority, and the other store follows.
+	Sync Phase = "sync"
+	// Cut: the other store is the authority, and Pinecone follows, for the way back.
+	Cut Phase = "cutover"
+	// Own: the other store is alone; there is no way back.
+	Own Phase = "own"
+)
+
+// Move is what is kept of an index on its way.
+type Move struct {
+	Index   string         `json:"index"`
+	Phase   Phase          `json:"phase"`
+	Mapping vector.Mapping `json:"mapping"`
+	// Contract is what the index was at Pinecone, who need not be there any more.
+	Contract plane.Contract `json:"contract"`
+	// Namespaces are those that are served; nil: all.
+	Namespaces []string  `json:"namespaces,omitempty"`
+	Changed    time.Time `json:"changed"`
+	// Pass is the copy that fills the other store; Passed, that it has done so.
+	Pass     string    `json:"pass,omitempty"`
+	PassFrom time.Time `json:"pass_from,omitzero"`
+	Passed   time.Time `json:"passed,omitzero"`
+}
+
+// State is of a [Write].
+type State int
+
+// The states of a write.
+const (
+	// Begun: nobody knows whether the authority has it. It is tried again before
+	// anything newer that it could overtake.
+	Begun State = iota
+	// Acknowledged: the authority has it, and the other store has not.
+	Acknowledged
+	// Refused: the authority has it, and the other store cannot hold it.
+	Refused
+)
+
+// Op is what a write does.
+type Op string
+
+// The writes.
+const (
+	Upsert Op = "upsert"
+	Update Op = "update"
+	Delete Op = "delete"
+)
+
+// Write is a write on record.
+type Write struct {
+	Seq       int64
+	Index     string
+	Namespace string
+	Op        Op
+	// IDs are what it is about; none: it is about a whole namespace.
+	IDs   []string
+	Body  []byte // the request, as it is on the wire
+	State State
+	Why   string // it is refused
+	At    time.Time
+}
+
+// whole reports whether a write is not about ids that are known.
+func (w *Write) whole() bool { return len(w.IDs) == 0 }
+
+// Ledger keeps what must outlast the process. Its methods may be used concurrently.
+type Ledger interface {
+	Moves(ctx context.Context) ([]Move, error)
+	PutMove(ctx context.Context, m Move) error
+
+	// Append puts a write on record durably (it also survives a power cut), numbers
+	// it, and notes its ids as touched. Later changes are on record no earlier than
+	// earlier ones.
+	Append(ctx context.Context, w *Write) error
+	// Settle changes a write's state, and Forget takes writes off the record.
+	Settle(ctx context.Context, index string, seq int64, to State, why string) error
+	Forget(ctx context.Context, index string, seqs []int64) error
+	// Void forgets a write that nobody has carried out, and that it touched anything.
+	Void(ctx context.Context, w *Write) error
+	// Writes are those of a state with higher numbers, in their order.
+	Writes(ctx context.Context, index string, state State, after int64, n int) ([]Write, error)
+	// Lag counts writes by their state, and says since when the oldest acknowledged one waits.
+	Lag(ctx context.Context, index string) (Lag, error)
+
+	// Touched says which ids were written since a time.
+	Touched(ctx context.Context, index, namespace string, ids []string, since time.Time) (map[string]bool, error)
+	// Barriers are writes about a whole namespace since a time, in their order.
+	Barriers(ctx context.Context, index, namespace string, since time.Time) ([]Write, error)
+	// Drop forgets all writes of an index, and what they touched.
+	Drop(ctx context.Context, index string) error
+	// Untouch forgets what was touched before a time.
+	Untouch(ctx context.Context, index string, before time.Time) error
+
+	Directory
+}
+
+// Directory knows which ids the other store has, sorted, which few stores do.
+type Directory interface {
+	AddIDs(ctx context.Context, index, namespace string, ids []string) error
+	RemoveIDs(ctx context.Context, index, namespace string, ids []string) error
+	// IDs are the next n behind after that begin with a prefix.
+	IDs(ctx context.Context, index, namespace, prefix, after string, n int) ([]string, error)
+	// Counts are of each namespace that has ids.
+	Counts(ctx context.Context, index string) (map[string]int64, error)
+	// Clear forgets all ids of an index.
+	Clear(ctx context.Context, index string) error
+}
+
+// Lag is how far the following store is behind.
+type Lag struct {
+	Begun        int64     `json:"unknown"` // not known whether the authority has them
+	Acknowledged int64     `json:"behind"`
+	Refused      int64     `json:"refused"`
+	Oldest       time.Time `json:"oldest,omitzero"`
+}

@@ -1,0 +1,339 @@
+package front
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"freehold/internal/vector"
+	"freehold/internal/vector/pinecone/plane"
+	"freehold/internal/vector/pinecone/wire"
+)
+
+// Options of [New]. All are required, but for Reads, Shadow and Compared.
+type Options struct {
+	Name     string
+	Pinecone wire.Server
+	Served   *Served
+	Ledger   Ledger
+	// Reads is the share of reads that the store which follows answers, Shadow that of
+	// queries which both are asked, 0 to 1. They may change.
+	Reads, Shadow func() float64
+	// Compared is told what both stores found; nil: nobody is.
+	Compared func(Comparison)
+
+	Log   *slog.Logger
+	Clock func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Random is a uniform number in [0, 1).
+	Random func() float64
+}
+
+// Index serves one index. It implements [wire.Server].
+type Index struct {
+	Options
+	locks   *locks        // of writes
+	filling *locks        // of what is written to the store that follows
+	wake    chan struct{} // something is to follow
+
+	// turning is held for reading by whatever asks the authority to write, and for
+	// writing while that changes.
+	turning sync.RWMutex
+	move    Move
+
+	following sync.Mutex // two would carry out old writes after new ones
+	stuck     stuck
+	shadows   shadows
+}
+
+var _ wire.Server = (*Index)(nil)
+
+// New takes an index up where it was left.
+func New(ctx context.Context, o Options) (*Index, error) {
+	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1), move: Move{Index: o.Name, Phase: Relay}}
+	elsewhere := o.Served.Elsewhere
+	o.Served.Elsewhere = func(ctx context.Context, namespace string, ids []string) ([]vector.Record, error) {
+		if ix.move.Phase != Sync || elsewhere == nil { // whoever asks holds turning
+			return nil, nil
+		}
+		return elsewhere(ctx, namespace, ids)
+	}
+	moves, err := o.Ledger.Moves(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range moves {
+		if m.Index == o.Name {
+			ix.move = m
+			o.Served.Mapping = m.Mapping
+		}
+	}
+	for after := int64(0); ; {
+		begun, err := o.Ledger.Writes(ctx, o.Name, Begun, after, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for i := range begun {
+			ix.stuck.add(&begun[i])
+			after = begun[i].Seq
+		}
+		if len(begun) == 0 {
+			return ix, nil
+		}
+	}
+}
+
+// Move is where the index is.
+func (ix *Index) Move() Move {
+	ix.turning.RLock()
+	defer ix.turning.RUnlock()
+	return ix.move
+}
+
+// authority is who decides in a phase, and follower the other one.
+func (ix *Index) authority(p Phase) wire.Server {
+	if p == Cut || p == Own {
+		return ix.Served
+	}
+	return ix.Pinecone
+}
+
+func (ix *Index) follower(p Phase) wire.Server {
+	if p == Cut {
+		return ix.Pinecone
+	}
+	return ix.Served
+}
+
+// apply carries out a write that is on record.
+func apply(ctx context.Context, on wire.Server, w *Write) (proto.Message, error) {
+	switch w.Op {
+	case Upsert:
+		r := &wire.UpsertRequest{}
+		if err := proto.Unmarshal(w.Body, r); err != nil {
+			return nil, fmt.Errorf("write %d: %w", w.Seq, err)
+		}
+		return on.Upsert(ctx, r)
+	case Update:
+		r := &wire.UpdateRequest{}
+		if err := proto.Unmarshal(w.Body, r); err != nil {
+			return nil, fmt.Errorf("write %d: %w", w.Seq, err)
+		}
+		return on.Update(ctx, r)
+	case Delete:
+		r := &wire.DeleteRequest{}
+		if err := proto.Unmarshal(w.Body, r); err != nil {
+			return nil, fmt.Errorf("write %d: %w", w.Seq, err)
+		}
+		out, err := on.Delete(ctx, r)
+		if status.Code(err) == codes.NotFound { // a namespace that is not there has nothing
+			return &wire.DeleteResponse{}, nil
+		}
+		return out, err
+	}
+	return nil, fmt.Errorf("write %d: %q is no write", w.Seq, w.Op)
+}
+
+// definite reports whether an error says that nothing was written: the request is not
+// to the store's liking. Of all else it is not known.
+func definite(err error) bool {
+	switch status.Code(err) {
+	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented, codes.FailedPrecondition, codes.NotFound:
+		return true
+	}
+	return false
+}
+
+// write carries a write out, so that both stores will have it or neither.
+func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []string, in proto.Message) (proto.Message, error) {
+	ix.turning.RLock()
+	defer ix.turning.RUnlock()
+	body, err := proto.Marshal(in)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	w := &Write{Index: ix.Name, Namespace: namespace, Op: op, IDs: ids, Body: body, At: ix.Clock()}
+	if ix.move.Phase == Relay {
+		return apply(ctx, ix.Pinecone, w)
+	}
+	release := ix.locks.hold(namespace, ids)
+	defer release()
+	if ix.move.Phase == Own {
+		return apply(ctx, ix.Served, w)
+	}
+	// Whoever is gone must not leave a write half done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+	defer cancel()
+	if err := ix.unstick(ctx, namespace, ids); err != nil {
+		return nil, status.Errorf(codes.Unavailable, "an earlier write has to be finished first: %v", err)
+	}
+	if err := ix.Ledger.Append(ctx, w); err != nil {
+		return nil, status.Errorf(codes.Unavailable, "the write cannot be put on record: %v", err)
+	}
+	return ix.finish(ctx, w)
+}
+
+// writeTime is how long a write may take on the authority.
+const writeTime = 30 * time.Second
+
+// finish has the authority carry out a write that is on record.
+func (ix *Index) finish(ctx context.Context, w *Write) (proto.Message, error) {
+	out, err := apply(ctx, ix.authority(ix.move.Phase), w)
+	record := context.WithoutCancel(ctx)
+	switch {
+	case err == nil:
+		if err := ix.Ledger.Settle(record, ix.Name, w.Seq, Acknowledged, ""); err != nil {
+			ix.stuck.add(w)
+			return nil, status.Errorf(codes.Unavailable, "the write is done, and cannot be put on record: %v", err)
+		}
+		ix.hurry()
+		return out, nil
+	case definite(err):
+		if gone := ix.Ledger.Void(record, w); gone != nil {
+			ix.stuck.add(w)
+		}
+		return nil, err
+	}
+	ix.stuck.add(w)
+	return nil, status.Errorf(codes.Unavailable, "%v", err)
+}
+
+// hurry has the follower follow at once.
+func (ix *Index) hurry() {
+	select {
+	case ix.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stuck are writes of which it is not known whether the authority has them.
+type stuck struct {
+	mu  sync.Mutex
+	all []*Write // by their numbers
+}
+
+func (s *stuck) add(w *Write) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, ok := slices.BinarySearchFunc(s.all, w.Seq, func(x *Write, seq int64) int { return int(x.Seq - seq) })
+	if !ok {
+		s.all = slices.Insert(s.all, at, w)
+	}
+}
+
+func (s *stuck) remove(w *Write) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = slices.DeleteFunc(s.all, func(x *Write) bool { return x.Seq == w.Seq })
+}
+
+// before are those that a write of the ids, or of the whole namespace, must not overtake.
+func (s *stuck) before(namespace string, ids []string) []*Write {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*Write
+	for _, w := range s.all {
+		if w.Namespace != namespace {
+			continue
+		}
+		if len(ids) == 0 || w.whole() || slices.ContainsFunc(w.IDs, func(id string) bool { return slices.Contains(ids, id) }) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func (s *stuck) first() *Write {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) == 0 {
+		return nil
+	}
+	return s.all[0]
+}
+
+// unstick finishes what a write must not overtake. Its locks are held. A write of
+// other ids that shares some with it cannot be under way: those are held too.
+func (ix *Index) unstick(ctx context.Context, namespace string, ids []string) error {
+	for _, w := range ix.stuck.before(namespace, ids) {
+		if err := ix.retry(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retry tries a stuck write again; nil: it is settled, one way or the other.
+func (ix *Index) retry(ctx context.Context, w *Write) error {
+	_, err := ix.finish(ctx, w)
+	if err != nil && !definite(err) {
+		return err
+	}
+	ix.stuck.remove(w)
+	return nil
+}
+
+// Upsert implements [wire.Server].
+func (ix *Index) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
+	if err := ix.Served.Contract.Upsert(r); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(r.GetVectors()))
+	for i, v := range r.GetVectors() {
+		ids[i] = v.GetId()
+	}
+	return as[*wire.UpsertResponse](ix.write(ctx, Upsert, plain(r.GetNamespace()), ids, r))
+}
+
+// as is an answer of the type that it is known to have.
+func as[T proto.Message](m proto.Message, err error) (out T, _ error) {
+	if err != nil {
+		return out, err
+	}
+	return m.(T), nil
+}
+
+// Update implements [wire.Server].
+func (ix *Index) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.UpdateResponse, error) {
+	f, err := ix.Served.Contract.Update(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.GetDryRun() {
+		return ix.authority(ix.Move().Phase).Update(ctx, r)
+	}
+	var ids []string
+	if f == nil {
+		ids = []string{r.GetId()}
+	}
+	return as[*wire.UpdateResponse](ix.write(ctx, Update, plain(r.GetNamespace()), ids, r))
+}
+
+// Delete implements [wire.Server].
+func (ix *Index) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.DeleteResponse, error) {
+	if _, err := plane.Delete(r); err != nil {
+		return nil, err
+	}
+	return as[*wire.DeleteResponse](ix.write(ctx, Delete, plain(r.GetNamespace()), r.GetIds(), r))
+}
+
+// DeleteNamespace implements [wire.Server]: all records of the namespace are deleted.
+func (ix *Index) DeleteNamespace(ctx context.Context, r *wire.DeleteNamespaceRequest) (*wire.DeleteResponse, error) {
+	if ix.Move().Phase == Relay {
+		return ix.Pinecone.DeleteNamespace(ctx, r)
+	}
+	return ix.Delete(ctx, &wire.DeleteRequest{Namespace: r.GetNamespace(), DeleteAll: true})
+}
+
+// CreateNamespace implements [wire.Server]. A namespace without records is nothing
+// that has to follow.
+func (ix *Index) CreateNamespace(ctx context.Context, r *wire.CreateNamespaceRequest) (*wire.Namespace, error) {
+	return ix.authority(ix.Move().Phase).CreateNamespace(ctx, r)
+}

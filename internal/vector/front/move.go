@@ -1,0 +1,296 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"freehold/internal/vector"
+	"freehold/internal/vector/transfer"
+)
+
+// StageError is why an index does not go on to where it was told to.
+type StageError struct{ Why, Hint string }
+
+func (e *StageError) Error() string { return e.Why }
+
+// change persists and takes on what the index is from now. turning is held for writing.
+func (ix *Index) change(ctx context.Context, m Move) error {
+	m.Changed = ix.Clock()
+	if err := ix.Ledger.PutMove(ctx, m); err != nil {
+		return err
+	}
+	ix.move = m
+	return nil
+}
+
+// Begin has the other store follow from now on: every write is put on record. Of an
+// index that is followed already the mapping stays.
+func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, namespaces []string) error {
+	ix.turning.Lock()
+	defer ix.turning.Unlock()
+	switch ix.move.Phase {
+	case Sync:
+		return nil
+	case Cut:
+		return &StageError{"the index is cut over: " + ix.Name + " is written to the new store, and Pinecone follows", "freehold vectors rollback goes back"}
+	}
+	if err := mapping.Check(); err != nil {
+		return err
+	}
+	m := ix.move
+	m.Phase, m.Mapping, m.Namespaces, m.Contract = Sync, mapping, namespaces, ix.Served.Contract
+	m.Pass, m.PassFrom, m.Passed = "", time.Time{}, time.Time{}
+	if err := ix.Ledger.Clear(ctx, ix.Name); err != nil {
+		return err
+	}
+	ix.Served.Mapping = mapping
+	return ix.change(ctx, m)
+}
+
+// Fill copies what the source has into the other store, beside the applications that
+// write. o has no target, mapping and id, which are the index's own; id names the
+// copy, and one that was begun under it goes on.
+func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (transfer.Tally, error) {
+	m, err := ix.filled(ctx, id)
+	if err != nil {
+		return transfer.Tally{}, err
+	}
+	if err := ix.adopt(ctx); err != nil {
+		return transfer.Tally{}, err
+	}
+	g := &guarded{ix.Served.Target, ix, m.PassFrom.Add(-freshness)}
+	o.ID, o.Mapping, o.Target = id, m.Mapping, g
+	tally, err := ix.fill(ctx, g, o)
+	if err != nil {
+		return tally, err
+	}
+	ix.turning.Lock()
+	defer ix.turning.Unlock()
+	m = ix.move
+	if m.Phase != Sync {
+		return tally, &StageError{"the index went on while it was filled", ""}
+	}
+	m.Passed = ix.Clock()
+	return tally, ix.change(ctx, m)
+}
+
+// fill copies all namespaces, also those that appear meanwhile, and takes out what the
+// source does not have.
+func (ix *Index) fill(ctx context.Context, g *guarded, o transfer.Options) (transfer.Tally, error) {
+	known := slices.Clone(o.Namespaces)
+	o.More = func(ctx context.Context) (more []string, err error) {
+		d, err := o.Source.Describe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, ns := range d.Namespaces {
+			if !slices.Contains(known, ns.Name) {
+				known, more = append(known, ns.Name), append(more, ns.Name)
+			}
+		}
+		return more, nil
+	}
+	tally, err := transfer.Run(ctx, o)
+	if err != nil {
+		return tally, err
+	}
+	return tally, g.prune(ctx, &o)
+}
+
+// filled notes that a copy is under way.
+func (ix *Index) filled(ctx context.Context, id string) (Move, error) {
+	ix.turning.Lock()
+	defer ix.turning.Unlock()
+	m := ix.move
+	if m.Phase != Sync {
+		return m, &StageError{fmt.Sprintf("the index is in %s, and is filled in %s only", m.Phase, Sync), "freehold vectors sync begins it"}
+	}
+	if m.Pass == id {
+		return m, nil
+	}
+	m.Pass, m.PassFrom = id, ix.Clock()
+	// What was written before this copy begins is in what it reads, but for what the
+	// source does not show yet.
+	if err := ix.Ledger.Untouch(ctx, ix.Name, m.PassFrom.Add(-freshness)); err != nil {
+		return m, err
+	}
+	return m, ix.change(ctx, m)
+}
+
+// adopt puts into the directory what the store has already.
+func (ix *Index) adopt(ctx context.Context) error {
+	counts, err := ix.Ledger.Counts(ctx, ix.Name)
+	if err != nil || len(counts) > 0 {
+		return err
+	}
+	s := ix.Served
+	d, err := s.Target.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ns := range d.Namespaces {
+		for u, err := range s.Target.Units(ctx, ns.Name, "", 1000) {
+			if err != nil {
+				return err
+			}
+			for records, err := range s.Target.Read(ctx, u) {
+				if err != nil {
+					return err
+				}
+				by := map[string][]string{}
+				for i := range records {
+					r := s.Mapping.Back(&records[i])
+					by[r.Namespace] = append(by[r.Namespace], r.ID.String())
+				}
+				for of, ids := range by {
+					if err := ix.Ledger.AddIDs(ctx, ix.Name, of, ids); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Hold keeps applications from writing records, once the store that follows has all
+// that they wrote of them.
+func (ix *Index) Hold(ctx context.Context, namespace string, ids []vector.ID) (release func(), err error) {
+	names := make([]string, len(ids))
+	for i := range ids {
+		names[i] = ids[i].String()
+	}
+	ix.turning.RLock()
+	unlock := ix.locks.hold(namespace, names)
+	release = func() {
+		unlock()
+		ix.turning.RUnlock()
+	}
+	if err = ix.unstick(ctx, namespace, names); err == nil {
+		err = ix.drain(ctx)
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+// drain has the store that follows carry out what is on record by now.
+func (ix *Index) drain(ctx context.Context) error {
+	lag, err := ix.Ledger.Lag(ctx, ix.Name)
+	for left := lag.Acknowledged; err == nil && left > 0; {
+		var n int
+		if n, err = ix.followOnce(ctx); n == 0 {
+			return err
+		}
+		left -= int64(n)
+	}
+	return err
+}
+
+// Blocked says why the index cannot be cut over, but for what a verification finds;
+// nil: nothing is in the way.
+func (ix *Index) Blocked(ctx context.Context) error {
+	m := ix.Move()
+	lag, err := ix.Ledger.Lag(ctx, ix.Name)
+	switch {
+	case err != nil:
+		return err
+	case m.Phase != Sync:
+		return &StageError{fmt.Sprintf("the index is in %s, and is cut over from %s only", m.Phase, Sync), ""}
+	case m.Passed.IsZero():
+		return &StageError{"the new store does not have all records yet", "freehold vectors sync fills it, and shows how far it is"}
+	case lag.Refused > 0:
+		return &StageError{fmt.Sprintf("%d writes could not be carried out on the new store", lag.Refused), "freehold vectors status names them; a new sync copies those records again"}
+	}
+	return nil
+}
+
+// Cutover makes the new store the authority, when it has all that Pinecone has.
+func (ix *Index) Cutover(ctx context.Context) error {
+	if err := ix.Blocked(ctx); err != nil {
+		return err
+	}
+	return ix.turn(ctx, Sync, Cut)
+}
+
+// Rollback makes Pinecone the authority again, when it has all that was written since.
+func (ix *Index) Rollback(ctx context.Context) error {
+	if p := ix.Move().Phase; p != Cut {
+		return &StageError{fmt.Sprintf("the index is in %s, and goes back from %s only", p, Cut), ""}
+	}
+	return ix.turn(ctx, Cut, Sync)
+}
+
+// Leave has the other store follow no more, before a cutover: Pinecone is alone again.
+func (ix *Index) Leave(ctx context.Context) error { return ix.alone(ctx, Sync, Relay) }
+
+// Finish has Pinecone follow no more, after a cutover: there is no way back.
+func (ix *Index) Finish(ctx context.Context) error { return ix.alone(ctx, Cut, Own) }
+
+func (ix *Index) alone(ctx context.Context, from, to Phase) error {
+	ix.turning.Lock()
+	defer ix.turning.Unlock()
+	if ix.move.Phase != from {
+		return &StageError{fmt.Sprintf("the index is in %s, not in %s", ix.move.Phase, from), ""}
+	}
+	for w := ix.stuck.first(); w != nil; w = ix.stuck.first() {
+		if err := ix.retry(ctx, w); err != nil {
+			return fmt.Errorf("a write is not finished: %w", err)
+		}
+	}
+	m := ix.move
+	m.Phase = to
+	if err := ix.Ledger.Drop(ctx, ix.Name); err != nil {
+		return err
+	}
+	return ix.change(ctx, m)
+}
+
+// turn changes the authority while nobody writes.
+func (ix *Index) turn(ctx context.Context, from, to Phase) error {
+	// Most of what is behind follows while applications go on writing.
+	for range 100 {
+		if n, err := ix.follow(ctx); err != nil {
+			return fmt.Errorf("what was written has to follow first: %w", err)
+		} else if n < batchWrites {
+			break
+		}
+	}
+	ix.turning.Lock()
+	defer ix.turning.Unlock()
+	if ix.move.Phase != from {
+		return &StageError{fmt.Sprintf("the index is in %s by now", ix.move.Phase), ""}
+	}
+	for w := ix.stuck.first(); w != nil; w = ix.stuck.first() {
+		if err := ix.retry(ctx, w); err != nil {
+			return fmt.Errorf("a write is not finished: %w", err)
+		}
+	}
+	for {
+		n, err := ix.followOnce(ctx)
+		if err != nil {
+			return fmt.Errorf("what was written has to follow first: %w", err)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	lag, err := ix.Ledger.Lag(ctx, ix.Name)
+	if err != nil {
+		return err
+	}
+	if lag.Acknowledged+lag.Begun > 0 {
+		return errors.New("not all that was written has followed")
+	}
+	if lag.Refused > 0 {
+		return &StageError{fmt.Sprintf("%d writes could not be carried out on the other store", lag.Refused), "freehold vectors status names them"}
+	}
+	m := ix.move
+	m.Phase = to
+	return ix.change(ctx, m)
+}

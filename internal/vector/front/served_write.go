@@ -1,0 +1,271 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"freehold/internal/vector"
+	"freehold/internal/vector/pinecone"
+	"freehold/internal/vector/pinecone/plane"
+	"freehold/internal/vector/pinecone/wire"
+)
+
+// put writes records as they are before the mapping, of one namespace. The store can
+// hold all of those that are not in the error.
+func (s *Served) put(ctx context.Context, ns string, records []vector.Record) error {
+	limits := s.Target.Limits()
+	refused := map[vector.ID]string{}
+	mapped := make([]vector.Record, 0, len(records))
+	by := make(map[vector.ID]vector.ID, len(records))
+	for i := range records {
+		r, err := s.Mapping.Apply(&records[i])
+		why := ""
+		if err != nil {
+			why = err.Error()
+		} else {
+			why = limits.Refuse(&r)
+		}
+		if why != "" {
+			refused[records[i].ID] = why
+			continue
+		}
+		by[r.ID] = records[i].ID
+		mapped = append(mapped, r)
+	}
+	if err := s.write(ctx, mapped, &limits, by, refused); err != nil {
+		return err
+	}
+	ids := make([]string, 0, len(mapped))
+	for i := range records {
+		if _, no := refused[records[i].ID]; !no {
+			ids = append(ids, records[i].ID.String())
+		}
+	}
+	if err := s.IDs.AddIDs(ctx, s.Index, ns, ids); err != nil {
+		return err
+	}
+	if len(refused) > 0 {
+		return &vector.RefusedError{Records: refused}
+	}
+	return nil
+}
+
+// write puts mapped records, as many at once as the store takes.
+func (s *Served) write(ctx context.Context, mapped []vector.Record, limits *vector.Limits, by map[vector.ID]vector.ID, refused map[vector.ID]string) error {
+	for len(mapped) > 0 {
+		n, size := 0, 0
+		for n < len(mapped) && (limits.Records == 0 || n < limits.Records) {
+			size += mapped[n].Size()
+			if n > 0 && limits.Bytes > 0 && size > limits.Bytes {
+				break
+			}
+			n++
+		}
+		err := s.Target.Put(ctx, mapped[0].Namespace, mapped[:n])
+		var no *vector.RefusedError
+		if errors.As(err, &no) {
+			for id, why := range no.Records {
+				refused[by[id]] = why
+			}
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		mapped = mapped[n:]
+	}
+	return nil
+}
+
+// drop takes records out by their ids.
+func (s *Served) drop(ctx context.Context, ns string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := s.Target.Delete(ctx, s.Mapping.Namespace(ns), s.ids(ns, ids)); err != nil {
+		return err
+	}
+	return s.IDs.RemoveIDs(ctx, s.Index, ns, ids)
+}
+
+// refusals is an answer for records that the store cannot hold.
+func refusals(err error) error {
+	var no *vector.RefusedError
+	if errors.As(err, &no) {
+		return status.Error(codes.InvalidArgument, no.Error())
+	}
+	return failed(err)
+}
+
+// Upsert implements [wire.Server].
+func (s *Served) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
+	if err := s.Contract.Upsert(r); err != nil {
+		return nil, err
+	}
+	ns := plain(r.GetNamespace())
+	last := make(map[string]int, len(r.GetVectors())) // of an id that is there twice the last one counts
+	for i, v := range r.GetVectors() {
+		last[v.GetId()] = i
+	}
+	records := make([]vector.Record, 0, len(last))
+	for i, v := range r.GetVectors() {
+		if last[v.GetId()] == i {
+			records = append(records, recordOf(ns, v))
+		}
+	}
+	if err := s.put(ctx, ns, records); err != nil {
+		return nil, refusals(err)
+	}
+	return &wire.UpsertResponse{UpsertedCount: uint32(len(r.GetVectors()))}, nil
+}
+
+// Delete implements [wire.Server].
+func (s *Served) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.DeleteResponse, error) {
+	f, err := plane.Delete(r)
+	if err != nil {
+		return nil, err
+	}
+	ns := plain(r.GetNamespace())
+	switch {
+	case f != nil:
+		err = s.deleteWhere(ctx, ns, f)
+	case r.GetDeleteAll():
+		err = s.deleteAll(ctx, ns)
+	default:
+		err = s.drop(ctx, ns, r.GetIds())
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	return &wire.DeleteResponse{}, nil
+}
+
+func (s *Served) deleteWhere(ctx context.Context, ns string, f *vector.Filter) error {
+	for records, err := range s.scan(ctx, ns, f) {
+		if err != nil {
+			return err
+		}
+		ids := make([]string, len(records))
+		for i := range records {
+			ids[i] = records[i].ID.String()
+		}
+		if err := s.drop(ctx, ns, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Served) deleteAll(ctx context.Context, ns string) error {
+	for {
+		ids, err := s.IDs.IDs(ctx, s.Index, ns, "", "", 1000)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := s.drop(ctx, ns, ids); err != nil {
+			return err
+		}
+	}
+}
+
+// DeleteNamespace implements [wire.Server].
+func (s *Served) DeleteNamespace(ctx context.Context, r *wire.DeleteNamespaceRequest) (*wire.DeleteResponse, error) {
+	if err := s.deleteAll(ctx, plain(r.GetNamespace())); err != nil {
+		return nil, failed(err)
+	}
+	return &wire.DeleteResponse{}, nil
+}
+
+// CreateNamespace implements [wire.Server]. A namespace is there when a record is.
+func (s *Served) CreateNamespace(_ context.Context, r *wire.CreateNamespaceRequest) (*wire.Namespace, error) {
+	if r.GetName() == "" {
+		return nil, status.Error(codes.InvalidArgument, "a name is required")
+	}
+	return &wire.Namespace{Name: r.GetName(), Schema: r.GetSchema()}, nil
+}
+
+// Update implements [wire.Server].
+func (s *Served) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.UpdateResponse, error) {
+	f, err := s.Contract.Update(r)
+	if err != nil {
+		return nil, err
+	}
+	ns := plain(r.GetNamespace())
+	if f == nil {
+		if err := s.updateOne(ctx, ns, r); err != nil {
+			return nil, refusals(err)
+		}
+		return &wire.UpdateResponse{}, nil
+	}
+	var n int32
+	for records, err := range s.scan(ctx, ns, f) {
+		if err != nil {
+			return nil, failed(err)
+		}
+		n += int32(len(records))
+		if r.GetDryRun() {
+			continue
+		}
+		for i := range records {
+			if err := patch(&records[i], r); err != nil {
+				return nil, err
+			}
+		}
+		if err := s.put(ctx, ns, records); err != nil {
+			return nil, refusals(err)
+		}
+	}
+	return &wire.UpdateResponse{MatchedRecords: &n}, nil
+}
+
+func (s *Served) updateOne(ctx context.Context, ns string, r *wire.UpdateRequest) error {
+	got, err := s.fetch(ctx, ns, []string{r.GetId()})
+	if err != nil {
+		return err
+	}
+	rec := got[r.GetId()]
+	if rec == nil && s.Elsewhere != nil {
+		others, err := s.Elsewhere(ctx, ns, []string{r.GetId()})
+		if err != nil {
+			return err
+		}
+		for i := range others {
+			rec = &others[i]
+		}
+	}
+	if rec == nil {
+		return nil // what is not there is not made, and is no error
+	}
+	if err := patch(rec, r); err != nil {
+		return err
+	}
+	return s.put(ctx, ns, []vector.Record{*rec})
+}
+
+// patch sets what an update sets. To set it twice is to set it once.
+func patch(rec *vector.Record, r *wire.UpdateRequest) error {
+	v, err := vectorOf(rec)
+	if err != nil {
+		return failed(err)
+	}
+	if len(r.GetValues()) > 0 {
+		v.Values = r.GetValues()
+	}
+	if r.GetSparseValues() != nil {
+		v.SparseValues = r.GetSparseValues()
+	}
+	out := recordOf(rec.Namespace, v)
+	out.Payload = rec.Payload
+	for _, f := range pinecone.PayloadOf(r.GetSetMetadata()) {
+		out.Payload = out.Payload.With(f.Name, f.Value)
+	}
+	if n := pinecone.MetadataSize(out.Payload); n > plane.MetadataBytes {
+		return status.Error(codes.InvalidArgument, fmt.Sprintf("Metadata size is %d bytes, which exceeds the limit of %d bytes per vector", n, plane.MetadataBytes))
+	}
+	*rec = out
+	return nil
+}

@@ -1,0 +1,72 @@
+package front
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"freehold/internal/vector/pinecone/wire"
+)
+
+// Comparison is what both stores found for one query.
+type Comparison struct {
+	K int // neighbours that the one which answered found
+	// Overlap is the share of them that the other one found, 0 to 1.
+	Overlap float64
+	// Pinecone and Store are how long each took.
+	Pinecone, Store time.Duration
+	Failed          bool // the other one did not answer
+}
+
+// shadows bounds queries of the other store.
+type shadows struct {
+	mu   sync.Mutex
+	now  int
+	wait sync.WaitGroup
+}
+
+// mostShadows is how many run at once: more are left out, and the client never waits.
+const mostShadows = 16
+
+const shadowTime = 10 * time.Second
+
+// shadow asks the other store what was answered, beside the client.
+func (ix *Index) shadow(ctx context.Context, byStore bool, other wire.Server, r *wire.QueryRequest, got *wire.QueryResponse, took time.Duration) {
+	s := &ix.shadows
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == mostShadows {
+		return
+	}
+	s.now++
+	found := make(map[string]bool, len(got.GetMatches()))
+	for _, m := range got.GetMatches() {
+		found[m.GetId()] = true
+	}
+	r = proto.Clone(r).(*wire.QueryRequest)
+	r.IncludeMetadata, r.IncludeValues = false, false
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shadowTime)
+	s.wait.Go(func() {
+		defer cancel()
+		began := ix.Clock()
+		out, err := other.Query(ctx, r)
+		c := Comparison{K: len(found), Failed: err != nil, Overlap: 1, Pinecone: took, Store: ix.Clock().Sub(began)}
+		if byStore {
+			c.Pinecone, c.Store = c.Store, c.Pinecone
+		}
+		if both := 0; len(found) > 0 {
+			for _, m := range out.GetMatches() {
+				if found[m.GetId()] {
+					both++
+				}
+			}
+			c.Overlap = float64(both) / float64(len(found))
+		}
+		ix.Compared(c)
+		s.mu.Lock()
+		s.now--
+		s.mu.Unlock()
+	})
+}

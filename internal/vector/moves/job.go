@@ -1,0 +1,373 @@
+package moves
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"freehold/internal/history"
+	"freehold/internal/vector"
+	"freehold/internal/vector/front"
+	"freehold/internal/vector/plan"
+	"freehold/internal/vector/transfer"
+)
+
+// Job is work that takes long: a copy, or a proof and the cutover behind it.
+type Job struct {
+	Kind    string // fill, cutover
+	Started time.Time
+	done    chan struct{}
+
+	mu       sync.Mutex
+	of, n    int64 // records, as far as they are known, and done
+	ended    time.Time
+	err      error
+	report   *transfer.Report
+	tally    transfer.Tally
+	canceled context.CancelFunc
+}
+
+func (j *Job) progress(n, of int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.n, j.of = n, max(of, j.of)
+}
+
+// start runs a job unless one is under way.
+func (e *entry) start(ctx context.Context, kind string, run func(ctx context.Context, j *Job) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.job != nil && !e.job.over() {
+		return &front.StageError{Why: fmt.Sprintf("a %s is under way", e.job.Kind), Hint: "freehold vectors status shows how far it is"}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	j := &Job{Kind: kind, Started: e.k.o.Clock(), done: make(chan struct{}), canceled: cancel}
+	e.job = j
+	e.wait.Go(func() {
+		defer cancel()
+		defer close(j.done)
+		err := run(ctx, j)
+		j.mu.Lock()
+		j.err, j.ended = err, e.k.o.Clock()
+		j.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			e.k.o.Log.Error("vectors: work on an index failed", "index", e.index.Name, "work", kind, "error", err)
+		}
+	})
+	return nil
+}
+
+func (j *Job) over() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// resume goes on with a copy that was under way when the process ended.
+func (e *entry) resume(ctx context.Context) {
+	m := e.index.Move()
+	if m.Phase != front.Sync || m.Pass == "" || !m.Passed.IsZero() {
+		return
+	}
+	if err := e.start(ctx, "fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, m.Pass) }); err != nil {
+		e.k.o.Log.Error("vectors: a copy does not go on", "index", e.index.Name, "error", err)
+	}
+}
+
+// fill copies, with Pinecone's limits of rates.
+func (e *entry) fill(ctx context.Context, j *Job, id string) error {
+	slow, err := e.now().Source(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer slow.Close() // it was read only
+	d, err := slow.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	o := e.k.o
+	var names []string
+	for _, ns := range d.Namespaces {
+		names = append(names, ns.Name)
+	}
+	j.progress(0, d.Count())
+	tally, err := e.index.Fill(ctx, id, transfer.Options{
+		Source: slow, Namespaces: names, Journal: o.Copies, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Jitter: rand.Float64,
+		Progress: func(t transfer.Tally) { j.progress(t.Copied+t.Gone+t.Refused, t.Listed) },
+	})
+	j.mu.Lock()
+	j.tally = tally
+	j.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return e.putCopy(ctx, id, j.Started, o.Clock())
+}
+
+// putCopy keeps the copy as those of freehold vectors copy are, so that verify knows
+// what became of the records.
+func (e *entry) putCopy(ctx context.Context, id string, started, ended time.Time) error {
+	spec, m := e.now(), e.index.Move()
+	d, err := e.source.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	p := plan.Plan{Version: plan.Version, Made: started, From: spec.From, To: spec.To, Mapping: m.Mapping}
+	for _, ns := range d.Namespaces {
+		p.Namespaces = append(p.Namespaces, ns.Name)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return e.k.o.Copies.PutCopy(ctx, transfer.Copy{ID: id, From: spec.From, To: spec.To, Started: started, Ended: ended, Plan: text})
+}
+
+func (e *entry) opened() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.why != nil {
+		return &front.StageError{Why: fmt.Sprintf("the index %s is not open: %v", e.spec.Name, e.why)}
+	}
+	return nil
+}
+
+// Sync has the new store follow, and fills it. given is a plan; nil: one is made. An
+// index that is filled already is filled once more where again says so.
+func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again bool, who history.Who, why string) error {
+	e, err := k.find(name)
+	if err == nil {
+		err = e.opened()
+	}
+	if err != nil {
+		return err
+	}
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	m := e.index.Move()
+	id := m.Pass
+	switch {
+	case m.Phase == front.Relay:
+		if err := e.begin(ctx, given); err != nil {
+			return err
+		}
+		id = k.o.NewID()
+	case m.Phase != front.Sync:
+		return e.index.Begin(ctx, m.Mapping, m.Namespaces) // it says why not
+	case m.Passed.IsZero() && id != "":
+	case !again && id != "":
+		return &front.StageError{Why: "the new store has been filled, and follows", Hint: "--again copies once more what was changed past freehold"}
+	default:
+		id = k.o.NewID()
+	}
+	if err := e.putCopy(ctx, id, k.o.Clock(), time.Time{}); err != nil {
+		return err
+	}
+	if err := e.start(k.ctx, "fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, id) }); err != nil {
+		return err
+	}
+	return k.record(ctx, e, "sync", who, why, nil)
+}
+
+// begin makes the collection, and has it follow.
+func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
+	spec := e.now()
+	now, err := spec.Perimeter()
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		p, err = plan.Make(ctx, plan.Inputs{From: spec.From, To: spec.To, Source: e.source, Target: e.target, Create: spec.Create, Now: e.k.o.Clock(), Perimeter: now})
+		if err != nil {
+			return err
+		}
+		doubles(&p.Mapping)
+	}
+	if err := p.Check(&now); err != nil {
+		return err
+	}
+	if why := whole(&p.Mapping); why != "" {
+		return &front.StageError{Why: why, Hint: "an index that applications go on writing must come back as it was"}
+	}
+	if err := e.target.Create(ctx, &p.Create); err != nil {
+		return err
+	}
+	return e.index.Begin(ctx, p.Mapping, nil)
+}
+
+// doubles keeps numbers as Pinecone has them: an application may write 2003.5 tomorrow
+// where all numbers are whole today. Filters compare by size all the same.
+func doubles(m *vector.Mapping) {
+	for name, c := range m.Fields {
+		if c.As == vector.AsInt {
+			c.As = ""
+		}
+		if m.Fields[name] = c; c == (vector.FieldChange{}) {
+			delete(m.Fields, name)
+		}
+	}
+}
+
+// whole says why records cannot be served as they were, "" where they can.
+func whole(m *vector.Mapping) string {
+	if m.IDs == vector.UUIDs && m.KeepID == "" {
+		return "the plan makes UUIDs of ids and keeps the ids nowhere"
+	}
+	if m.Flat && m.KeepNamespace == "" {
+		return "the plan puts all namespaces into one and keeps their names nowhere"
+	}
+	for name, c := range m.Fields {
+		if c.As == vector.Drop {
+			return fmt.Sprintf("the plan leaves the field %s out", name)
+		}
+	}
+	if len(m.DropVectors) > 0 {
+		return fmt.Sprintf("the plan leaves the vector %q out", m.DropVectors[0])
+	}
+	return ""
+}
+
+// Cutover proves that the new store has all, and makes it the authority. It begins
+// that and returns: [Keeper.Status] shows how it goes.
+func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why string) error {
+	e, err := k.find(name)
+	if err == nil {
+		err = e.opened()
+	}
+	if err != nil {
+		return err
+	}
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	if err := e.index.Blocked(ctx); err != nil {
+		return err
+	}
+	return e.start(k.ctx, "cutover", func(ctx context.Context, j *Job) error {
+		if err := e.prove(ctx, j); err != nil {
+			return err
+		}
+		if err := e.index.Cutover(ctx); err != nil {
+			return err
+		}
+		return k.record(ctx, e, "cutover", who, why, j.report)
+	})
+}
+
+// DriftError is what a verification has found.
+type DriftError struct {
+	Report     *transfer.Report
+	Namespaces []string // in which something differs
+}
+
+func (e *DriftError) Error() string {
+	r := e.Report
+	return fmt.Sprintf("the stores differ: %d missing, %d altered, %d extra, in %s", r.Missing, r.Altered, r.Extra, strings.Join(e.Namespaces, ", "))
+}
+
+func (e *entry) prove(ctx context.Context, j *Job) error {
+	slow, err := e.now().Source(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer slow.Close() // it was read only
+	d, err := slow.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, ns := range d.Namespaces {
+		names = append(names, ns.Name)
+	}
+	j.progress(0, d.Count())
+	m := e.index.Move()
+	r, err := transfer.Verify(ctx, transfer.VerifyOptions{
+		Source: slow, Target: e.target, Mapping: m.Mapping, Namespaces: names, Clock: e.k.o.Clock, Hold: e.index.Hold,
+		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Progress: func(n int64) { j.progress(n, n) },
+	})
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.report = r
+	j.mu.Unlock()
+	if r.Same() {
+		return nil
+	}
+	out := &DriftError{Report: r}
+	for _, diff := range r.Differences {
+		if ns := cmp.Or(diff.Source.Namespace, front.DefaultNamespace); !slices.Contains(out.Namespaces, ns) {
+			out.Namespaces = append(out.Namespaces, ns)
+		}
+	}
+	slices.Sort(out.Namespaces)
+	return out
+}
+
+// Rollback makes Pinecone the authority again. Nothing that was written since the
+// cutover is lost.
+func (k *Keeper) Rollback(ctx context.Context, name string, who history.Who, why string) error {
+	return k.told(ctx, name, "rollback", who, why, (*front.Index).Rollback)
+}
+
+// Leave has the new store follow no more, before a cutover.
+func (k *Keeper) Leave(ctx context.Context, name string, who history.Who, why string) error {
+	return k.told(ctx, name, "leave", who, why, (*front.Index).Leave)
+}
+
+// Finish has Pinecone follow no more, after a cutover.
+func (k *Keeper) Finish(ctx context.Context, name string, who history.Who, why string) error {
+	return k.told(ctx, name, "finish", who, why, (*front.Index).Finish)
+}
+
+func (k *Keeper) told(ctx context.Context, name, what string, who history.Who, why string, do func(*front.Index, context.Context) error) error {
+	e, err := k.find(name)
+	if err == nil {
+		err = e.opened()
+	}
+	if err != nil {
+		return err
+	}
+	e.turn.Lock()
+	defer e.turn.Unlock()
+	e.mu.Lock()
+	job := e.job
+	e.mu.Unlock()
+	if job != nil && !job.over() {
+		if what != "leave" {
+			return &front.StageError{Why: fmt.Sprintf("a %s is under way", job.Kind), Hint: "freehold vectors status shows how far it is"}
+		}
+		job.canceled()
+		<-job.done
+	}
+	if err := do(e.index, ctx); err != nil {
+		return err
+	}
+	return k.record(ctx, e, what, who, why, nil)
+}
+
+// record puts on record who moved the index.
+func (k *Keeper) record(ctx context.Context, e *entry, what string, who history.Who, why string, proof *transfer.Report) error {
+	spec, m := e.now(), e.index.Move()
+	details := map[string]string{"what": what, "phase": string(m.Phase), "from": spec.From, "to": spec.To}
+	if proof != nil {
+		details["compared"] = fmt.Sprint(proof.Compared)
+		for _, ns := range proof.Namespaces {
+			details["digest "+ns.Name] = ns.Digest
+		}
+	}
+	_, err := k.o.History.Append(ctx, history.Change{Kind: KindIndex, Subject: spec.Name, Who: who, Why: why, Details: details})
+	if err != nil {
+		return errors.Join(errors.New("it is done, and cannot be put into the history"), err)
+	}
+	return nil
+}

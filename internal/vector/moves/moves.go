@@ -1,0 +1,290 @@
+// Package moves keeps the indexes that a configuration names: it opens their stores,
+// serves them, and carries out what moves them: the copy that fills the new store, the
+// proof before a cutover, the way back. Whatever is under way goes on where it was when
+// the process begins again.
+package moves
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"freehold/internal/history"
+	"freehold/internal/vector"
+	"freehold/internal/vector/front"
+	"freehold/internal/vector/pinecone"
+	"freehold/internal/vector/pinecone/plane"
+	"freehold/internal/vector/plan"
+	"freehold/internal/vector/transfer"
+)
+
+// Spec is an index as the configuration has it.
+type Spec struct {
+	Name, From, To string  // the stores' addresses, without keys
+	Create         string  // the name of a collection that is made
+	Reads, Shadow  float64 // shares, 0 to 1
+	// Key changes when the stores must be opened again.
+	Key string
+	// Source opens Pinecone, and Target the new store. fast: without freehold's own
+	// limits of rates, for what applications ask.
+	Source func(ctx context.Context, fast bool) (*pinecone.Store, error)
+	Target func(ctx context.Context) (vector.Target, error)
+	// Perimeter is whether the records may go there now.
+	Perimeter func() (plan.Perimeter, error)
+}
+
+// Options of [New]. All are required.
+type Options struct {
+	Ledger  front.Ledger
+	Copies  transfer.Journal
+	History History
+	Log     *slog.Logger
+	Clock   func() time.Time
+	Sleep   func(ctx context.Context, d time.Duration) error
+	NewID   func() string
+}
+
+// History is where it is put on record who moved what.
+type History interface {
+	Append(ctx context.Context, c history.Change) (history.Record, error)
+}
+
+// ErrNoIndex is that there is no index of a name.
+var ErrNoIndex = errors.New("there is no index")
+
+// KindIndex is the kind of changes of indexes in the history.
+const KindIndex history.Kind = "index"
+
+// Keeper keeps indexes. Close it.
+type Keeper struct {
+	o      Options
+	set    front.Set
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu  sync.Mutex
+	all map[string]*entry
+}
+
+// entry is an index, open or not.
+type entry struct {
+	k    *Keeper
+	stop context.CancelFunc
+	wait sync.WaitGroup
+
+	turn sync.Mutex // one word of a person at a time
+
+	mu      sync.Mutex
+	spec    Spec
+	why     error // it is not open
+	index   *front.Index
+	source  *pinecone.Store
+	target  vector.Target
+	job     *Job
+	shadows seen
+}
+
+// New keeps no index yet.
+func New(o Options) *Keeper {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Keeper{o: o, ctx: ctx, cancel: cancel, all: map[string]*entry{}}
+}
+
+// Use serves these indexes, and no others, from now on.
+func (k *Keeper) Use(specs map[string]Spec) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, e := range k.all {
+		if s, ok := specs[name]; !ok || s.Key != e.now().Key {
+			k.set.Remove(name)
+			e.close()
+			delete(k.all, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		s := specs[name]
+		if e := k.all[name]; e != nil {
+			e.mu.Lock()
+			e.spec = s
+			e.mu.Unlock()
+			continue
+		}
+		ctx, stop := context.WithCancel(k.ctx)
+		e := &entry{k: k, stop: stop, spec: s, why: errors.New("it is being opened")}
+		k.all[name] = e
+		e.wait.Go(func() { e.serve(ctx) })
+	}
+}
+
+// Close ends what is under way, to be taken up again later.
+func (k *Keeper) Close() {
+	k.cancel()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range k.all {
+		e.close()
+	}
+}
+
+func (e *entry) close() {
+	e.stop()
+	e.wait.Wait()
+}
+
+func (e *entry) now() Spec {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.spec
+}
+
+func (k *Keeper) find(name string) (*entry, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := k.all[name]
+	if e == nil {
+		return nil, fmt.Errorf("%w %q: the configuration names them under indexes", ErrNoIndex, name)
+	}
+	return e, nil
+}
+
+// ServeHTTP serves Pinecone's API.
+func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !plane.GRPC(r) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, front.Prefix), "/")
+		if e, err := k.find(name); err == nil {
+			e.mu.Lock()
+			why := e.why
+			e.mu.Unlock()
+			if why != nil {
+				front.Refuse(w, r, status.Newf(codes.Unavailable, "the index %s is not ready: %v", name, why), time.Second)
+				return
+			}
+		}
+	}
+	k.set.ServeHTTP(w, r)
+}
+
+// Index is the name of the index that a request is about; empty: of none.
+func (k *Keeper) Index(r *http.Request) string { return k.set.Index(r) }
+
+// serve opens the index, and serves it until ctx ends.
+func (e *entry) serve(ctx context.Context) {
+	for n := 0; ctx.Err() == nil; n++ {
+		err := e.open(ctx)
+		if err == nil {
+			break
+		}
+		e.mu.Lock()
+		e.why = err
+		e.mu.Unlock()
+		wait := min(time.Second<<min(n, 5), 30*time.Second)
+		e.k.o.Log.Warn("vectors: an index cannot be opened, and it is tried again", "index", e.now().Name, "wait", wait, "error", err)
+		if e.k.o.Sleep(ctx, wait) != nil {
+			return
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	e.resume(ctx)
+	e.index.Run(ctx)
+	e.mu.Lock()
+	job := e.job
+	e.mu.Unlock()
+	if job != nil {
+		<-job.done
+	}
+	if err := errors.Join(e.source.Close(), e.target.Close()); err != nil {
+		e.k.o.Log.Warn("vectors: the stores of an index do not close", "index", e.index.Name, "error", err)
+	}
+}
+
+// openTime is how long a store may take to say what it is.
+const openTime = 10 * time.Second
+
+func (e *entry) open(ctx context.Context) (err error) {
+	within, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	spec := e.now()
+	var closing []interface{ Close() error }
+	defer func() {
+		if err != nil {
+			for _, c := range closing {
+				err = errors.Join(err, c.Close())
+			}
+		}
+	}()
+	fast, err := spec.Source(within, true)
+	if err != nil {
+		return err
+	}
+	closing = append(closing, fast)
+	target, err := spec.Target(within)
+	if err != nil {
+		return err
+	}
+	closing = append(closing, target)
+	contract, err := e.contract(within, fast)
+	if err != nil {
+		return err
+	}
+	o := e.k.o
+	served := &front.Served{Index: spec.Name, Contract: contract, Target: target, IDs: o.Ledger,
+		Elsewhere: func(ctx context.Context, ns string, ids []string) ([]vector.Record, error) {
+			of := make([]vector.ID, len(ids))
+			for i := range ids {
+				of[i] = vector.IDOf(ids[i])
+			}
+			return fast.Fetch(ctx, ns, of)
+		}}
+	ix, err := front.New(within, front.Options{
+		Name: spec.Name, Pinecone: pinecone.Relay{Store: fast}, Served: served, Ledger: o.Ledger, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
+		Reads: func() float64 { return e.now().Reads }, Shadow: func() float64 { return e.now().Shadow }, Compared: e.shadows.add,
+	})
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	e.index, e.source, e.target, e.why = ix, fast, target, nil
+	e.mu.Unlock()
+	e.k.set.Put(ix)
+	return nil
+}
+
+// contract is what the index takes: as it was when it began to move, else what
+// Pinecone says.
+func (e *entry) contract(ctx context.Context, s *pinecone.Store) (plane.Contract, error) {
+	moves, err := e.k.o.Ledger.Moves(ctx)
+	if err != nil {
+		return plane.Contract{}, err
+	}
+	for _, m := range moves {
+		if m.Index == e.now().Name && m.Contract.VectorType != "" {
+			return m.Contract, nil
+		}
+	}
+	d, err := s.Describe(ctx)
+	if err != nil {
+		return plane.Contract{}, err
+	}
+	return contractOf(d), nil
+}
+
+func contractOf(d *vector.Description) plane.Contract {
+	c := plane.Contract{VectorType: "sparse", Metric: "dotproduct"}
+	if v := d.Vector(""); v != nil {
+		c = plane.Contract{VectorType: "dense", Dimension: v.Dim, Metric: map[vector.Metric]string{vector.Cosine: "cosine", vector.Dot: "dotproduct", vector.Euclid: "euclidean"}[v.Metric]}
+	}
+	return c
+}

@@ -2,6 +2,7 @@ package vector
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -23,6 +24,9 @@ type Mapping struct {
 	// and namespace stay; empty: they do not.
 	KeepID        string `json:"keep_id,omitempty"`
 	KeepNamespace string `json:"keep_namespace,omitempty"`
+	// KeepLength is a field in which the length of the dense vector without a name
+	// stays, where the target keeps directions only; empty: it does not.
+	KeepLength string `json:"keep_length,omitempty"`
 	// Flat: all namespaces become the default one.
 	Flat bool `json:"flat,omitempty"`
 	// Vectors are the target's names of the source's vectors, where they are others.
@@ -138,7 +142,7 @@ func (m *Mapping) Apply(r *Record) (Record, error) {
 }
 
 func (m *Mapping) payload(r, out *Record) error {
-	if len(m.Fields) == 0 && m.KeepID == "" && m.KeepNamespace == "" {
+	if len(m.Fields) == 0 && m.KeepID == "" && m.KeepNamespace == "" && m.KeepLength == "" {
 		return nil
 	}
 	fields := make([]Field, 0, len(r.Payload)+2)
@@ -163,6 +167,9 @@ func (m *Mapping) payload(r, out *Record) error {
 	}
 	if m.KeepNamespace != "" {
 		fields = append(fields, Field{m.KeepNamespace, TextOf(r.Namespace)})
+	}
+	if v := r.Vector(""); v != nil && m.KeepLength != "" {
+		fields = append(fields, Field{m.KeepLength, FloatOf(v.length())})
 	}
 	n := len(fields)
 	out.Payload = NewPayload(fields)
@@ -228,6 +235,11 @@ func (m *Mapping) Back(r *Record) Record {
 		case m.KeepNamespace:
 			out.Namespace = f.Value.Text()
 			continue
+		case m.KeepLength:
+			if v := out.Vector(""); v != nil {
+				v.stretch(f.Value.Float())
+			}
+			continue
 		}
 		if was, ok := old[f.Name]; ok {
 			f.Name = was
@@ -242,6 +254,28 @@ func (m *Mapping) Back(r *Record) Record {
 	}
 	out.Payload = NewPayload(fields)
 	return out
+}
+
+// length is the euclidean length of a dense vector.
+func (v *Vector) length() float64 {
+	var sum float64
+	for _, x := range v.Dense {
+		sum += float64(x) * float64(x)
+	}
+	return math.Sqrt(sum)
+}
+
+// stretch makes a dense vector as long as it was; what it shares stays as it is.
+func (v *Vector) stretch(to float64) {
+	is := v.length()
+	if is == 0 {
+		return
+	}
+	out := make([]float32, len(v.Dense))
+	for i, x := range v.Dense {
+		out[i] = float32(float64(x) / is * to)
+	}
+	v.Dense = out
 }
 
 // as is a number, or a list of them, as another kind of number.

@@ -8,16 +8,19 @@
 //
 // The official clients of Pinecone, in Go and in Python, are driven against the
 // simulator of Pinecone (pinecone_*_test.go): that they work holds it to the contract.
+// Then they are driven against freehold, in front of it and of each other store.
 package sdk
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
 	"freehold/internal/engine"
 	"freehold/internal/engine/enginetest"
 	"freehold/internal/leaktest"
+	"freehold/internal/vector/qdrant/qdranttest"
 )
 
 // The test binary is also the supervisor of the engine that it starts.
@@ -26,14 +29,14 @@ func TestMain(m *testing.M) {
 	leaktest.Main(engineless{m})
 }
 
-// engineless runs the tests and then ends the engine that they share, so that
+// engineless runs the tests and then ends the servers that they share, so that
 // only what leaks is left.
 type engineless struct{ m *testing.M }
 
 func (e engineless) Run() int {
 	code := e.m.Run()
-	if err := enginetest.Stop(); err != nil {
-		fmt.Println("the shared engine does not end:", err)
+	if err := errors.Join(enginetest.Stop(), qdranttest.Stop()); err != nil {
+		fmt.Println("a shared server does not end:", err)
 		return max(code, 1)
 	}
 	return code

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/pinecone-io/go-pinecone/v5/pinecone"
 
 	"freehold/internal/app"
+	"freehold/internal/auth"
 	"freehold/internal/history"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/moves"
@@ -37,7 +39,7 @@ func serveIndex(t *testing.T, s *sim.Server, name, to string) *fronted {
 	ctx, stop := context.WithCancel(t.Context())
 	ready, ended := make(chan app.Ready, 1), make(chan error, 1)
 	go func() {
-		ended <- app.Serve(ctx, app.Options{ConfigPath: path, CacheDir: t.TempDir()}, app.Hooks{Ready: func(r app.Ready) { ready <- r }})
+		ended <- app.Serve(ctx, app.Options{ConfigPath: path, CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, app.Hooks{Ready: func(r app.Ready) { ready <- r }})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -84,11 +86,11 @@ func (f *fronted) cutOver(t *testing.T, name string) {
 	if err := f.app.Indexes.Sync(t.Context(), name, nil, false, tester, ""); err != nil {
 		t.Fatal(err)
 	}
-	f.until(t, name, func(x *moves.Status) bool { return !x.Move.Passed.IsZero() })
+	f.until(t, name, func(x *moves.Status) bool { return !x.Move.Passed.IsZero() && x.Job != nil && !x.Job.Ended.IsZero() })
 	if err := f.app.Indexes.Cutover(t.Context(), name, tester, ""); err != nil {
 		t.Fatal(err)
 	}
-	f.until(t, name, func(x *moves.Status) bool { return x.Move.Phase == front.Cut })
+	f.until(t, name, func(x *moves.Status) bool { return x.Move.Phase == front.Cut && !x.Job.Ended.IsZero() })
 }
 
 // targets are the stores that an index can be served from.
@@ -150,4 +152,13 @@ func TestFrontGo(t *testing.T) {
 			})
 		}
 	}
+}
+
+func issue(t *testing.T, a *app.App) string {
+	t.Helper()
+	_, key, err := a.Keys.Create(t.Context(), auth.Request{Name: "test", Grant: auth.Grant{Workloads: []string{"index:*"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

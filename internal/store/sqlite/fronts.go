@@ -391,7 +391,7 @@ func (s *Fronts) IDs(ctx context.Context, index, namespace, prefix, after string
 // Counts implements [front.Directory].
 func (s *Fronts) Counts(ctx context.Context, index string) (map[string]int64, error) {
 	out := map[string]int64{}
-	for rows, err := range each(ctx, s.db.read, `SELECT namespace, n FROM front_counts WHERE name = ? AND n > 0`, []any{index}) {
+	for rows, err := range each(ctx, s.db.read, `SELECT namespace, n FROM front_counts WHERE name = ?`, []any{index}) {
 		var name string
 		var n int64
 		if err == nil {
@@ -403,6 +403,16 @@ func (s *Fronts) Counts(ctx context.Context, index string) (map[string]int64, er
 		out[name] = n
 	}
 	return out, nil
+}
+
+// AddNamespace implements [front.Directory].
+func (s *Fronts) AddNamespace(ctx context.Context, index, namespace string) error {
+	return s.exec(ctx, `INSERT INTO front_counts (name, namespace, n) VALUES (?, ?, 0) ON CONFLICT DO NOTHING`, index, namespace)
+}
+
+// RemoveNamespace implements [front.Directory].
+func (s *Fronts) RemoveNamespace(ctx context.Context, index, namespace string) error {
+	return s.exec(ctx, `DELETE FROM front_counts WHERE name = ? AND namespace = ? AND n = 0`, index, namespace)
 }
 
 // Clear implements [front.Directory].

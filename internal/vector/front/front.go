@@ -128,8 +128,11 @@ type Directory interface {
 	RemoveIDs(ctx context.Context, index, namespace string, ids []string) error
 	// IDs are the next n behind after that begin with a prefix.
 	IDs(ctx context.Context, index, namespace, prefix, after string, n int) ([]string, error)
-	// Counts are of each namespace that has ids.
+	// Counts are of each namespace that there is: it has or had ids, or was added.
 	Counts(ctx context.Context, index string) (map[string]int64, error)
+	// AddNamespace adds one without ids; RemoveNamespace takes away one that has none.
+	AddNamespace(ctx context.Context, index, namespace string) error
+	RemoveNamespace(ctx context.Context, index, namespace string) error
 	// Clear forgets all ids of an index.
 	Clear(ctx context.Context, index string) error
 }

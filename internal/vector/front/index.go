@@ -332,8 +332,13 @@ func (ix *Index) DeleteNamespace(ctx context.Context, r *wire.DeleteNamespaceReq
 	return ix.Delete(ctx, &wire.DeleteRequest{Namespace: r.GetNamespace(), DeleteAll: true})
 }
 
-// CreateNamespace implements [wire.Server]. A namespace without records is nothing
-// that has to follow.
+// CreateNamespace implements [wire.Server]. It has no record that would have to
+// follow; that it is there is noted for the other store's time.
 func (ix *Index) CreateNamespace(ctx context.Context, r *wire.CreateNamespaceRequest) (*wire.Namespace, error) {
-	return ix.authority(ix.Move().Phase).CreateNamespace(ctx, r)
+	p := ix.Move().Phase
+	out, err := ix.authority(p).CreateNamespace(ctx, r)
+	if err == nil && p == Sync {
+		err = ix.Ledger.AddNamespace(ctx, ix.Name, plain(r.GetName()))
+	}
+	return out, err
 }

@@ -163,8 +163,11 @@ func (s *Served) deleteWhere(ctx context.Context, ns string, f *vector.Filter) e
 func (s *Served) deleteAll(ctx context.Context, ns string) error {
 	for {
 		ids, err := s.IDs.IDs(ctx, s.Index, ns, "", "", 1000)
-		if err != nil || len(ids) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(ids) == 0 {
+			return s.IDs.RemoveNamespace(ctx, s.Index, ns)
 		}
 		if err := s.drop(ctx, ns, ids); err != nil {
 			return err
@@ -180,10 +183,21 @@ func (s *Served) DeleteNamespace(ctx context.Context, r *wire.DeleteNamespaceReq
 	return &wire.DeleteResponse{}, nil
 }
 
-// CreateNamespace implements [wire.Server]. A namespace is there when a record is.
-func (s *Served) CreateNamespace(_ context.Context, r *wire.CreateNamespaceRequest) (*wire.Namespace, error) {
+// CreateNamespace implements [wire.Server]. It is known here only: the store has a
+// namespace when that has a record.
+func (s *Served) CreateNamespace(ctx context.Context, r *wire.CreateNamespaceRequest) (*wire.Namespace, error) {
 	if r.GetName() == "" {
 		return nil, status.Error(codes.InvalidArgument, "a name is required")
+	}
+	counts, err := s.IDs.Counts(ctx, s.Index)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if _, ok := counts[plain(r.GetName())]; ok {
+		return nil, status.Errorf(codes.AlreadyExists, "namespace %s is there already", r.GetName())
+	}
+	if err := s.IDs.AddNamespace(ctx, s.Index, plain(r.GetName())); err != nil {
+		return nil, failed(err)
 	}
 	return &wire.Namespace{Name: r.GetName(), Schema: r.GetSchema()}, nil
 }

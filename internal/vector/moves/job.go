@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"freehold/internal/history"
-	"freehold/internal/vector"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
@@ -191,50 +190,28 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
 		if err != nil {
 			return err
 		}
-		doubles(&p.Mapping)
+		limits := e.target.Limits()
+		p.Serve(&limits)
 	}
 	if err := p.Check(&now); err != nil {
 		return err
 	}
-	if why := whole(&p.Mapping); why != "" {
+	if why := p.Whole(); why != "" {
 		return &front.StageError{Why: why, Hint: "an index that applications go on writing must come back as it was"}
 	}
 	if err := e.target.Create(ctx, &p.Create); err != nil {
 		return err
 	}
+	d, err := e.target.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range d.Vectors {
+		if d.Vectors[i].Normalised { // clients get vectors of the length that they wrote
+			p.Mapping.KeepLength = "_length"
+		}
+	}
 	return e.index.Begin(ctx, p.Mapping, nil)
-}
-
-// doubles keeps numbers as Pinecone has them: an application may write 2003.5 tomorrow
-// where all numbers are whole today. Filters compare by size all the same.
-func doubles(m *vector.Mapping) {
-	for name, c := range m.Fields {
-		if c.As == vector.AsInt {
-			c.As = ""
-		}
-		if m.Fields[name] = c; c == (vector.FieldChange{}) {
-			delete(m.Fields, name)
-		}
-	}
-}
-
-// whole says why records cannot be served as they were, "" where they can.
-func whole(m *vector.Mapping) string {
-	if m.IDs == vector.UUIDs && m.KeepID == "" {
-		return "the plan makes UUIDs of ids and keeps the ids nowhere"
-	}
-	if m.Flat && m.KeepNamespace == "" {
-		return "the plan puts all namespaces into one and keeps their names nowhere"
-	}
-	for name, c := range m.Fields {
-		if c.As == vector.Drop {
-			return fmt.Sprintf("the plan leaves the field %s out", name)
-		}
-	}
-	if len(m.DropVectors) > 0 {
-		return fmt.Sprintf("the plan leaves the vector %q out", m.DropVectors[0])
-	}
-	return ""
 }
 
 // Cutover proves that the new store has all, and makes it the authority. It begins

@@ -1,7 +1,7 @@
 """What an application does with Pinecone's official client, and what must come of it.
 
 Reads one JSON object from standard input: {"control", "key", "index"}, and, where
-there is no control plane, "host". Does everything by REST and then by gRPC. Ends
+the index is there already, "host", with "grpc_host" where gRPC has another. Does everything by REST and then by gRPC. Ends
 with status 0 where all of it holds; else it says on standard error what does not.
 """
 
@@ -138,12 +138,16 @@ def main():
     pc = Pinecone(api_key=where["key"], host=where.get("control"), grpc_scheme="http")
     host = where.get("host") or control(pc, where["index"])
     for grpc, ns in ((False, ""), (True, "by-grpc")):
-        ix = pc.index(host=host, grpc=grpc)
+        ix = pc.index(host=where.get("grpc_host", host) if grpc else host, grpc=grpc)
         data(ix, ns)
         namespaces(ix, ns)
     wrong = Pinecone(api_key="wrong", host=where.get("control"), grpc_scheme="http")
     fails(lambda: wrong.index(host=host).describe_index_stats(), "401", "unauthorized", "api key")
-    if "control" in where:
+    if "host" in where:
+        fails(lambda: pc.delete_index(where["index"]), "configuration", "403", "forbidden")
+        assert [i.name for i in pc.list_indexes()] == [where["index"]]
+        assert pc.describe_index(where["index"]).host == host, pc.describe_index(where["index"])
+    else:
         pc.delete_index(where["index"])
         assert not pc.indexes.exists(where["index"])
     sys.stdout.flush()

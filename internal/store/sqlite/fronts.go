@@ -179,9 +179,32 @@ func (s *Fronts) Append(ctx context.Context, w *front.Write) error {
 	})
 }
 
-// Settle implements [front.Ledger].
-func (s *Fronts) Settle(ctx context.Context, index string, seq int64, to front.State, why string) error {
-	return s.exec(ctx, `UPDATE front_writes SET state = ?, why = ? WHERE name = ? AND seq = ?`, int(to), why, index, seq)
+// Acknowledge implements [front.Ledger].
+func (s *Fronts) Acknowledge(ctx context.Context, w *front.Write) error {
+	return s.exec(ctx, `UPDATE front_writes SET state = ? WHERE name = ? AND seq = ?`, int(front.Acknowledged), w.Index, w.Seq)
+}
+
+// Refuse implements [front.Ledger].
+func (s *Fronts) Refuse(ctx context.Context, w *front.Write, why string) error {
+	return s.change(ctx, false, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE front_writes SET state = ?, why = ? WHERE name = ? AND seq = ?`, int(front.Refused), why, w.Index, w.Seq); err != nil {
+			return err
+		}
+		return untouch(ctx, tx, w)
+	})
+}
+
+// untouch forgets what a write touched.
+func untouch(ctx context.Context, tx *sql.Tx, w *front.Write) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM front_barriers WHERE name = ? AND seq = ?`, w.Index, w.Seq); err != nil {
+		return err
+	}
+	for _, id := range w.IDs {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM front_touched WHERE name = ? AND namespace = ? AND id = ? AND seq = ?`, w.Index, w.Namespace, id, w.Seq); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Forget implements [front.Ledger].
@@ -199,17 +222,10 @@ func (s *Fronts) Forget(ctx context.Context, index string, seqs []int64) error {
 // Void implements [front.Ledger].
 func (s *Fronts) Void(ctx context.Context, w *front.Write) error {
 	return s.change(ctx, false, func(ctx context.Context, tx *sql.Tx) error {
-		for _, query := range []string{`DELETE FROM front_writes WHERE name = ? AND seq = ?`, `DELETE FROM front_barriers WHERE name = ? AND seq = ?`} {
-			if _, err := tx.ExecContext(ctx, query, w.Index, w.Seq); err != nil {
-				return err
-			}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM front_writes WHERE name = ? AND seq = ?`, w.Index, w.Seq); err != nil {
+			return err
 		}
-		for _, id := range w.IDs {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM front_touched WHERE name = ? AND namespace = ? AND id = ? AND seq = ?`, w.Index, w.Namespace, id, w.Seq); err != nil {
-				return err
-			}
-		}
-		return nil
+		return untouch(ctx, tx, w)
 	})
 }
 

@@ -112,7 +112,7 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 	case definite(err):
 		why := status.Convert(err).Message()
 		ix.Log.Error("vectors: a write is refused by the store that follows", "index", ix.Name, "write", w.Seq, "op", w.Op, "namespace", w.Namespace, "why", why)
-		return 1, ix.Ledger.Settle(ctx, ix.Name, w.Seq, Refused, why)
+		return 1, ix.Ledger.Refuse(ctx, &writes[0], why)
 	}
 	return 0, err
 }

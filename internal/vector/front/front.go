@@ -100,8 +100,11 @@ type Ledger interface {
 	// it, and notes its ids as touched. Later changes are on record no earlier than
 	// earlier ones.
 	Append(ctx context.Context, w *Write) error
-	// Settle changes a write's state, and Forget takes writes off the record.
-	Settle(ctx context.Context, index string, seq int64, to State, why string) error
+	// Acknowledge notes that the authority has carried a write out, Refuse that the
+	// follower cannot: what it touched is a copy's to mend. Forget takes writes off the
+	// record.
+	Acknowledge(ctx context.Context, w *Write) error
+	Refuse(ctx context.Context, w *Write, why string) error
 	Forget(ctx context.Context, index string, seqs []int64) error
 	// Void forgets a write that nobody has carried out, and that it touched anything.
 	Void(ctx context.Context, w *Write) error

@@ -189,7 +189,7 @@ func (ix *Index) finish(ctx context.Context, w *Write) (proto.Message, error) {
 	record := context.WithoutCancel(ctx)
 	switch {
 	case err == nil:
-		if err := ix.Ledger.Settle(record, ix.Name, w.Seq, Acknowledged, ""); err != nil {
+		if err := ix.Ledger.Acknowledge(record, w); err != nil {
 			ix.stuck.add(w)
 			return nil, status.Errorf(codes.Unavailable, "the write is done, and cannot be put on record: %v", err)
 		}

@@ -2,10 +2,13 @@ package front_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -328,5 +331,44 @@ func TestAlone(t *testing.T) {
 	}
 	if err := w.index.Rollback(t.Context()); err == nil {
 		t.Error("there is no way back, and it was taken")
+	}
+}
+
+// TestRefused: a write that the store which follows cannot hold is told, blocks the
+// cutover, and is mended by a copy once it can be held.
+func TestRefused(t *testing.T) {
+	w := newWorld(t)
+	w.begin()
+	if err := w.fill("c1", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.memory.Bounds.Payload = 300
+	w.upsert("", &wire.Vector{Id: "large", Values: []float32{1, 2, 3, 4}, Metadata: metadata(t, map[string]any{"text": strings.Repeat("x", 400)})}, doc(t, "small", 1))
+	for lag := (front.Lag{}); lag.Refused == 0; {
+		var err error
+		if lag, err = w.ledger.Lag(t.Context(), index); err != nil {
+			t.Fatal(err)
+		}
+		_ = soon(t.Context(), 0) // it follows in the background
+	}
+	writes, err := w.ledger.Writes(t.Context(), index, front.Refused, 0, 9)
+	if err != nil || len(writes) != 1 || !strings.Contains(writes[0].Why, "large") || !slices.Equal(writes[0].IDs, []string{"large", "small"}) {
+		t.Errorf("%+v: %v", writes, err)
+	}
+	if n, err := w.memory.Count(t.Context(), ""); n != 1 || err != nil {
+		t.Errorf("%d records, and the small one can be held: %v", n, err)
+	}
+	var stage *front.StageError
+	if err := w.index.Cutover(t.Context()); !errors.As(err, &stage) {
+		t.Errorf("cut over: %v", err)
+	}
+	w.memory.Bounds.Payload = 0
+	if err := w.fill("c2", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
+	w.verify("")
+	if err := w.index.Cutover(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -73,8 +74,27 @@ func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (trans
 	if m.Phase != Sync {
 		return tally, &StageError{"the index went on while it was filled", ""}
 	}
+	if err := ix.mended(ctx, m.PassFrom); err != nil {
+		return tally, err
+	}
 	m.Passed = ix.Clock()
 	return tally, ix.change(ctx, m)
+}
+
+// mended forgets writes that were refused before a copy began: it has read what came
+// of them.
+func (ix *Index) mended(ctx context.Context, before time.Time) error {
+	refused, err := ix.Ledger.Writes(ctx, ix.Name, Refused, 0, math.MaxInt32)
+	if err != nil {
+		return err
+	}
+	var seqs []int64
+	for i := range refused {
+		if refused[i].At.Before(before) {
+			seqs = append(seqs, refused[i].Seq)
+		}
+	}
+	return ix.Ledger.Forget(ctx, ix.Name, seqs)
 }
 
 // fill copies all namespaces, also those that appear meanwhile, and takes out what the

@@ -23,7 +23,7 @@ func (s *Served) put(ctx context.Context, ns string, records []vector.Record) er
 	by := make(map[vector.ID]vector.ID, len(records))
 	for i := range records {
 		r, err := s.Mapping.Apply(&records[i])
-		why := ""
+		var why string
 		if err != nil {
 			why = err.Error()
 		} else {

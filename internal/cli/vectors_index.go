@@ -106,10 +106,10 @@ func (p *program) vectorsSyncCommand() *cobra.Command {
 		Short: "Have a new store follow every write of an index, and fill it",
 		Long: `sync begins what a cutover needs. Applications reach the index through freehold,
 with Pinecone's own client and http://HOST:4000/pinecone/INDEX for its host.
-From now on each of their writes goes to Pinecone and, put on record before, to the
-new store; and a copy fills that with what is there already, without ever coming
-in the place of a newer write. The server does it: this command shows how it
-goes, and may end. --again copies once more what was changed past freehold.
+From now on each of their writes goes to Pinecone and, put on record before, to
+the new store; and a copy fills that with what is there already, without ever
+coming in the place of a newer write. The server does it: this command shows how
+it goes, and may end. --again copies once more what was changed past freehold.
 
 ` + indexHelp + ` An index that is not there yet is put into config.yaml.`,
 		Example: `  freehold vectors sync docs

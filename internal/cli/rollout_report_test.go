@@ -208,6 +208,17 @@ func TestGates(t *testing.T) {
 	if lines := strings.Count(strings.TrimSpace(bare), "\n"); lines != 7 { // head, gates, note
 		t.Errorf("%d line breaks, where no interval is known:\n%s", lines, bare)
 	}
+	few := r.Report.Latency
+	r.Report.Latency = []rollout.Times{few[0], few[1]}
+	for i, before := range []bool{true, false} {
+		x := &r.Report.Latency[i]
+		x.Before, x.Needs, x.Old.N = before, 1835, 1000
+	}
+	if got := show(); !strings.Contains(got, "first token p95 cannot be tested: it takes 1,835 answers of the old model,\n  1,000 are known, and no more will come\n") ||
+		!strings.Contains(got, "total p95 takes 1,835 answers of the old model to be tested; 1,000 are known\n") {
+		t.Errorf("of gates that know too little:\n%s", got)
+	}
+	r.Report.Latency = few
 	l := &r.Report.Latency[1]
 	l.Old.Low, l.Old.High, l.New.Low, l.New.High = value(11111), value(13333), value(21111), value(25555)
 	if got := show(); strings.Count(got, "\n") != strings.Count(bare, "\n")+3 {

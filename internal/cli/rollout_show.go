@@ -195,7 +195,7 @@ func (p *program) printRates(r *admin.RolloutStatus) {
 	t, note := gates(r)
 	p.print(t)
 	if note != "" {
-		fmt.Fprintln(p.out, note)
+		p.sayLines(note)
 	}
 }
 
@@ -214,8 +214,8 @@ func gates(r *admin.RolloutStatus) (t *table, note string) {
 			old, note = old+" *", "* of the old model's last answers, before the new one took all"
 		}
 		t.row(fmt.Sprintf("%s p%g", x.Name, x.Percentile), old, latency(x.New.Value), "+"+percent(x.Tolerance), gateState(x.Broken, x.Tested), intervalOf(&x.Old), intervalOf(&x.New))
-		if !x.Tested && x.Old.N > 0 && x.Old.N < x.Needs {
-			note = strings.TrimPrefix(note+"\n", "\n") + fmt.Sprintf("%s p%g takes %s of the old model to be tested; %s are known", x.Name, x.Percentile, plural(x.Needs, "answer"), count(int64(x.Old.N)))
+		if !x.Tested && (x.Old.N > 0 || x.Before) && x.Old.N < x.Needs {
+			note = strings.TrimPrefix(note+"\n", "\n") + untested(&x)
 		}
 		known = known || intervalOf(&x.Old) != none || intervalOf(&x.New) != none
 	}
@@ -223,6 +223,16 @@ func gates(r *admin.RolloutStatus) (t *table, note string) {
 		t = t.part(func(c column) bool { return !c.below })
 	}
 	return t, note
+}
+
+// untested says why a percentile is not: more answers of the old model come only
+// while it answers.
+func untested(x *rollout.Times) string {
+	takes := fmt.Sprintf("%s p%g", x.Name, x.Percentile)
+	if x.Before {
+		return fmt.Sprintf("%s cannot be tested: it takes %s of the old model, %s are known, and no more will come", takes, plural(x.Needs, "answer"), count(int64(x.Old.N)))
+	}
+	return fmt.Sprintf("%s takes %s of the old model to be tested; %s are known", takes, plural(x.Needs, "answer"), count(int64(x.Old.N)))
 }
 
 // gateState is a gate in a word. One that knows too little is not ok.

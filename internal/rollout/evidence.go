@@ -32,14 +32,6 @@ const (
 	alphaPass = 0.05
 )
 
-const (
-	// longestEpoch is how many outcomes an arm has in one epoch of latencies.
-	longestEpoch = 4000
-	// Recent is how many of the old model's latest outcomes stand for its latency
-	// where it does not answer any more.
-	Recent = 1000
-)
-
 // Side is what one model did with a request.
 type Side struct {
 	Failed     string              `json:"failed,omitempty"` // why there is no answer
@@ -178,7 +170,7 @@ func NewEvidence(p *Plan) *Evidence {
 	e.errors = newRate("errors", p.Errors, p.ErrorRate)
 	e.refusals, e.cuts = newRate("refusals", p.Refusals, 0), newRate("truncations", p.Truncations, 0)
 	e.dislikes = unmeasured("bad words of people", p.Feedback)
-	e.first, e.total = latency{name: "first token", Latency: p.Latency}, latency{name: "total", Latency: p.Latency}
+	e.first, e.total = newLatency("first token", p.Latency), newLatency("total", p.Latency)
 	e.Begin(&State{Plan: *p, Stage: Shadowing})
 	return e
 }

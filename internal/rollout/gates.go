@@ -144,7 +144,32 @@ type latency struct {
 	frozen bool                    // the old one's do not grow
 	recent []time.Duration         // the old one's latest, a ring
 	next   int                     // place in it
-	breach string
+	kept   int                     // how long it gets
+	// longest is how many outcomes an arm has in one epoch.
+	longest int
+	breach  string
+}
+
+const (
+	// fewKept and shortEpoch are the least of what is kept of the old model, and of an
+	// arm's outcomes in one epoch.
+	fewKept, shortEpoch = 1000, 4000
+	// manyEpochs is how many of them a percentile can be tested in where the old model
+	// does not answer any more.
+	manyEpochs = 10
+)
+
+// Kept is how many of the old model's latest outcomes stand for its latency where it
+// does not answer any more: as many as it takes to test the percentile.
+func (l Latency) Kept() int {
+	alone := latency{Latency: l, alpha: alphaAlone / 2 / stagesAlone, epoch: manyEpochs, frozen: true}
+	return max(fewKept, alone.needs())
+}
+
+func newLatency(name string, gate Latency) latency {
+	l := latency{name: name, Latency: gate, kept: gate.Kept()}
+	l.longest = max(shortEpoch, 2*l.kept)
+	return l
 }
 
 // again begins with nothing seen in this stage or step.
@@ -166,10 +191,10 @@ func (l *latency) begin() {
 func (l *latency) remember(d time.Duration) {
 	switch {
 	case d <= 0 || l.Percentile <= 0:
-	case len(l.recent) < Recent:
+	case len(l.recent) < l.kept:
 		l.recent = append(l.recent, d)
 	default:
-		l.recent[l.next], l.next = d, (l.next+1)%Recent
+		l.recent[l.next], l.next = d, (l.next+1)%l.kept
 	}
 }
 
@@ -187,14 +212,14 @@ func (l *latency) add(old, candidate time.Duration) {
 		return
 	}
 	for i, d := range [2]time.Duration{old, candidate} {
-		if d > 0 && l.arms[i].N() < longestEpoch && !(i == 0 && l.frozen) {
+		if d > 0 && l.arms[i].N() < l.longest && !(i == 0 && l.frozen) {
 			l.arms[i].Add(d.Seconds())
 		}
 	}
 	if candidate > 0 {
 		l.look()
 	}
-	if l.arms[1].N() == longestEpoch {
+	if l.arms[1].N() == l.longest {
 		l.begin()
 	}
 }
@@ -239,6 +264,9 @@ func (l *latency) old(alpha float64) float64 {
 
 // needs is how many answers of the old model it takes to test.
 func (l *latency) needs() int {
+	if l.Percentile <= 0 {
+		return 0
+	}
 	alpha := sequential.Share(l.alpha, l.epoch)
 	if l.frozen {
 		return int(math.Ceil(math.Log(alpha/2) / math.Log(l.Percentile/100)))

@@ -121,7 +121,7 @@ func (p *Plan) Check() error {
 	share("refusals", p.Refusals)
 	share("truncations", p.Truncations)
 	share("feedback", p.Feedback)
-	want(p.Latency.Percentile >= 0 && p.Latency.Percentile < 100, "latency.percentile is %v: it must be from 0 to below 100", p.Latency.Percentile)
+	want(p.Latency.Percentile >= 0 && p.Latency.Percentile <= 99.9, "latency.percentile is %v: it must be from 0 to 99.9", p.Latency.Percentile)
 	want(p.Latency.Tolerance >= 0, "latency.tolerance is %v: it must not be below 0", p.Latency.Tolerance)
 	want(len(p.Steps) > 0, "steps: there is none")
 	last := 0.0

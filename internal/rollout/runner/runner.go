@@ -191,7 +191,7 @@ func (r *Runner) revive(ctx context.Context, s rollout.State) (*active, error) {
 			return nil, err
 		}
 		before := ledger.Query{Workload: s.Workload, Model: s.From, Since: s.Started, Until: s.Entered}
-		if err := r.replay(ctx, a, before, rollout.Recent); err != nil {
+		if err := r.replay(ctx, a, before, s.Plan.Latency.Kept()); err != nil {
 			return nil, err
 		}
 		a.evidence.Begin(&s)
@@ -216,7 +216,7 @@ const lately = 7 * 24 * time.Hour
 func (r *Runner) remember(ctx context.Context, a *active) error {
 	s := &a.state
 	var last []*ledger.Row
-	for row, err := range r.Ledger.Each(ctx, ledger.Query{Workload: s.Workload, Model: s.From, Outcome: ledger.OK, Since: s.Started.Add(-lately), Until: s.Started, Limit: rollout.Recent}) {
+	for row, err := range r.Ledger.Each(ctx, ledger.Query{Workload: s.Workload, Model: s.From, Outcome: ledger.OK, Since: s.Started.Add(-lately), Until: s.Started, Limit: s.Plan.Latency.Kept()}) {
 		if err != nil {
 			return err
 		}

@@ -44,10 +44,11 @@ func (f *vectorFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.data, "data", nil, "data `CLASS` of the records (default: what the source has in config.yaml, else all)")
 }
 
-const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl,
-qdrant://HOST:6334/COLLECTION, postgres://USER@HOST/DB?table=TABLE (pgvector),
-milvus://HOST:19530/COLLECTION; with ?namespace= and ?api_key=env:NAME or
-file:PATH. Keys never stand in them. Stores of config.yaml go by their names.`
+const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl (or
+.parquet), qdrant://HOST:6334/COLLECTION, postgres://USER@HOST/DB?table=TABLE
+(pgvector), milvus://HOST:19530/COLLECTION; with ?namespace= and
+?api_key=env:NAME or file:PATH. Keys never stand in them. Stores of config.yaml
+go by their names.`
 
 // ends are the stores of a copy.
 type ends struct {

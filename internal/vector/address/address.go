@@ -81,6 +81,9 @@ func Parse(s string) (Address, error) {
 	if u.Hostname() == "" {
 		return a, fmt.Errorf("%s: the host is missing", clean(s))
 	}
+	if _, err := netip.ParseAddr(u.Hostname()); err != nil && strings.Contains(u.Hostname(), ":") {
+		return a, fmt.Errorf("%s: %q is no host: an IPv6 address stands in brackets", clean(s), u.Host)
+	}
 	if u.Port() == "" {
 		a.Host = net.JoinHostPort(u.Hostname(), port)
 	}
@@ -127,8 +130,8 @@ func (a *Address) options(q url.Values) error {
 		case "namespace":
 			a.Namespace = &v
 		case "namespace_field":
-			if a.Store != "qdrant" && a.Store != "postgres" {
-				return errors.New("namespace_field is an option of qdrant and postgres")
+			if a.Store != "qdrant" && a.Store != "postgres" && filepath.Ext(a.Path) != ".parquet" {
+				return errors.New("namespace_field is an option of qdrant, postgres and Parquet files")
 			}
 			a.NamespaceField = v
 		case "vector":
@@ -213,9 +216,6 @@ func Loopback(hostport string) bool {
 
 // String is the address without its key, always the same for the same store.
 func (a *Address) String() string {
-	if a.Store == File {
-		return "file:" + a.Path
-	}
 	u := url.URL{Scheme: a.Store, Host: a.Host, Path: "/" + a.Name}
 	q := url.Values{}
 	if a.Store == "postgres" {
@@ -237,6 +237,12 @@ func (a *Address) String() string {
 		q.Set(name, v)
 	}
 	u.RawQuery = q.Encode()
+	if a.Store == File {
+		if u.RawQuery == "" {
+			return "file:" + a.Path
+		}
+		return "file:" + a.Path + "?" + u.RawQuery
+	}
 	return u.String()
 }
 

@@ -22,6 +22,8 @@ func TestParse(t *testing.T) {
 		{in: "qdrant://127.0.0.1/docs?database=kb", fails: "no option database"},
 		{in: "milvus://root:s3cret@h/docs", fails: "milvus://root:***@h/docs: a password"},
 		{in: "file:kb/a b.jsonl", want: "file:kb/a b.jsonl"},
+		{in: "file:kb.parquet?vector=emb&id=doc%20id&namespace_field=lang", want: "file:kb.parquet?id=doc+id&namespace_field=lang&vector=emb"},
+		{in: "file:kb.jsonl?namespace_field=lang", fails: "Parquet files"},
 		{in: "file:kb.csv", fails: "ends in .jsonl or .parquet"},
 		{in: "qdrant://example.com/docs?tls=off", fails: "this machine only"},
 		{in: "qdrant://example.com/docs?tls=maybe", fails: "on or off"},

@@ -1,5 +1,6 @@
-// Package archive keeps vectors in a file of JSON lines, one record a line, in the
-// form of [vector.Record.AppendJSON]: a store to copy from and to.
+// Package archive keeps vectors in a file: a store to copy from and to. Its forms are
+// JSON lines, one record a line as [vector.Record.AppendJSON] has it, and Parquet, of
+// which files that others wrote are read, too.
 //
 // A file cannot take a record in the place of another. What is written goes into a
 // spool beside it (PATH.partial, an SQLite file), and becomes the file when all of it
@@ -14,6 +15,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"freehold/internal/vector"
@@ -22,11 +24,21 @@ import (
 // Archive is a file of records, or the spool of one that is being written. It
 // implements [vector.Target].
 type Archive struct {
-	path string
+	path    string
+	columns Columns
 
 	mu    sync.Mutex
 	spool *spool // nil: nothing is being written
-	file  *lines // nil: it was not read yet
+	file  file   // nil: it was not read yet
+}
+
+// file is an archive that is there.
+type file interface {
+	describe() *vector.Description
+	units(ctx context.Context, namespace, after string, size int) iter.Seq2[vector.Unit, error]
+	read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Record, error]
+	fetch(namespace string, ids []vector.ID) ([]vector.Record, error)
+	close() error
 }
 
 var _ vector.Target = (*Archive)(nil)
@@ -34,7 +46,15 @@ var _ vector.Target = (*Archive)(nil)
 // Open opens an archive, which need not be there yet. A spool that was left behind
 // is taken up.
 func Open(ctx context.Context, path string) (*Archive, error) {
-	a := &Archive{path: path}
+	return OpenTable(ctx, path, Columns{})
+}
+
+// OpenTable is [Open] of a Parquet file that may be another's, whose columns are named.
+func OpenTable(ctx context.Context, path string, columns Columns) (*Archive, error) {
+	a := &Archive{path: path, columns: columns}
+	if columns != (Columns{}) && !a.parquet() {
+		return nil, a.wrong(vector.Invalid, "open", "columns are named of Parquet files only")
+	}
 	if _, err := os.Stat(a.partial()); err == nil {
 		s, err := openSpool(ctx, a.partial())
 		if err != nil {
@@ -56,19 +76,29 @@ func Open(ctx context.Context, path string) (*Archive, error) {
 
 func (a *Archive) partial() string { return a.path + ".partial" }
 
+func (a *Archive) parquet() bool { return filepath.Ext(a.path) == ".parquet" }
+
+// open opens the file that is there.
+func (a *Archive) open() (file, error) {
+	if a.parquet() {
+		return openTable(a.path, a.columns)
+	}
+	return readLines(a.path)
+}
+
 func (a *Archive) wrong(t vector.Trouble, doing string, format string, args ...any) error {
 	return &vector.Error{Trouble: t, Store: a.path, Doing: doing, Message: fmt.Sprintf(format, args...)}
 }
 
 // reading is the spool, or the file.
-func (a *Archive) reading() (*spool, *lines, error) {
+func (a *Archive) reading() (*spool, file, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.spool != nil {
 		return a.spool, nil, nil
 	}
 	if a.file == nil {
-		f, err := readLines(a.path)
+		f, err := a.open()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, a.wrong(vector.Missing, "open", "there is no such file")
 		}
@@ -151,7 +181,11 @@ func (a *Archive) Finish(ctx context.Context) error {
 	if a.spool == nil {
 		return nil
 	}
-	if err := a.spool.export(ctx, a.path); err != nil {
+	write := writeLines
+	if a.parquet() {
+		write = writeTable
+	}
+	if err := a.spool.export(ctx, a.path, write); err != nil {
 		return err
 	}
 	err := a.spool.close()
@@ -260,10 +294,13 @@ func (a *Archive) Search(ctx context.Context, q vector.Search) ([]vector.Hit, er
 func (a *Archive) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.spool == nil {
-		return nil
+	var err error
+	if a.file != nil {
+		err = a.file.close()
 	}
-	err := a.spool.close()
-	a.spool = nil
+	if a.spool != nil {
+		err = errors.Join(err, a.spool.close())
+	}
+	a.file, a.spool = nil, nil
 	return err
 }

@@ -170,6 +170,9 @@ func isHeader(line []byte) bool {
 	return json.Unmarshal(line, &h) == nil && h.Archive > 0
 }
 
+// close has nothing to do: each scan has the file open for itself.
+func (l *lines) close() error { return nil }
+
 func (l *lines) describe() *vector.Description {
 	d := l.about
 	return &d

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/url"
 	"os"
@@ -246,9 +247,11 @@ func (s *spool) fetch(ctx context.Context, namespace string, ids []vector.ID) ([
 	return out, nil
 }
 
-// export writes all records to a file, which is there whole or not at all. Its first
-// line says what the vectors are.
-func (s *spool) export(ctx context.Context, path string) (err error) {
+// form writes records, as lines of JSON, as a file of its form.
+type form func(w io.Writer, d *vector.Description, lines iter.Seq2[[]byte, error]) error
+
+// export writes all records to a file, which is there whole or not at all.
+func (s *spool) export(ctx context.Context, path string, write form) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -263,32 +266,8 @@ func (s *spool) export(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	head, err := json.Marshal(header{Archive: version, Vectors: d.Vectors, Fields: d.Fields})
-	if err != nil {
+	if err := write(w, d, s.lines(ctx)); err != nil {
 		return err
-	}
-	if _, err := w.Write(append(head, '\n')); err != nil {
-		return err
-	}
-	rows, err := s.db.QueryContext(ctx, `SELECT record FROM records ORDER BY namespace, key`)
-	if err != nil {
-		return s.fail(err)
-	}
-	defer rows.Close()
-	var line sql.RawBytes
-	for rows.Next() {
-		if err := rows.Scan(&line); err != nil {
-			return s.fail(err)
-		}
-		if _, err := w.Write(line); err != nil {
-			return err
-		}
-		if err := w.WriteByte('\n'); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return s.fail(err)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -302,11 +281,61 @@ func (s *spool) export(ctx context.Context, path string) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// header is the first line of an archive of ours.
+// lines yields the records by namespace and key; each is good until the next one.
+func (s *spool) lines(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		rows, err := s.db.QueryContext(ctx, `SELECT record FROM records ORDER BY namespace, key`)
+		if err != nil {
+			yield(nil, s.fail(err))
+			return
+		}
+		defer rows.Close()
+		var line sql.RawBytes
+		for rows.Next() {
+			if err := rows.Scan(&line); err != nil {
+				yield(nil, s.fail(err))
+				return
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(nil, s.fail(err))
+		}
+	}
+}
+
+// writeLines writes records one a line. The first line says what the vectors are.
+func writeLines(w io.Writer, d *vector.Description, lines iter.Seq2[[]byte, error]) error {
+	head, err := json.Marshal(header{Archive: version, Vectors: d.Vectors, Fields: d.Fields})
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(append(head, '\n')); err != nil {
+		return err
+	}
+	for line, err := range lines {
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		if _, err := w.Write([]byte{'\n'}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// header is what an archive of ours says of itself: in its first line, or its metadata.
 type header struct {
 	Archive int                `json:"archive"`
 	Vectors []vector.Spec      `json:"vectors"`
 	Fields  []vector.FieldSpec `json:"fields,omitempty"`
+	// Namespaces are in the order of the records; a file of lines does not say them.
+	Namespaces []vector.Namespace `json:"namespaces,omitempty"`
 }
 
 const version = 1

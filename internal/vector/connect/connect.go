@@ -66,10 +66,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 	}
 	switch a.Store {
 	case address.File:
-		if strings.HasSuffix(a.Path, ".parquet") {
-			return nil, fmt.Errorf("%s: archives in Parquet are not there yet: write .jsonl", a.String())
-		}
-		return archive.Open(ctx, a.Path)
+		return archive.OpenTable(ctx, a.Path, archive.Columns{ID: a.ID, Vector: a.Vector, Namespace: a.NamespaceField})
 	case "pinecone":
 		p := pinecone.Options{Host: a.Host, Index: a.Name, Key: key, Plain: !a.TLS, Dial: dial}
 		if a.Host == controlPlane { // it knows the index's own host, also of one that is made

@@ -20,6 +20,8 @@ import (
 	"freehold/internal/engine"
 	"freehold/internal/engine/enginetest"
 	"freehold/internal/leaktest"
+	"freehold/internal/vector/milvus/milvustest"
+	"freehold/internal/vector/pgvector/pgtest"
 	"freehold/internal/vector/qdrant/qdranttest"
 )
 
@@ -35,7 +37,7 @@ type engineless struct{ m *testing.M }
 
 func (e engineless) Run() int {
 	code := e.m.Run()
-	if err := errors.Join(enginetest.Stop(), qdranttest.Stop()); err != nil {
+	if err := errors.Join(enginetest.Stop(), qdranttest.Stop(), milvustest.Stop(), pgtest.Stop()); err != nil {
 		fmt.Println("a shared server does not end:", err)
 		return max(code, 1)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,7 +16,9 @@ import (
 	"freehold/internal/auth"
 	"freehold/internal/history"
 	"freehold/internal/vector/front"
+	"freehold/internal/vector/milvus/milvustest"
 	"freehold/internal/vector/moves"
+	"freehold/internal/vector/pgvector/pgtest"
 	"freehold/internal/vector/pinecone/sim"
 	"freehold/internal/vector/qdrant/qdranttest"
 )
@@ -28,11 +31,11 @@ type fronted struct {
 }
 
 // serveIndex serves an index that moves to the store at an address.
-func serveIndex(t *testing.T, s *sim.Server, name, to string) *fronted {
+func serveIndex(t *testing.T, s *sim.Server, name string, to place) *fronted {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	text := fmt.Sprintf("server: {listen: \"127.0.0.1:0\", auth: keys}\nstate: sqlite:state.db\nstores:\n  old: {url: \"pinecone://%s/%s\", api_key: %q}\nindexes:\n  %s: {from: old, to: %q, shadow: 0}\n",
-		s.Address(), name, pineconeKey, name, to)
+	text := fmt.Sprintf("server: {listen: \"127.0.0.1:0\", auth: keys}\nstate: sqlite:state.db\nstores:\n  old: {url: \"pinecone://%s/%s\", api_key: %q}\n  new: {url: %q, api_key: %q}\nindexes:\n  %s: {from: old, to: new, shadow: 0}\n",
+		s.Address(), name, pineconeKey, to.url, to.key, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +96,19 @@ func (f *fronted) cutOver(t *testing.T, name string) {
 	f.until(t, name, func(x *moves.Status) bool { return x.Move.Phase == front.Cut && !x.Job.Ended.IsZero() })
 }
 
+// place is a collection that there is not yet, and the key of its store.
+type place struct{ url, key string }
+
 // targets are the stores that an index can be served from.
-func targets(t *testing.T) map[string]string {
+func targets(t *testing.T) map[string]place {
 	t.Helper()
-	q := qdranttest.Shared(t)
-	return map[string]string{"qdrant": fmt.Sprintf("qdrant://%s/%s", q.Addr(), q.Name(t))}
+	q, m, p := qdranttest.Shared(t), milvustest.Shared(t), pgtest.Shared(t)
+	table := url.URL{Scheme: "postgres", User: url.User(p.User), Host: p.Host, Path: p.Database, RawQuery: url.Values{"table": {p.Name(t)}}.Encode()}
+	return map[string]place{
+		"qdrant":   {"qdrant://" + q.Addr() + "/" + q.Name(t), "none"},
+		"milvus":   {"milvus://" + m.Addr() + "/" + m.Name(t), "none"},
+		"pgvector": {table.String(), p.Password},
+	}
 }
 
 // TestFrontPython has the official Python client do against freehold what it does

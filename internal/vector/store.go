@@ -217,6 +217,7 @@ type Limits struct {
 	Forms     []Form
 	Named     bool // several vectors, each with a name
 	Positive  bool // sparse vectors have no values below 0
+	Whole     bool // each record has all vectors of the collection
 	Dim       int  // of a dense vector at most; 0: any number
 }
 

@@ -42,7 +42,7 @@ func (s *Store) Limits() vector.Limits {
 	}
 	switch {
 	case isLite(version):
-		l.Namespace, l.Spaces, l.Forms = false, 0, []vector.Form{vector.Dense, vector.Sparse}
+		l.Namespace, l.Spaces, l.Whole, l.Forms = false, 0, true, []vector.Form{vector.Dense, vector.Sparse}
 	case older(version, 4):
 		l.Forms = []vector.Form{vector.Dense, vector.Binary}
 	}

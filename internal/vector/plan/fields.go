@@ -121,6 +121,11 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 				counts[fmt.Sprintf("the target has no place for vector %q", r.Vectors[j].Name)]++
 			}
 		}
+		for j := range p.Create.Vectors {
+			if name := p.Create.Vectors[j].Name; limits.Whole && r.Vector(name) == nil {
+				counts[fmt.Sprintf("they have no vector %q, and the target wants all of each record", name)]++
+			}
+		}
 	}
 	for why, n := range counts {
 		p.Found.Losses = append(p.Found.Losses, Loss{What: "records", Why: why, Share: float64(n) / float64(len(sample)), Refused: true})

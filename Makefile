@@ -17,7 +17,7 @@ build: ## the one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X freehold/internal/app.Version=$(VERSION)" -o $(BIN) ./cmd/freehold
 
 test: ## install what the tests need and run all of them, with INPUTS for each fuzz target
-	go run ./scripts/parts cc python engine qdrant pinecone milvus milvus-server pgvector
+	go run ./scripts/parts cc python engine qdrant pinecone milvus milvus-server pgvector chroma
 	@fuzz=0; scripts/fuzz -quick $$(scripts/race) $(INPUTS) $(PACKAGES) || fuzz=$$?; \
 	$(GOTEST) -- $$(scripts/race) -p 2 -timeout 20m $(PACKAGES) && exit $$fuzz
 
@@ -35,7 +35,7 @@ perimeter: ## a million random decisions and ten thousand whole requests: no byt
 		-run '^(TestNoByteLeavesItsPerimeter|TestWholeRequestsStayInside)$$' ./internal/gateway
 
 torture: ## a hundred copies between each pair of vector stores, killed at any moment; nothing may be lost
-	go run ./scripts/parts qdrant milvus pgvector
+	go run ./scripts/parts qdrant milvus pgvector chroma
 	go test -run '^TestKilled$$' -count 1 -timeout 4h -v ./test/vectors -trials 100
 
 bench: ## the figures of docs/benchmarks.md, beside a tuned reverse proxy

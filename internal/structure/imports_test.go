@@ -63,7 +63,7 @@ var may = table(`
 	vector/archive      : vector
 	vector/transfer     : vector
 	vector/plan         : policy vector
-	vector/connect      : upstream vector vector/address vector/archive vector/milvus vector/pgvector vector/pinecone vector/qdrant
+	vector/connect      : upstream vector vector/address vector/archive vector/chroma vector/milvus vector/pgvector vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config
@@ -97,6 +97,8 @@ var may = table(`
 	vector/milvus/milvustest : engine/enginetest vector/milvus/wire
 	vector/qdrant        : vector
 	vector/qdrant/qdranttest : engine/enginetest
+	vector/chroma        : vector
+	vector/chroma/chromatest : engine/enginetest
 	vector/pgvector      : vector
 	vector/pgvector/pgtest : engine/enginetest
 	vector/front         : vector vector/pinecone vector/pinecone/plane vector/pinecone/wire vector/transfer

@@ -21,6 +21,7 @@ import (
 
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
+	"freehold/internal/vector/chroma/chromatest"
 	"freehold/internal/vector/connect"
 	"freehold/internal/vector/milvus/milvustest"
 	"freehold/internal/vector/pgvector/pgtest"
@@ -39,7 +40,7 @@ var program struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	err := errors.Join(qdranttest.Stop(), milvustest.Stop(), pgtest.Stop())
+	err := errors.Join(qdranttest.Stop(), milvustest.Stop(), pgtest.Stop(), chromatest.Stop())
 	if program.dir != "" {
 		err = errors.Join(err, os.RemoveAll(program.dir))
 	}
@@ -75,6 +76,7 @@ type world struct {
 	pinecone *sim.Server
 	qdrant   *qdranttest.Server
 	postgres *pgtest.Server
+	chroma   *chromatest.Server
 	milvus   *milvustest.Server
 	next     int
 }
@@ -86,7 +88,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t)}
+	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t), chroma: chromatest.Shared(t)}
 }
 
 // place names a collection that there is not yet.
@@ -98,6 +100,8 @@ func (w *world) place(t *testing.T, store string) string {
 		return fmt.Sprintf("pinecone://%s/docs-%d?api_key=env:PINECONE_API_KEY", w.pinecone.Address(), w.next)
 	case "qdrant":
 		return fmt.Sprintf("qdrant://%s/%s", w.qdrant.Addr(), w.qdrant.Name(t))
+	case "chroma":
+		return fmt.Sprintf("chroma://%s/%s", w.chroma.Host, w.chroma.Name(t))
 	case "postgres":
 		at := url.URL{Scheme: "postgres", User: url.User(w.postgres.User), Host: w.postgres.Host, Path: w.postgres.Database,
 			RawQuery: url.Values{"table": {w.postgres.Name(t)}, "password": {"env:PGPASSWORD"}}.Encode()}
@@ -141,7 +145,7 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 			rec.ID = vector.IntegerIDOf(uint64(i) * 3)
 		}
 		year := vector.FloatOf(float64(1990 + i%30))
-		if store == "qdrant" || store == "milvus" || store == "postgres" {
+		if store == "qdrant" || store == "milvus" || store == "postgres" || store == "chroma" {
 			year = vector.IntOf(int64(1990 + i%30))
 		}
 		rec.Payload = vector.NewPayload([]vector.Field{
@@ -161,7 +165,7 @@ func fill(t *testing.T, url, store string, r *rand.Rand) int {
 		t.Fatal(err)
 	}
 	spaces := []string{"", "news", "ältere"}
-	if store == "qdrant" || store == "milvus" { // milvus-lite has no namespaces
+	if store == "qdrant" || store == "milvus" || store == "chroma" { // milvus-lite has no namespaces
 		spaces = spaces[:1]
 	}
 	n := 0
@@ -210,7 +214,7 @@ func run(t *testing.T, dir string, after time.Duration, args ...string) (out str
 // altered nothing: by its own verification, and by a look of this test's own.
 func TestKilled(t *testing.T) {
 	w := newWorld(t)
-	stores, all := []string{"pinecone", "qdrant", "milvus", "postgres", "file", "parquet"}, 0
+	stores, all := []string{"pinecone", "qdrant", "milvus", "postgres", "chroma", "file", "parquet"}, 0
 	for _, from := range stores {
 		for _, to := range stores {
 			if to == "parquet" && (from == "file" || from == "parquet") {

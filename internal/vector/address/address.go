@@ -51,10 +51,11 @@ type Address struct {
 var own = map[string][]string{
 	"postgres": {"payload", "fields", "metric", "sslrootcert"},
 	"milvus":   {"database"},
+	"chroma":   {"tenant", "database"},
 }
 
 // keys are what stores call the key, beside api_key.
-var keys = map[string]string{"postgres": "password", "milvus": "token"}
+var keys = map[string]string{"postgres": "password", "milvus": "token", "chroma": "token"}
 
 // File is the Store of archives.
 const File = "file"

@@ -17,6 +17,7 @@ func TestParse(t *testing.T) {
 		{in: "postgres://db/kb?table=t&sslmode=require", fails: "verify-full does"},
 		{in: "postgres://db/kb?table=t&sslmode=disable", fails: "this machine only"},
 		{in: "postgres://db/kb?table=t&password=s3cret", fails: "password is a key in the clear"},
+		{in: "chroma://h/docs?tenant=t&database=d&token=env:T", want: "chroma://h:8000/docs?database=d&tenant=t"},
 		{in: "qdrant://h/docs?metric=cosine", fails: "no option metric"},
 		{in: "milvus://127.0.0.1/docs?database=kb&id=pk&text=body", want: "milvus://127.0.0.1:19530/docs?database=kb&id=pk&text=body"},
 		{in: "qdrant://127.0.0.1/docs?database=kb", fails: "no option database"},

@@ -18,6 +18,7 @@ import (
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/archive"
+	"freehold/internal/vector/chroma"
 	"freehold/internal/vector/milvus"
 	"freehold/internal/vector/pgvector"
 	"freehold/internal/vector/pinecone"
@@ -28,7 +29,7 @@ import (
 const controlPlane = "api.pinecone.io:443"
 
 // usualKeys are where the stores' own clients look for a key.
-var usualKeys = map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN"}
+var usualKeys = map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN", "chroma": "CHROMA_API_KEY"}
 
 // Options of [Open].
 type Options struct {
@@ -60,7 +61,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 	if len(o.Networks) > 0 {
 		within := upstream.Dialer(o.Networks)
 		dial = func(ctx context.Context, address string) (net.Conn, error) { return within(ctx, "tcp", address) }
-		if !slices.Contains([]string{"pinecone", "qdrant", "milvus", "postgres"}, a.Store) {
+		if !slices.Contains([]string{"pinecone", "qdrant", "milvus", "postgres", "chroma"}, a.Store) {
 			return nil, fmt.Errorf("%s: %s cannot be held to networks yet: take them away, or keep its host name from resolving to others", a.String(), a.Store)
 		}
 	}
@@ -103,8 +104,14 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 		return milvus.Open(m)
 	case "postgres":
 		return table(a, key, dial)
+	case "chroma":
+		c := chroma.Options{Host: a.Host, Tenant: a.Own["tenant"], Database: a.Own["database"], Collection: a.Name, Token: key, Document: a.Text, Dial: dial}
+		if a.TLS {
+			c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		return chroma.Open(c)
 	}
-	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant, milvus, postgres and file", a.String(), a.Store)
+	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant, milvus, postgres, chroma and file", a.String(), a.Store)
 }
 
 // table opens a table of PostgreSQL.

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"freehold/internal/vector"
 )
 
@@ -136,7 +138,7 @@ func (s *Store) call(ctx context.Context, doing, method, path string, body []byt
 		if out == nil {
 			return nil
 		}
-		if err := json.Unmarshal(text, out); err != nil {
+		if err := jsonv2.Unmarshal(text, out); err != nil {
 			return fail(vector.Unavailable, "an answer that is not Chroma's: "+err.Error())
 		}
 		return nil

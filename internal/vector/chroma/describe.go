@@ -9,14 +9,16 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"freehold/internal/vector"
 )
 
 // collection is what the server says of it.
 type collection struct {
-	ID            string                     `json:"id"`
-	Dimension     int                        `json:"dimension"` // 0: nothing has been written yet
-	Metadata      map[string]json.RawMessage `json:"metadata"`
+	ID            string                    `json:"id"`
+	Dimension     int                       `json:"dimension"` // 0: nothing has been written yet
+	Metadata      map[string]jsontext.Value `json:"metadata"`
 	Configuration struct {
 		HNSW  *index `json:"hnsw"`
 		SPANN *index `json:"spann"`

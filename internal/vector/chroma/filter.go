@@ -9,7 +9,7 @@ import (
 )
 
 // errNoWords is of a filter for which Chroma has no words.
-var errNoWords = errors.New("Chroma has no such filter")
+var errNoWords = errors.New("there is no such filter in Chroma")
 
 // where translates a filter so that it matches what [vector.Filter.Match] does. Numbers
 // are asked for as both of their types, and lists by what is in them.

@@ -1,24 +1,60 @@
 package chroma
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
 	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"freehold/internal/vector"
 )
 
 // answer is what get has of records, each at the same place.
 type answer struct {
-	IDs        []string          `json:"ids"`
-	Embeddings [][]float32       `json:"embeddings"`
-	Documents  []*string         `json:"documents"`
-	Metadatas  []json.RawMessage `json:"metadatas"`
-	URIs       []*string         `json:"uris"`
+	IDs        []string         `json:"ids"`
+	Embeddings []numbers        `json:"embeddings"`
+	Documents  []*string        `json:"documents"`
+	Metadatas  []jsontext.Value `json:"metadatas"`
+	URIs       []*string        `json:"uris"`
 }
+
+// numbers are those of a vector, which are most of an answer.
+type numbers []float32
+
+// UnmarshalJSONFrom implements [jsonv2.UnmarshalerFrom].
+func (n *numbers) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	raw, err := d.ReadValue()
+	if err != nil || raw.Kind() == 'n' {
+		return err
+	}
+	if raw.Kind() != '[' {
+		return fmt.Errorf("%s where a vector should be", raw.Kind())
+	}
+	raw = raw[1 : len(raw)-1]
+	out := make(numbers, 0, bytes.Count(raw, comma)+1)
+	for len(raw) > 0 {
+		var one []byte
+		one, raw, _ = bytes.Cut(raw, comma)
+		if one = bytes.TrimSpace(one); len(one) == 0 {
+			continue // an empty one: what is between commas has been checked
+		}
+		f, err := strconv.ParseFloat(string(one), 32)
+		if err != nil {
+			return fmt.Errorf("a vector has %.20q for a number", one)
+		}
+		out = append(out, float32(f))
+	}
+	*n = out
+	return nil
+}
+
+var comma = []byte(",")
 
 // asked is the body of get.
 type asked struct {

@@ -173,7 +173,7 @@ func (s *Server) start() error {
 	}
 	if err != nil {
 		in.Close()
-		return fmt.Errorf("Chroma does not start: %w", errors.Join(err, cmd.Wait(), errors.New(p.stderr.String())))
+		return fmt.Errorf("the Chroma server does not start: %w", errors.Join(err, cmd.Wait(), errors.New(p.stderr.String())))
 	}
 	s.run, s.Host = p, "127.0.0.1:"+strconv.Itoa(ready.Port)
 	return nil
@@ -187,7 +187,7 @@ func (s *Server) stop(how string) error {
 	s.run = nil
 	_, err := io.WriteString(p.in, how)
 	if err = errors.Join(err, p.in.Close(), p.cmd.Wait()); err != nil {
-		return fmt.Errorf("Chroma: %w: %s", err, p.stderr)
+		return fmt.Errorf("the Chroma server: %w: %s", err, p.stderr)
 	}
 	return nil
 }

@@ -117,6 +117,8 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 		if w.plan, err = w.p.makePlan(ctx, w.e, w.flags, 0); err != nil {
 			return job, false, err
 		}
+	} else if err = w.fits(ctx); err != nil {
+		return job, false, err
 	}
 	if err := w.p.permitted(w.e, w.plan, w.flags.data); err != nil {
 		return job, false, err
@@ -131,6 +133,18 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 	}
 	job = transfer.Copy{ID: id.String(), From: w.e.fromURL, To: w.e.toURL, Started: w.p.clock(), Plan: text}
 	return job, false, w.journal.PutCopy(ctx, job)
+}
+
+// fits refuses a plan that is not of the source as it is now.
+func (w *copyWork) fits(ctx context.Context) error {
+	now, err := w.e.source.Describe(ctx)
+	if err != nil {
+		return fmt.Errorf("the source: %w", err)
+	}
+	if err := w.plan.Fits(now); err != nil {
+		return fmt.Errorf("%s: %w", w.flags.plan, err)
+	}
+	return nil
 }
 
 // takeUp takes the plan of a copy that goes on. What its classes are and whether it is

@@ -23,11 +23,11 @@ func (p *Plan) New(now *vector.Description, limits *vector.Limits) (more []strin
 		}
 	}
 	m := &p.Mapping
-	apart := limits.Namespace && !m.Flat || m.Flat && m.IDs == vector.UUIDs && m.KeepNamespace != ""
+	apart := m.Flat && (m.IDs == vector.UUIDs || m.IDs == vector.UUIDTexts) && m.KeepNamespace != ""
 	for _, ns := range now.Namespaces {
 		switch {
 		case slices.Contains(p.All(), ns.Name) || ns.Count == 0:
-		case apart:
+		case apart, limits.Namespace && !m.Flat && (limits.Spaces == 0 || len(p.All())+len(more) < limits.Spaces):
 			more = append(more, ns.Name)
 		default:
 			left = append(left, ns)

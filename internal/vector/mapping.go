@@ -352,6 +352,9 @@ func (l *Limits) Refuse(r *Record) string {
 		}
 	}
 	for i := range r.Payload {
+		if l.Field != nil && !l.Field(r.Payload[i].Name) {
+			return "field " + r.Payload[i].Name + " has no column"
+		}
 		if why := l.refuse(&r.Payload[i].Value, true); why != "" {
 			return "field " + r.Payload[i].Name + " " + why
 		}

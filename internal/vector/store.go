@@ -219,6 +219,8 @@ type Limits struct {
 	Positive  bool // sparse vectors have no values below 0
 	Whole     bool // each record has all vectors of the collection
 	Dim       int  // of a dense vector at most; 0: any number
+	// Field reports whether there is a place for a field of that name; nil: for any.
+	Field func(name string) bool
 }
 
 // RefusedError says which records a store refuses for what they are: to write

@@ -129,8 +129,10 @@ func TestPlainTable(t *testing.T) {
 	}
 	want := typed()
 	sameRecords(t, d, want, readAll(t, s, "", 1))
-	if l := s.Limits(); l.Nulls || l.Namespace || !slices.Equal(l.IDs, []vector.IDKind{vector.IntegerID}) {
+	if l := s.Limits(); !l.Nulls || l.Namespace || !slices.Equal(l.IDs, []vector.IDKind{vector.IntegerID}) {
 		t.Errorf("%+v", l)
+	} else if other := (vector.Record{ID: vector.IntegerIDOf(9), Payload: want[0].Payload.With("other", vector.IntOf(1))}); l.Refuse(&want[0])+l.Refuse(&want[1]) != "" || !strings.Contains(l.Refuse(&other), "field other has no column") {
+		t.Errorf("%q %q", l.Refuse(&want[0]), l.Refuse(&other))
 	}
 	if err := s.Delete(t.Context(), "", []vector.ID{vector.IntegerIDOf(1), vector.IntegerIDOf(2), vector.IDOf("1")}); err != nil {
 		t.Fatal(err)

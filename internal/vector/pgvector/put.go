@@ -32,7 +32,10 @@ func (s *Store) Limits() vector.Limits {
 	defer s.mu.Unlock()
 	if t := s.table; t != nil {
 		l.IDs = []vector.IDKind{t.idKind()}
-		l.Nulls = t.payload != nil
+		// Nulls have a place in jsonb and arrays; Put refuses those that have none.
+		if t.payload == nil {
+			l.Field = func(name string) bool { return t.field(name) != nil }
+		}
 		l.Namespace = t.namespace != nil
 	}
 	return l

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,7 +71,7 @@ func (p *space) between(after, upto string) (string, error) {
 }
 
 // query asks for records, with a limit in the order of their keys, as they were at a
-// time that [Store.now] gave or later.
+// time that [Store.now] gave or later; 0: with all that was acknowledged.
 func (s *Store) query(ctx context.Context, p *space, expr string, fields []string, limit int, at uint64) (*wire.QueryResponse, error) {
 	r := &wire.QueryRequest{Database: s.options.Database, Collection: p.name, Expr: expr, Fields: fields, Partitions: p.names(), Guarantee: at, Consistency: consistency(at)}
 	if limit > 0 {
@@ -114,14 +115,8 @@ func (s *Store) Units(ctx context.Context, namespace, after string, size int) it
 		if !p.there {
 			return
 		}
-		at, err := s.now(ctx)
-		if err != nil {
-			yield(vector.Unit{}, err)
-			return
-		}
-		limit := min(max(size, 1), maxPage)
 		for {
-			ids, err := s.keys(ctx, p, after, limit, at)
+			ids, err := s.keys(ctx, p, after)
 			if err != nil {
 				yield(vector.Unit{}, err)
 				return
@@ -129,22 +124,24 @@ func (s *Store) Units(ctx context.Context, namespace, after string, size int) it
 			if len(ids) == 0 {
 				return
 			}
-			last := keyOf(ids[len(ids)-1])
-			if !yield(vector.Unit{Namespace: namespace, After: after, Upto: last, Next: last, Count: len(ids)}, nil) {
-				return
+			for part := range slices.Chunk(ids, max(size, 1)) {
+				last := keyOf(part[len(part)-1])
+				if !yield(vector.Unit{Namespace: namespace, After: after, Upto: last, Next: last, Count: len(part)}, nil) {
+					return
+				}
+				after = last
 			}
-			after = last
 		}
 	}
 }
 
-// keys is a page of keys.
-func (s *Store) keys(ctx context.Context, p *space, after string, limit int, at uint64) ([]vector.ID, error) {
+// keys is a page of keys: a large one, since each waits (see now).
+func (s *Store) keys(ctx context.Context, p *space, after string) ([]vector.ID, error) {
 	expr, err := p.between(after, "")
 	if err != nil {
 		return nil, s.invalid("list", "from behind %q: %v", after, err)
 	}
-	answer, err := s.query(ctx, p, expr, []string{p.key.name}, limit, at)
+	answer, err := s.query(ctx, p, expr, []string{p.key.name}, maxPage, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +195,7 @@ func (p *space) fields() []string {
 	return out
 }
 
-// Read reads a unit in pages of about pageBytes. What it sees is not older than what
-// this store has listed or written.
+// Read reads a unit in pages of about pageBytes, each as it is then.
 func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Record, error] {
 	return func(yield func([]vector.Record, error) bool) {
 		p, err := s.space(ctx, "query", u.Namespace)
@@ -211,13 +207,8 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 			yield(nil, s.invalid("query", "a unit without an end"))
 			return
 		}
-		at, err := s.since(ctx)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
 		for after := u.After; p.there; {
-			records, err := s.readPage(ctx, p, after, u.Upto, at)
+			records, err := s.readPage(ctx, p, after, u.Upto)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -234,13 +225,13 @@ func (s *Store) Read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 
 // readPage reads records with keys above after up to upto. It asks for less where an
 // answer is too large.
-func (s *Store) readPage(ctx context.Context, p *space, after, upto string, at uint64) ([]vector.Record, error) {
+func (s *Store) readPage(ctx context.Context, p *space, after, upto string) ([]vector.Record, error) {
 	expr, err := p.between(after, upto)
 	if err != nil {
 		return nil, s.invalid("query", "a unit from behind %q up to %q: %v", after, upto, err)
 	}
 	for limit := s.pageSize(); ; limit /= 2 {
-		answer, err := s.query(ctx, p, expr, p.fields(), limit, at)
+		answer, err := s.query(ctx, p, expr, p.fields(), limit, 0)
 		if errors.Is(err, errTooLarge) && limit > 1 {
 			continue
 		}
@@ -268,8 +259,8 @@ func (s *Store) measure(records, bytes int) {
 	}
 }
 
-// Fetch queries records by their keys. As with Read, what it sees is not older than
-// what this store has listed, counted or written.
+// Fetch queries records by their keys. What it sees is not older than what this store
+// has counted or written.
 func (s *Store) Fetch(ctx context.Context, namespace string, ids []vector.ID) ([]vector.Record, error) {
 	p, err := s.space(ctx, "query", namespace)
 	if err != nil || !p.there {

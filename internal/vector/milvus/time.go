@@ -7,10 +7,12 @@ import (
 	"freehold/internal/vector/milvus/wire"
 )
 
-// A query that is to see all that was acknowledged waits until the server has come
-// to its own time, about 0.2 seconds. Page after page of them would take longer than
-// the records do, so a listing asks for a time once, and its pages, and the reading
-// of what was listed, are of that time or later: only the first of them waits.
+// A query that is to see all that was acknowledged waits until the server has come to
+// its own time, about 0.2 seconds. Fetches and searches would wait longer than they
+// take, so they ask for a time that this store has asked for since its last write, or
+// later: only the first of them waits. Pages in the order of keys do not: from 2.4 on
+// they would be of that time exactly, and what is written over meanwhile could be in
+// neither of its two places.
 
 // The consistencies of a request: all that was acknowledged, or all up to a time.
 const (

@@ -217,6 +217,9 @@ Records that the target cannot hold are told with their reason, written to
 				return err
 			}
 			defer finish(&err, db.Close)
+			if err := p.notServed(c.Context(), db, e); err != nil {
+				return err
+			}
 			w := &copyWork{p: p, e: e, flags: &f, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again}
 			return w.run(c.Context(), allow, noVerify)
 		},

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/store/sqlite"
+	"freehold/internal/vector"
 	"freehold/internal/vector/front"
 )
 
@@ -253,9 +256,22 @@ func (p *program) printIndex(x *admin.Index) {
 		p.fields("work", workOf(w))
 		for i := range w.Differences[:min(10, len(w.Differences))] {
 			d := &w.Differences[i]
-			fmt.Fprintln(p.out, wrap(tame(fmt.Sprintf("  %s %s: %s", d.Namespace, d.ID, d.What)), p.width(), "\n    "))
+			fmt.Fprintln(p.out, wrap(tame(differenceOf(d)), p.width(), "\n    "))
 		}
 	}
+}
+
+// differenceOf names a record as Pinecone has it.
+func differenceOf(d *vector.Difference) string {
+	ns, id := d.Namespace, d.ID
+	if d.Source != nil {
+		ns, id = d.Source.Namespace, d.Source.ID
+	}
+	out := fmt.Sprintf("  %s %s: %s", cmp.Or(ns, front.DefaultNamespace), id, d.What)
+	if d.Want != "" || d.Got != "" {
+		out += fmt.Sprintf(": Pinecone has %s, the new store %s", d.Want, d.Got)
+	}
+	return out
 }
 
 func workOf(w *admin.IndexWork) string {
@@ -402,4 +418,23 @@ and lets it answer; the new store follows again.
 	}))
 	f.add(c)
 	return c
+}
+
+// notServed refuses to copy into a store that an index of the configuration is moving
+// to: what was read would come in the place of what applications have written since.
+func (p *program) notServed(ctx context.Context, db *sqlite.DB, e *ends) error {
+	if e.cfg == nil {
+		return nil
+	}
+	moves, err := sqlite.FrontMoves(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, m := range moves {
+		x := e.cfg.Indexes[m.Index]
+		if x != nil && m.Phase != front.Relay && x.Target.Address.Same(&e.to.at) {
+			return fmt.Errorf("applications write to %s through the index %s, and a copy would write over what they wrote: freehold vectors sync %s --again copies beside them", e.toURL, m.Index, m.Index)
+		}
+	}
+	return nil
 }

@@ -169,7 +169,7 @@ func (m *Mapping) payload(r, out *Record) error {
 		fields = append(fields, Field{m.KeepNamespace, TextOf(r.Namespace)})
 	}
 	if v := r.Vector(""); v != nil && m.KeepLength != "" {
-		fields = append(fields, Field{m.KeepLength, FloatOf(v.length())})
+		fields = append(fields, Field{m.KeepLength, FloatOf(rounded(v.length()))})
 	}
 	n := len(fields)
 	out.Payload = NewPayload(fields)
@@ -258,6 +258,9 @@ func (m *Mapping) Back(r *Record) Record {
 
 // length is the euclidean length of a dense vector.
 func (v *Vector) length() float64 {
+	if v.Length > 0 {
+		return v.Length
+	}
 	var sum float64
 	for _, x := range v.Dense {
 		sum += float64(x) * float64(x)
@@ -265,17 +268,26 @@ func (v *Vector) length() float64 {
 	return math.Sqrt(sum)
 }
 
+// rounded keeps 12 digits, which no store loses and no arithmetic moves.
+func rounded(f float64) float64 {
+	out, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 12, 64), 64)
+	if err != nil { // it is too large, or no number
+		return f
+	}
+	return out
+}
+
 // stretch makes a dense vector as long as it was; what it shares stays as it is.
 func (v *Vector) stretch(to float64) {
 	is := v.length()
-	if is == 0 {
+	if is == 0 || rounded(is) == to {
 		return
 	}
 	out := make([]float32, len(v.Dense))
 	for i, x := range v.Dense {
 		out[i] = float32(float64(x) / is * to)
 	}
-	v.Dense = out
+	v.Dense, v.Length = out, to
 }
 
 // as is a number, or a list of them, as another kind of number.

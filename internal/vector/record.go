@@ -87,6 +87,9 @@ type Vector struct {
 	Indices []uint32
 	Values  []float32
 	Bits    []byte // of a binary vector
+	// Length is what a dense vector's was, where a store kept that apart from its
+	// direction; 0: that of its numbers.
+	Length float64
 }
 
 // Record is what a store keeps under one id.

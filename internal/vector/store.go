@@ -65,6 +65,7 @@ type Description struct {
 	Namespaces []Namespace       `json:"namespaces"`
 	Fields     []FieldSpec       `json:"fields,omitempty"`
 	IDs        []IDKind          `json:"ids,omitempty"` // kinds that its records can have
+	Rounds     bool              `json:"-"`             // as its limits say
 	Facts      map[string]string `json:"facts,omitempty"`
 	// Scans: it has no index, and searches by looking at all records.
 	Scans bool `json:"scans,omitempty"`
@@ -218,6 +219,7 @@ type Limits struct {
 	Named     bool // several vectors, each with a name
 	Positive  bool // sparse vectors have no values below 0
 	Whole     bool // each record has all vectors of the collection
+	Rounds    bool // a double may come back as the one beside it
 	Dim       int  // of a dense vector at most; 0: any number
 	// Field reports whether there is a place for a field of that name; nil: for any.
 	Field func(name string) bool

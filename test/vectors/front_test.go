@@ -24,7 +24,7 @@ import (
 
 // served is freehold in front of the simulator and Qdrant, as a process.
 type served struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	address string
 	sim     *sim.Server
@@ -36,7 +36,7 @@ type served struct {
 	log bytes.Buffer
 }
 
-func newServed(t *testing.T) *served {
+func newServed(t testing.TB) *served {
 	t.Helper()
 	s := &served{t: t, dir: t.TempDir(), qdrant: qdranttest.Shared(t)}
 	var err error
@@ -240,6 +240,9 @@ func TestFrontKilled(t *testing.T) {
 	}
 	applications(func() { kills(3) })
 	s.check("sync", k)
+	if out, err := s.command("vectors", "copy", "--from", "pinecone://"+s.sim.Address()+"/docs", "--to", "qdrant://"+s.qdrant.Addr()+"/"+s.to).CombinedOutput(); err == nil || !strings.Contains(string(out), "--again") {
+		t.Errorf("a copy writes over what applications write: %v\n%s", err, out)
+	}
 	s.run("vectors", "sync", "docs", "--again")
 	applications(func() { s.run("vectors", "cutover", "docs", "--reason", "test") })
 	s.check("cutover", k)

@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 }
 
 // binary is the program, built once.
-func binary(t *testing.T) string {
+func binary(t testing.TB) string {
 	t.Helper()
 	program.once.Do(func() {
 		if program.dir, program.err = os.MkdirTemp("", "vectors-"); program.err != nil { //nolint:usetesting // it outlives the test
@@ -114,7 +114,7 @@ func (w *world) place(t *testing.T, store string) string {
 	return "file:" + filepath.Join(t.TempDir(), "docs.jsonl")
 }
 
-func open(t *testing.T, url string) vector.Target {
+func open(t testing.TB, url string) vector.Target {
 	t.Helper()
 	a, err := address.Parse(url)
 	if err != nil {

@@ -122,8 +122,15 @@ func (s *Fronts) exec(ctx context.Context, query string, args ...any) error {
 
 // Moves implements [front.Ledger].
 func (s *Fronts) Moves(ctx context.Context) ([]front.Move, error) {
+	out, err := FrontMoves(ctx, s.db)
+	return out, s.fail(err)
+}
+
+// FrontMoves are where indexes are, for who only wants to know that.
+func FrontMoves(ctx context.Context, db *DB) ([]front.Move, error) {
 	var out []front.Move
-	for m, err := range decoded[front.Move](ctx, s.db, s.fail, `SELECT move FROM front_moves ORDER BY name`) {
+	fail := func(err error) error { return err }
+	for m, err := range decoded[front.Move](ctx, db, fail, `SELECT move FROM front_moves ORDER BY name`) {
 		if err != nil {
 			return nil, err
 		}

@@ -274,6 +274,9 @@ func patch(rec *vector.Record, r *wire.UpdateRequest) error {
 	}
 	out := recordOf(rec.Namespace, v)
 	out.Payload = rec.Payload
+	if was, is := rec.Vector(""), out.Vector(""); was != nil && is != nil && len(r.GetValues()) == 0 {
+		is.Length = was.Length
+	}
 	for _, f := range pinecone.PayloadOf(r.GetSetMetadata()) {
 		out.Payload = out.Payload.With(f.Name, f.Value)
 	}

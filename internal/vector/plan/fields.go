@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"freehold/internal/vector"
@@ -130,6 +131,9 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 	for why, n := range counts {
 		p.Found.Losses = append(p.Found.Losses, Loss{What: "records", Why: why, Share: float64(n) / float64(len(sample)), Refused: true})
 	}
+	if n := doubles(sample); n > 0 && limits.Rounds {
+		p.Found.Losses = append(p.Found.Losses, Loss{What: "last bit of doubles", Why: "the target reads about one of ten as the double beside it; to compare them by == may fail", Share: float64(n) / float64(len(sample))})
+	}
 	for name, c := range p.Mapping.Fields {
 		if c.As == vector.Drop {
 			p.Found.Losses = append(p.Found.Losses, Loss{What: "field " + name, Why: "the plan drops it"})
@@ -174,6 +178,20 @@ func (p *Plan) create(name string, source, target *vector.Description, limits *v
 func scheme(url string) string {
 	s, _, _ := strings.Cut(url, ":")
 	return s
+}
+
+// doubles counts records with numbers of so many digits that reading them as JSON may
+// round them.
+func doubles(sample []vector.Record) (n int) {
+	for i := range sample {
+		for _, f := range sample[i].Payload {
+			if f.Value.Kind() == vector.Float && len(strconv.FormatFloat(f.Value.Float(), 'g', -1, 64)) > 16 {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }
 
 // drop leaves a vector out.

@@ -31,6 +31,7 @@ func (s *Store) Limits() vector.Limits {
 		Integers: true,
 		Forms:    []vector.Form{vector.Dense, vector.Sparse, vector.Multi},
 		Named:    true,
+		Rounds:   true, // it keeps payloads as JSON, and does not read each double as it wrote it
 		Dim:      65536,
 	}
 }

@@ -111,6 +111,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		return nil, err
 	}
 	v.report.Source, v.report.Target = *source, *v.target
+	v.target.Rounds = o.Target.Limits().Rounds
 	if err := v.ask(ctx, source); err != nil {
 		return nil, err
 	}

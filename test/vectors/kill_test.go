@@ -221,11 +221,14 @@ func TestKilled(t *testing.T) {
 				continue // archives are written alike, and are read from others and into others
 			}
 			t.Run(from+" to "+to, func(t *testing.T) {
-				kills := 0
-				for trial := range *trials {
+				kills, trials := 0, *trials
+				if from == "chroma" || from == "file" || from == "parquet" { // few leave those
+					trials = max(1, trials/3)
+				}
+				for trial := range trials {
 					kills += w.trial(t, from, to, uint64(trial))
 				}
-				t.Logf("%d trials, %d kills", *trials, kills)
+				t.Logf("%d trials, %d kills", trials, kills)
 				all += kills
 			})
 		}

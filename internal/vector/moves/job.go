@@ -132,22 +132,24 @@ func (e *entry) putCopy(ctx context.Context, id string, started, ended time.Time
 	return e.k.o.Copies.PutCopy(ctx, transfer.Copy{ID: id, From: spec.From, To: spec.To, Started: started, Ended: ended, Plan: text})
 }
 
-func (e *entry) opened() error {
+// opened is an index whose stores are open.
+func (k *Keeper) opened(name string) (*entry, error) {
+	e, err := k.find(name)
+	if err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.why != nil {
-		return &front.StageError{Why: fmt.Sprintf("the index %s is not open: %v", e.spec.Name, e.why)}
+		return nil, &front.StageError{Why: fmt.Sprintf("the index %s is not open: %v", e.spec.Name, e.why)}
 	}
-	return nil
+	return e, nil
 }
 
 // Sync has the new store follow, and fills it. given is a plan; nil: one is made. An
 // index that is filled already is filled once more where again says so.
 func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again bool, who history.Who, why string) error {
-	e, err := k.find(name)
-	if err == nil {
-		err = e.opened()
-	}
+	e, err := k.opened(name)
 	if err != nil {
 		return err
 	}
@@ -217,10 +219,7 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
 // Cutover proves that the new store has all, and makes it the authority. It begins
 // that and returns: [Keeper.Status] shows how it goes.
 func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why string) error {
-	e, err := k.find(name)
-	if err == nil {
-		err = e.opened()
-	}
+	e, err := k.opened(name)
 	if err != nil {
 		return err
 	}
@@ -307,10 +306,7 @@ func (k *Keeper) Finish(ctx context.Context, name string, who history.Who, why s
 }
 
 func (k *Keeper) told(ctx context.Context, name, what string, who history.Who, why string, do func(*front.Index, context.Context) error) error {
-	e, err := k.find(name)
-	if err == nil {
-		err = e.opened()
-	}
+	e, err := k.opened(name)
 	if err != nil {
 		return err
 	}

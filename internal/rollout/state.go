@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/history"
 )
 
@@ -57,6 +59,18 @@ type State struct {
 	// Epoch counts the beginnings of gates, so that all of them together keep
 	// their error chance.
 	Epoch int `json:"epoch"`
+	// Muted is why nothing is copied any more, though the stage wants it; nil: it is.
+	Muted *Muted `json:"muted,omitempty"`
+}
+
+// Muted is why a rollout has no copies made any more, until it is resumed or begins
+// its next stage or step.
+type Muted struct {
+	Why string `json:"why"`
+	// Broke: since the budget is spent; Cheapest is the least that a copy might have
+	// cost, in US dollars, of those that it did not pay for.
+	Broke    bool            `json:"broke,omitempty"`
+	Cheapest decimal.Decimal `json:"cheapest,omitzero"`
 }
 
 // Approval is a person's word for the cutover.

@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/shopspring/decimal"
 
 	"freehold/internal/app"
+	"freehold/internal/app/apptest"
 	"freehold/internal/gateway"
 	"freehold/internal/judge"
 	"freehold/internal/llm"
+	"freehold/internal/rollout"
 	"freehold/internal/rollout/runner"
 )
 
@@ -102,6 +105,60 @@ func TestBudgetOfEach(t *testing.T) {
 	st = w.until(t, "w", func() { w.limited(t, &n, 10) }, func(s runner.Status) bool { return s.Paused })
 	if !st.Aside.USD.Equal(decimal.RequireFromString("1.01")) {
 		t.Errorf("%s of 1.01 are spent: %s", st.Aside.USD, st.Reason)
+	}
+}
+
+// TestBudgetAgain: who begins anew knows why nothing is copied any more, and takes no
+// budget that does not pay for another copy.
+func TestBudgetAgain(t *testing.T) {
+	for _, stage := range []rollout.Stage{rollout.Shadowing, rollout.Canary} {
+		t.Run(string(stage), func(t *testing.T) {
+			w := newWorld(t)
+			priced := strings.Replace(worldConfig, "id: new-weights", `id: new-weights, price: {input: "0", output: "1000"}`, 1)
+			same := func() string { return "text" }
+			w.Configure(t, fmt.Sprintf(priced, metered(t, same), metered(t, same), w.other.URL()))
+			p := quick()
+			p.Shadow.Concurrency, p.Shadow.Budget, p.Shadow.Least, p.Manual = 1, dollars("1"), 5000, true
+			p.Margin, p.Errors, p.Steps = 0.99, 1, []rollout.Step{{Share: 0.0001, Samples: 5000}, {Share: 1}}
+			if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
+				t.Fatal(err)
+			}
+			if stage == rollout.Canary {
+				if _, err := w.App.Rollouts.Promote(t.Context(), "w", ann, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n := 0
+			load := func() { w.limited(t, &n, 600) }
+			load()
+			w.until(t, "w", nil, func(s runner.Status) bool { return s.Report.Pairs == 1 })
+			before := w.until(t, "w", load, func(s runner.Status) bool { return s.Aside.Broke })
+			w.Stop(t)
+			w.Server = apptest.Serve(t, filepath.Join(w.Dir, "config.yaml"))
+			after := w.until(t, "w", nil, func(runner.Status) bool { return true })
+			if !after.Aside.Broke || after.Aside.Muted != before.Aside.Muted || !strings.Contains(after.Aside.Muted, "of the last 20 copies the cheapest may cost 0.6") {
+				t.Errorf("after the restart: %+v; before: %q", after.Aside, before.Aside.Muted)
+			}
+			if m, ok := w.App.Rollouts.Part("w", "conversation"); !ok || m.Shadow {
+				t.Errorf("after the restart a request's part is %+v", m)
+			}
+			for _, less := range []string{"", "1.05", "1.199"} {
+				budget, want := decimal.NullDecimal{}, "is spent" // by resume without one
+				if less != "" {
+					budget, want = dollars(less), "the budget of "+less+" USD does not pay for another copy: 0.6 are spent, and of the last 20 copies"
+				} else if stage == rollout.Canary {
+					want = "is not paused"
+				}
+				if _, err := w.App.Rollouts.Resume(t.Context(), "w", budget, ann, ""); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("resumed with %q: %v", less, err)
+				}
+			}
+			s, err := w.App.Rollouts.Resume(t.Context(), "w", dollars("1.2"), ann, "")
+			if err != nil || s.Paused || s.Stage != stage || s.Muted != nil {
+				t.Fatalf("%s: %v", s.Where(), err)
+			}
+			w.until(t, "w", load, func(s runner.Status) bool { return s.Report.Pairs == 2 })
+		})
 	}
 }
 

@@ -298,19 +298,20 @@ func (r *Runner) Resume(ctx context.Context, workload string, budget decimal.Nul
 			return s, err
 		}
 		r.mu.Lock()
-		spent, muted, broke := a.spent, a.muted, a.broke
+		spent := a.spent.usd
 		r.mu.Unlock()
+		broke := s.Muted != nil && s.Muted.Broke
 		if budget.Valid {
 			switch {
-			case budget.Decimal.LessThanOrEqual(spent.usd):
-				return s, refuse("", "the budget of %s USD is not above the %s that are spent", budget.Decimal, spent.usd)
-			case !spent.pays(budget.Decimal):
-				return s, refuse("", "the budget of %s USD does not pay for another copy: %s are spent, and of the last %d copies the cheapest may cost %s", budget.Decimal, spent.usd, spent.dear, spent.cheapest.Round(6))
+			case budget.Decimal.LessThanOrEqual(spent):
+				return s, refuse("", "the budget of %s USD is not above the %s that are spent", budget.Decimal, spent)
+			case broke && spent.Add(s.Muted.Cheapest).GreaterThan(budget.Decimal):
+				return s, refuse("", "the budget of %s USD does not pay for another copy: %s are spent, and of the last %d copies the cheapest may cost %s", budget.Decimal, spent, mostDear, s.Muted.Cheapest.Round(6))
 			}
 			s.Plan.Shadow.Budget = budget
 		}
 		if broke && !budget.Valid && s.Stage == rollout.Shadowing {
-			return s, refuse("freehold rollout resume "+workload+" --budget USD raises it; promote goes on without it, abort ends the rollout", "%s", muted)
+			return s, refuse("freehold rollout resume "+workload+" --budget USD raises it; promote goes on without it, abort ends the rollout", "%s", s.Muted.Why)
 		}
 		if !s.Paused && !budget.Valid {
 			return s, refuse("", "the rollout of %s is not paused", workload)
@@ -460,8 +461,11 @@ func (r *Runner) status(a *active) Status {
 	r.ask(&s)
 	out := Status{State: s, Where: s.Where(), Report: a.evidence.Report(), Aside: Aside{
 		USD: a.spent.usd, Unpriced: a.spent.unknown,
-		Muted: a.muted, Broke: a.broke, Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
+		Copied: a.counts.copied.Load(), Dropped: a.counts.dropped.Load(), Failed: a.counts.failed.Load(), Unjudged: a.counts.unjudged.Load(),
 	}}
+	if s.Muted != nil {
+		out.Aside.Muted, out.Aside.Broke = s.Muted.Why, s.Muted.Broke
+	}
 	if f := a.counts.failure.Load(); f != nil {
 		out.Aside.LastFailure = *f
 	}

@@ -54,22 +54,19 @@ func (m *money) reserve(budget decimal.NullDecimal, cost decimal.Decimal) (ok bo
 	if m.reserved.IsPositive() { // what is under way may cost less than it may
 		return false, ""
 	}
+	if m.dear == mostDear { // it is said: those that waited say no more
+		return false, ""
+	}
 	if m.dear++; m.dear == 1 || cost.LessThan(m.cheapest) {
 		m.cheapest = cost
 	}
-	if m.dear != mostDear { // once it is said, those that waited say no more
+	if m.dear < mostDear {
 		return false, ""
 	}
 	if m.usd.IsZero() {
 		return false, fmt.Sprintf("the budget of %s USD for copies and judging does not pay for a copy: of the last %d the cheapest may cost %s", budget.Decimal, m.dear, m.cheapest.Round(6))
 	}
 	return false, fmt.Sprintf("the budget of %s USD for copies and judging is spent: %s are, and of the last %d copies the cheapest may cost %s", budget.Decimal, m.usd, m.dear, m.cheapest.Round(6))
-}
-
-// pays reports whether a budget pays for the cheapest of the copies that another one
-// did not pay for.
-func (m *money) pays(budget decimal.Decimal) bool {
-	return m.dear < mostDear || m.usd.Add(m.cheapest).LessThanOrEqual(budget)
 }
 
 // A judge is asked in both orders of the answers, each time again where its word has

@@ -113,15 +113,10 @@ type active struct {
 	evidence *rollout.Evidence
 	control  lengths
 	spent    money
-	// muted is why nothing is copied any more, though the stage wants it; empty:
-	// it is. broke: since the budget is spent. vain counts the copies since the last
-	// one that could be judged.
-	muted  string
-	broke  bool
-	vain   int
-	err    error // why what should follow could not be done; nil: it was
-	shadow *shadow
-	counts counts
+	vain     int   // copies since the last one that could be judged
+	err      error // why what should follow could not be done; nil: it was
+	shadow   *shadow
+	counts   counts
 }
 
 // event is the end of a request with a part.
@@ -429,6 +424,9 @@ func (r *Runner) lost(s *rollout.State) string {
 // enter makes a rollout's next state its present one: in the history, in the
 // store, and then for requests. turn is held.
 func (r *Runner) enter(ctx context.Context, a *active, next rollout.State, who history.Who) error {
+	if !next.Paused { // where nothing has changed, the next copies say so again
+		next.Muted = nil
+	}
 	if err := r.put(ctx, a, next, who); err != nil {
 		return err
 	}
@@ -463,8 +461,8 @@ func (r *Runner) put(ctx context.Context, a *active, next rollout.State, who his
 
 // use makes a state that is kept the one in use. mu is held.
 func (r *Runner) use(a *active, next rollout.State) {
-	if !next.Paused { // where nothing has changed, the next copies say so again
-		a.muted, a.broke, a.vain, a.spent.dear = "", false, 0, 0
+	if !next.Paused {
+		a.vain, a.spent.dear = 0, 0
 	}
 	if next.Epoch != a.state.Epoch && !next.Stage.Ended() { // what it ended by stays to be seen
 		a.evidence.Begin(&next)
@@ -489,7 +487,7 @@ func (r *Runner) publish() {
 	for name, a := range r.active {
 		s := &a.state
 		p := &part{id: s.ID, from: s.From, to: s.To, active: a, queue: a.shadow}
-		if p.canary, p.shadow = s.Share(); a.muted != "" {
+		if p.canary, p.shadow = s.Share(); s.Muted != nil {
 			p.shadow = 0
 		}
 		if s.Stage == rollout.Returning { // to the old model first, whatever the configuration still says

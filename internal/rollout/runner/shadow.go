@@ -107,11 +107,12 @@ func (r *Runner) copyOf(ctx context.Context, a *active, j job) {
 	}
 	r.mu.Lock()
 	room, broke := a.spent.reserve(state.Plan.Shadow.Budget, cost)
+	cheapest := a.spent.cheapest
 	r.mu.Unlock()
 	if !room {
 		a.counts.dropped.Add(1)
 		if broke != "" {
-			r.mute(ctx, a, broke, true)
+			r.mute(ctx, a, rollout.Muted{Why: broke, Broke: true, Cheapest: cheapest})
 		}
 		return
 	}
@@ -186,28 +187,35 @@ func (r *Runner) inVain(ctx context.Context, a *active, why string) {
 	over := a.vain >= mostInVain
 	r.mu.Unlock()
 	if over {
-		r.mute(ctx, a, fmt.Sprintf("the last %d copies %s", mostInVain, why), false)
+		r.mute(ctx, a, rollout.Muted{Why: fmt.Sprintf("the last %d copies %s", mostInVain, why)})
 	}
 }
 
 // mute ends the copying of a rollout, until it is resumed or begins its next stage
 // or step. One that waits for copies pauses; in a canary clients' requests go on
-// telling.
-func (r *Runner) mute(ctx context.Context, a *active, why string, broke bool) {
+// telling. The store has it, so that who begins anew knows of it.
+func (r *Runner) mute(ctx context.Context, a *active, m rollout.Muted) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	r.mu.Lock()
-	a.muted, a.broke = why, broke
-	r.publish()
-	r.mu.Unlock()
-	if a.state.Stage != rollout.Shadowing || a.state.Paused {
+	if a.state.Stage.Ended() {
 		return
 	}
 	next := a.state
-	next.Paused, next.Reason = true, why
-	if err := r.enter(ctx, a, next, server); err != nil {
-		r.Log.Error("a rollout cannot be paused", "rollout", next.ID, "error", err)
+	next.Muted = &m
+	var err error
+	if next.Stage == rollout.Shadowing && !next.Paused {
+		next.Paused, next.Reason = true, m.Why
+		err = r.enter(ctx, a, next, server)
+	} else {
+		err = r.Store.PutRollout(ctx, next)
 	}
+	if err != nil {
+		r.Log.Error("that a rollout has no copies made any more cannot be kept", "rollout", next.ID, "error", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a.state.Muted = &m
+	r.publish()
 }
 
 // pair asks the new model by call, and the judge.

@@ -25,6 +25,7 @@ func TestWorseInCanary(t *testing.T) {
 	worse := mocktest.Start(t, mock.Options{Profile: mock.VLLM, Words: 6, Seed: 99})
 	w.Configure(t, fmt.Sprintf(worldConfig, w.old.URL(), worse.URL(), w.other.URL()))
 	p := quick()
+	p.Shadow.Concurrency = 1 // no other pair comes between the one that ends it and its end
 	p.Steps = []rollout.Step{{Share: 0.3, For: time.Hour, Samples: 1}, {Share: 1}}
 	if _, err := w.App.Rollouts.Begin(t.Context(), "w", "new", p, ann, ""); err != nil {
 		t.Fatal(err)

@@ -161,7 +161,7 @@ func (p *program) compare(ctx context.Context, f *compareFlags) (err error) {
 	if err := f.misused(); err != nil {
 		return err
 	}
-	c, err := p.prepared(ctx, f)
+	c, portable, err := p.prepared(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (p *program) compare(ctx context.Context, f *compareFlags) (err error) {
 		}
 	}
 	if p.json {
-		err = printJSON(p.out, r)
+		err = printJSON(p.out, comparedOut{r, portable})
 	} else {
 		p.printCompared(r)
 	}
@@ -208,6 +208,13 @@ func (p *program) compare(ctx context.Context, f *compareFlags) (err error) {
 	return nil
 }
 
+// comparedOut is what --json prints.
+type comparedOut struct {
+	*compare.Report
+	// Portability says of each candidate what of the workload's traffic would break.
+	Portability []admin.PortabilityOut `json:"portability"`
+}
+
 // keptAnyway adds to why it ended early how to go on.
 func (p *program) keptAnyway(f *compareFlags, err error) error {
 	if f.out != "" {
@@ -216,22 +223,23 @@ func (p *program) keptAnyway(f *compareFlags, err error) error {
 	return err
 }
 
-// prepared reads the data set, and finds out what the comparison would be.
-func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Comparison, err error) {
+// prepared reads the data set, and finds out what the comparison would be, and what
+// of the workload's traffic would break at each candidate.
+func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Comparison, portable []admin.PortabilityOut, err error) {
 	c = &compare.Comparison{
 		Candidates: f.to, Concurrency: f.concurrency, Limit: f.most, Sleep: sleep, Plan: rollout.Default(), Prices: map[string]compare.Price{},
 	}
 	c.Workload = f.workload
 	r, done, err := p.runner(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer finish(&err, done)
 	if c.Rows, err = p.rows(ctx, r, f); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := p.judging(f, c); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	judges := f.judges
 	if c.Judge.Kind != judge.Pairwise {
@@ -240,11 +248,11 @@ func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Com
 		judges = c.Plan.Judge.Models
 	}
 	if c.Judge.Kind == judge.Pairwise && len(judges) == 0 {
-		return nil, usagef("--judge pairwise needs --judge-model MODEL: a model that is none of those compared")
+		return nil, nil, usagef("--judge pairwise needs --judge-model MODEL: a model that is none of those compared")
 	}
 	plan, err := p.planned(ctx, r, f, c, judges)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.Baseline = plan.Baseline.Model
 	if f.recorded {
@@ -260,20 +268,21 @@ func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Com
 	}
 	for _, m := range models {
 		if m.Denied != "" {
-			return nil, hintedf("freehold perimeter check shows where its requests may go", "the data of workload %s may not go to %s: %s", f.workload, m.Model, m.Denied)
+			return nil, nil, hintedf("freehold perimeter check shows where its requests may go", "the data of workload %s may not go to %s: %s", f.workload, m.Model, m.Denied)
 		}
 		if x := m.Price; x != nil {
 			c.Prices[m.Model] = compare.Price{In: perToken(x.Input), Out: perToken(x.Output)}
 		}
 	}
 	if slices.Contains(f.to, c.Baseline) {
-		return nil, usagef("%s is the model that workload %s has: name another one with --to, or --baseline", c.Baseline, f.workload)
+		return nil, nil, usagef("%s is the model that workload %s has: name another one with --to, or --baseline", c.Baseline, f.workload)
 	}
 	if m := plan.JudgeMost; m != nil {
 		c.JudgeMost = compare.JudgeMost{Most: mostOf(m.CompareMost), Byte: m.Byte}
 	}
 	c.AnswerTokens = plan.AnswerTokens
-	return c, p.portable(ctx, r, f)
+	portable, err = p.portable(ctx, r, f)
+	return c, portable, err
 }
 
 func perToken(million decimal.NullDecimal) decimal.NullDecimal {
@@ -530,12 +539,13 @@ func (p *program) compared(ctx context.Context, f *compareFlags, c *compare.Comp
 }
 
 // portable says what of the workload's traffic would break at the candidates.
-func (p *program) portable(ctx context.Context, server admin.Runner, f *compareFlags) error {
+func (p *program) portable(ctx context.Context, server admin.Runner, f *compareFlags) (all []admin.PortabilityOut, err error) {
 	for _, model := range f.to {
 		out, err := admin.Portability.Call(ctx, server, admin.PortabilityIn{Workload: f.workload, To: model, Since: f.since})
 		if err != nil {
-			return err
+			return nil, err
 		}
+		all = append(all, out)
 		if !f.portability {
 			fmt.Fprintln(p.err, wrap(tame(portableInShort(&out)), p.width()-2, "\n  "))
 			continue
@@ -543,7 +553,7 @@ func (p *program) portable(ctx context.Context, server admin.Runner, f *compareF
 		p.printPortability(p.err, &out)
 		fmt.Fprintln(p.err)
 	}
-	return nil
+	return all, nil
 }
 
 // portableInShort names what breaks and what changes, with counts.

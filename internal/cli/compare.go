@@ -215,10 +215,16 @@ type comparedOut struct {
 	Portability []admin.PortabilityOut `json:"portability"`
 }
 
+// moreRoom is what to do where --max-cost does not pay for what is to be asked.
+const moreRoom = "a max_tokens in the data set, or a higher --max-cost, makes room"
+
 // keptAnyway adds to why it ended early how to go on.
 func (p *program) keptAnyway(f *compareFlags, err error) error {
 	if f.out != "" {
 		fmt.Fprintf(p.err, "what was answered until now is in %s: the same command goes on from there\n", f.out)
+	}
+	if limit := (*compare.LimitError)(nil); errors.As(err, &limit) {
+		return &admin.Error{Code: admin.CodeConflict, Message: err.Error(), Hint: moreRoom}
 	}
 	return err
 }
@@ -492,7 +498,7 @@ func (p *program) agreed(f *compareFlags, q compare.Quote) error {
 		return hintedf("max_tokens and a known context bound most requests; without --max-cost they are asked whatever they cost",
 			"--max-cost cannot hold: of %s nobody knows the most that it costs, the first is %s", plural(len(q.Unbounded), "question"), q.Unbounded[0])
 	case f.most.Valid && q.USD.GreaterThan(f.most.Decimal):
-		return fmt.Errorf("it would cost about %s, and --max-cost is %s: nothing was asked", money(q.USD, "USD"), money(f.most.Decimal, "USD"))
+		return hintedf(moreRoom, "it would cost about %s, and --max-cost is %s: nothing was asked", money(q.USD, "USD"), money(f.most.Decimal, "USD"))
 	case f.yes || free || q.Questions+q.Judgings == 0:
 		return nil
 	case terminal(p.in) && terminal(p.err):

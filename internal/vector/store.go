@@ -181,6 +181,8 @@ type Search struct {
 	// Records asks for the records themselves. A store that cannot send them with the
 	// hits leaves them out.
 	Records bool
+	// Vectors: they have their vectors, too.
+	Vectors bool
 }
 
 // Hit is a record that was found. A higher Score is nearer for cosine and dot, a

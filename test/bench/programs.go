@@ -13,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // programs are the paths of what is run.
@@ -63,22 +61,6 @@ func build(ctx context.Context, module, to, pkg string) error {
 		return fmt.Errorf("go build %s in %s: %w\n%s", pkg, module, err, out)
 	}
 	return fromDisk(to)
-}
-
-// fromDisk has a program that was just written be read from the disk when it starts, as
-// it is on a machine where it was installed: pages that the linker has written lie in
-// the cache in large pieces, and Linux maps each whole where one page of it is touched,
-// a third more than is resident otherwise.
-func fromDisk(program string) (err error) {
-	f, err := os.Open(program)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
 // process is a server under way.

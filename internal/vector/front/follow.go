@@ -70,7 +70,7 @@ func (ix *Index) follow(ctx context.Context) (int, error) {
 
 // followOnce is [Index.follow] with turning held.
 func (ix *Index) followOnce(ctx context.Context) (done int, err error) {
-	if ix.move.Phase == Relay || ix.move.Phase == Own {
+	if ix.Move().Phase == Relay || ix.Move().Phase == Own {
 		return 0, nil
 	}
 	ix.following.Lock()
@@ -119,12 +119,12 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 
 // carry carries a write out on the follower, apart from the copy that fills it.
 func (ix *Index) carry(ctx context.Context, w *Write) error {
-	if ix.move.Phase == Sync {
+	if ix.Move().Phase == Sync {
 		defer ix.filling.hold(w.Namespace, w.IDs)()
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	_, err := apply(ctx, ix.follower(ix.move.Phase), w)
+	_, err := apply(ctx, ix.follower(ix.Move().Phase), w)
 	return err
 }
 

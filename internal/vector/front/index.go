@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -44,9 +45,9 @@ type Index struct {
 	wake    chan struct{} // something is to follow
 
 	// turning is held for reading by whatever asks the authority to write, and for
-	// writing while that changes.
+	// writing while that changes. Reads never wait for it.
 	turning sync.RWMutex
-	move    Move
+	move    atomic.Pointer[Move]
 
 	following sync.Mutex // two would carry out old writes after new ones
 	stuck     stuck
@@ -57,10 +58,11 @@ var _ wire.Server = (*Index)(nil)
 
 // New takes an index up where it was left.
 func New(ctx context.Context, o Options) (*Index, error) {
-	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1), move: Move{Index: o.Name, Phase: Relay}}
+	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1)}
+	ix.move.Store(&Move{Index: o.Name, Phase: Relay})
 	elsewhere := o.Served.Elsewhere
 	o.Served.Elsewhere = func(ctx context.Context, namespace string, ids []string) ([]vector.Record, error) {
-		if ix.move.Phase != Sync || elsewhere == nil { // whoever asks holds turning
+		if ix.Move().Phase != Sync || elsewhere == nil { // whoever asks holds turning
 			return nil, nil
 		}
 		return elsewhere(ctx, namespace, ids)
@@ -71,7 +73,7 @@ func New(ctx context.Context, o Options) (*Index, error) {
 	}
 	for _, m := range moves {
 		if m.Index == o.Name {
-			ix.move = m
+			ix.move.Store(&m)
 			o.Served.Mapping = m.Mapping
 		}
 	}
@@ -91,11 +93,7 @@ func New(ctx context.Context, o Options) (*Index, error) {
 }
 
 // Move is where the index is.
-func (ix *Index) Move() Move {
-	ix.turning.RLock()
-	defer ix.turning.RUnlock()
-	return ix.move
-}
+func (ix *Index) Move() Move { return *ix.move.Load() }
 
 // authority is who decides in a phase, and follower the other one.
 func (ix *Index) authority(p Phase) wire.Server {
@@ -160,12 +158,12 @@ func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []strin
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	w := &Write{Index: ix.Name, Namespace: namespace, Op: op, IDs: ids, Body: body, At: ix.Clock()}
-	if ix.move.Phase == Relay {
+	if ix.Move().Phase == Relay {
 		return apply(ctx, ix.Pinecone, w)
 	}
 	release := ix.locks.hold(namespace, ids)
 	defer release()
-	if ix.move.Phase == Own {
+	if ix.Move().Phase == Own {
 		return apply(ctx, ix.Served, w)
 	}
 	// Whoever is gone must not leave a write half done.
@@ -185,7 +183,7 @@ const writeTime = 30 * time.Second
 
 // finish has the authority carry out a write that is on record.
 func (ix *Index) finish(ctx context.Context, w *Write) (proto.Message, error) {
-	out, err := apply(ctx, ix.authority(ix.move.Phase), w)
+	out, err := apply(ctx, ix.authority(ix.Move().Phase), w)
 	record := context.WithoutCancel(ctx)
 	switch {
 	case err == nil:

@@ -23,7 +23,7 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 	if err := ix.Ledger.PutMove(ctx, m); err != nil {
 		return err
 	}
-	ix.move = m
+	ix.move.Store(&m)
 	return nil
 }
 
@@ -32,7 +32,7 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, namespaces []string) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	switch ix.move.Phase {
+	switch ix.Move().Phase {
 	case Sync:
 		return nil
 	case Cut:
@@ -41,7 +41,7 @@ func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, namespaces [
 	if err := mapping.Check(); err != nil {
 		return err
 	}
-	m := ix.move
+	m := ix.Move()
 	m.Phase, m.Mapping, m.Namespaces, m.Contract = Sync, mapping, namespaces, ix.Served.Contract
 	m.Pass, m.PassFrom, m.Passed = "", time.Time{}, time.Time{}
 	if err := ix.Ledger.Clear(ctx, ix.Name); err != nil {
@@ -70,7 +70,7 @@ func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (trans
 	}
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	m = ix.move
+	m = ix.Move()
 	if m.Phase != Sync {
 		return tally, &StageError{"the index went on while it was filled", ""}
 	}
@@ -124,7 +124,7 @@ func (ix *Index) fill(ctx context.Context, g *guarded, o transfer.Options) (tran
 func (ix *Index) filled(ctx context.Context, id string) (Move, error) {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	m := ix.move
+	m := ix.Move()
 	if m.Phase != Sync {
 		return m, &StageError{fmt.Sprintf("the index is in %s, and is filled in %s only", m.Phase, Sync), "freehold vectors sync begins it"}
 	}
@@ -255,21 +255,24 @@ func (ix *Index) Finish(ctx context.Context) error { return ix.alone(ctx, Cut, O
 func (ix *Index) alone(ctx context.Context, from, to Phase) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	if ix.move.Phase != from {
-		return &StageError{fmt.Sprintf("the index is in %s, not in %s", ix.move.Phase, from), ""}
+	if ix.Move().Phase != from {
+		return &StageError{fmt.Sprintf("the index is in %s, not in %s", ix.Move().Phase, from), ""}
 	}
 	for w := ix.stuck.first(); w != nil; w = ix.stuck.first() {
 		if err := ix.retry(ctx, w); err != nil {
 			return fmt.Errorf("a write is not finished: %w", err)
 		}
 	}
-	m := ix.move
+	m := ix.Move()
 	m.Phase = to
 	if err := ix.Ledger.Drop(ctx, ix.Name); err != nil {
 		return err
 	}
 	return ix.change(ctx, m)
 }
+
+// turnTime is how long writes may wait for the authority to change.
+const turnTime = 10 * time.Second
 
 // turn changes the authority while nobody writes.
 func (ix *Index) turn(ctx context.Context, from, to Phase) error {
@@ -283,8 +286,10 @@ func (ix *Index) turn(ctx context.Context, from, to Phase) error {
 	}
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	if ix.move.Phase != from {
-		return &StageError{fmt.Sprintf("the index is in %s by now", ix.move.Phase), ""}
+	ctx, cancel := context.WithTimeout(ctx, turnTime)
+	defer cancel()
+	if ix.Move().Phase != from {
+		return &StageError{fmt.Sprintf("the index is in %s by now", ix.Move().Phase), ""}
 	}
 	for w := ix.stuck.first(); w != nil; w = ix.stuck.first() {
 		if err := ix.retry(ctx, w); err != nil {
@@ -310,7 +315,7 @@ func (ix *Index) turn(ctx context.Context, from, to Phase) error {
 	if lag.Refused > 0 {
 		return &StageError{fmt.Sprintf("%d writes could not be carried out on the other store", lag.Refused), "freehold vectors status names them"}
 	}
-	m := ix.move
+	m := ix.Move()
 	m.Phase = to
 	return ix.change(ctx, m)
 }

@@ -173,7 +173,7 @@ func (s *Served) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 	if err := s.Contract.Asked(dense, sparse); err != nil {
 		return nil, err
 	}
-	hits, err := s.search(ctx, ns, dense, sparse, f, int(r.GetTopK()))
+	hits, err := s.search(ctx, ns, dense, sparse, f, int(r.GetTopK()), r.GetIncludeValues())
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -199,8 +199,8 @@ func (s *Served) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 const fused = 100
 
 // search finds neighbours, with their records as they were before the mapping and
-// scores as Pinecone has them: of euclidean indexes, squares.
-func (s *Served) search(ctx context.Context, ns string, dense []float32, sparse *wire.Sparse, f *vector.Filter, k int) ([]vector.Hit, error) {
+// scores as Pinecone has them: of euclidean indexes, squares. values: with their vectors.
+func (s *Served) search(ctx context.Context, ns string, dense []float32, sparse *wire.Sparse, f *vector.Filter, k int, values bool) ([]vector.Hit, error) {
 	var queries []vector.Vector
 	if len(dense) > 0 {
 		queries = append(queries, vector.Vector{Dense: dense})
@@ -209,7 +209,7 @@ func (s *Served) search(ctx context.Context, ns string, dense []float32, sparse 
 		queries = append(queries, pinecone.SparseOf(sparse))
 	}
 	if len(queries) == 1 {
-		hits, err := s.nearest(ctx, ns, &queries[0], f, k)
+		hits, err := s.nearest(ctx, ns, &queries[0], f, k, values)
 		for i := range hits {
 			if s.Contract.Metric == "euclidean" {
 				hits[i].Score *= hits[i].Score
@@ -222,7 +222,7 @@ func (s *Served) search(ctx context.Context, ns string, dense []float32, sparse 
 	var all []vector.Hit
 	seen := map[string]bool{}
 	for i := range queries {
-		hits, err := s.nearest(ctx, ns, &queries[i], f, k+fused)
+		hits, err := s.nearest(ctx, ns, &queries[i], f, k+fused, true)
 		if err != nil {
 			return nil, err
 		}
@@ -251,12 +251,12 @@ func (s *Served) search(ctx context.Context, ns string, dense []float32, sparse 
 	return all[:min(k, len(all))], nil
 }
 
-func (s *Served) nearest(ctx context.Context, ns string, q *vector.Vector, f *vector.Filter, k int) ([]vector.Hit, error) {
+func (s *Served) nearest(ctx context.Context, ns string, q *vector.Vector, f *vector.Filter, k int, values bool) ([]vector.Hit, error) {
 	query := *q
 	if name, ok := s.Mapping.Vectors[q.Name]; ok {
 		query.Name = name
 	}
-	hits, err := s.Target.Search(ctx, vector.Search{Namespace: s.Mapping.Namespace(ns), Query: query, K: k, Filter: s.Mapping.Filter(ns, f), Records: true})
+	hits, err := s.Target.Search(ctx, vector.Search{Namespace: s.Mapping.Namespace(ns), Query: query, K: k, Filter: s.Mapping.Filter(ns, f), Records: true, Vectors: values})
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (s *Store) Search(ctx context.Context, q vector.Search) ([]vector.Hit, erro
 		return nil, err
 	}
 	limit := uint64(max(q.K, 1))
-	r := &pb.QueryPoints{CollectionName: name, Query: pb.NewQueryNearest(nearest(&q.Query)), Limit: &limit, WithPayload: pb.NewWithPayload(q.Records), WithVectors: pb.NewWithVectors(q.Records)}
+	r := &pb.QueryPoints{CollectionName: name, Query: pb.NewQueryNearest(nearest(&q.Query)), Limit: &limit, WithPayload: pb.NewWithPayload(q.Records), WithVectors: pb.NewWithVectors(q.Records && q.Vectors)}
 	if q.Query.Name != "" {
 		r.Using = &q.Query.Name
 	}

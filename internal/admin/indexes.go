@@ -15,12 +15,11 @@ import (
 
 // Index is a vector index that applications reach under /pinecone.
 type Index struct {
-	Name   string `json:"index"`
-	From   string `json:"from" doc:"Pinecone"`
-	To     string `json:"to" doc:"the store that it moves to"`
-	Phase  string `json:"phase" doc:"relay, sync, cutover, own"`
-	Closed string `json:"closed,omitempty" doc:"why it is not served now"`
-	// Filled, Records, Unknown, Behind, Oldest, Refused.
+	Name    string        `json:"index"`
+	From    string        `json:"from" doc:"Pinecone"`
+	To      string        `json:"to" doc:"the store that it moves to"`
+	Phase   string        `json:"phase" doc:"relay, sync, cutover, own"`
+	Closed  string        `json:"closed,omitempty" doc:"why it is not served now"`
 	Filled  *time.Time    `json:"filled,omitempty" doc:"since when the new store has all that Pinecone had"`
 	Records int64         `json:"records" doc:"that the new store has"`
 	Unknown int64         `json:"unknown" doc:"writes of which it is not known whether the authority has them; they are tried again"`

@@ -41,9 +41,7 @@ type Move struct {
 	Mapping vector.Mapping `json:"mapping"`
 	// Contract is what the index was at Pinecone, who need not be there any more.
 	Contract plane.Contract `json:"contract"`
-	// Namespaces are those that are served; nil: all.
-	Namespaces []string  `json:"namespaces,omitempty"`
-	Changed    time.Time `json:"changed"`
+	Changed  time.Time      `json:"changed"`
 	// Pass is the copy that fills the other store; Passed, that it has done so.
 	Pass     string    `json:"pass,omitempty"`
 	PassFrom time.Time `json:"pass_from,omitzero"`

@@ -29,7 +29,7 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 
 // Begin has the other store follow from now on: every write is put on record. Of an
 // index that is followed already the mapping stays.
-func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, namespaces []string) error {
+func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
 	switch ix.Move().Phase {
@@ -42,7 +42,7 @@ func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, namespaces [
 		return err
 	}
 	m := ix.Move()
-	m.Phase, m.Mapping, m.Namespaces, m.Contract = Sync, mapping, namespaces, ix.Served.Contract
+	m.Phase, m.Mapping, m.Contract = Sync, mapping, ix.Served.Contract
 	m.Pass, m.PassFrom, m.Passed = "", time.Time{}, time.Time{}
 	if err := ix.Ledger.Clear(ctx, ix.Name); err != nil {
 		return err

@@ -159,7 +159,7 @@ func (w *world) end() {
 
 func (w *world) begin() {
 	w.t.Helper()
-	if err := w.index.Begin(w.t.Context(), mapping(), nil); err != nil {
+	if err := w.index.Begin(w.t.Context(), mapping()); err != nil {
 		w.t.Fatal(err)
 	}
 }

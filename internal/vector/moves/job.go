@@ -164,7 +164,7 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 		}
 		id = k.o.NewID()
 	case m.Phase != front.Sync:
-		return e.index.Begin(ctx, m.Mapping, m.Namespaces) // it says why not
+		return e.index.Begin(ctx, m.Mapping) // it says why not
 	case m.Passed.IsZero() && id != "":
 	case !again && id != "":
 		return &front.StageError{Why: "the new store has been filled, and follows", Hint: "--again copies once more what was changed past freehold"}
@@ -213,7 +213,7 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
 			p.Mapping.KeepLength = "_length"
 		}
 	}
-	return e.index.Begin(ctx, p.Mapping, nil)
+	return e.index.Begin(ctx, p.Mapping)
 }
 
 // Cutover proves that the new store has all, and makes it the authority. It begins

@@ -77,17 +77,17 @@ func (m *Model) Header() Header {
 func (m *Model) With(scores []Score) (*Model, error) {
 	n := *m
 	n.header.HeldOut = scores
-	_, err := n.Bytes() // the header has a limit
+	_, err := n.head() // the header has a limit
 	return &n, err
 }
 
 // Digest names the model by what it is: two models with the same are the same.
 func (m *Model) Digest() string {
-	file, err := m.Bytes()
+	head, err := m.head()
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256(file)
+	sum := sha256.Sum256(append(head, m.numbers()...))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -228,8 +228,8 @@ func (m *Model) check() error {
 	return nil
 }
 
-// Bytes is the model as a file.
-func (m *Model) Bytes() ([]byte, error) {
+// head is the part of a model's file before its numbers.
+func (m *Model) head() ([]byte, error) {
 	header, err := json.Marshal(m.header)
 	if err != nil {
 		return nil, err
@@ -239,8 +239,12 @@ func (m *Model) Bytes() ([]byte, error) {
 	}
 	out := append([]byte(magic), 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(out[len(magic):], uint32(len(header)))
-	out = append(append(out, header...), m.seen...)
-	var raw []byte
+	return append(append(out, header...), m.seen...), nil
+}
+
+// numbers are the model's, before they are compressed.
+func (m *Model) numbers() []byte {
+	raw := make([]byte, 0, numbers)
 	put := func(v float32) { raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v)) }
 	for _, v := range m.unit {
 		put(v)
@@ -258,12 +262,21 @@ func (m *Model) Bytes() ([]byte, error) {
 			raw = append(raw, byte(m.table[i*columns+c]))
 		}
 	}
-	packed := bytes.NewBuffer(out)
+	return raw
+}
+
+// Bytes is the model as a file.
+func (m *Model) Bytes() ([]byte, error) {
+	head, err := m.head()
+	if err != nil {
+		return nil, err
+	}
+	packed := bytes.NewBuffer(head)
 	w, err := flate.NewWriter(packed, flate.BestCompression)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(raw); err != nil {
+	if _, err := w.Write(m.numbers()); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {

@@ -65,6 +65,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FREEHOLD_CACHE", e.WorkDir+"/cache")
 			e.Setenv("USER", "tester")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each command ends a second later
 			withTerminal(e)
 			return nil
 		},

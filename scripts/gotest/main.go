@@ -45,6 +45,10 @@ func run(allow string, args []string) (int, error) {
 	defer signal.Stop(interrupted)
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
+	if os.Getenv("GORACE") == "" {
+		// The race detector has each program sleep for a second before it ends.
+		cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return 1, err

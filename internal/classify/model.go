@@ -272,7 +272,7 @@ func (m *Model) Bytes() ([]byte, error) {
 		return nil, err
 	}
 	packed := bytes.NewBuffer(head)
-	w, err := flate.NewWriter(packed, flate.BestCompression)
+	w, err := flate.NewWriter(packed, flate.DefaultCompression)
 	if err != nil {
 		return nil, err
 	}

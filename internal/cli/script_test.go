@@ -27,6 +27,8 @@ import (
 
 	"freehold/internal/cli"
 	"freehold/internal/engine"
+	"freehold/internal/vector"
+	"freehold/internal/vector/opensearch/opensearchtest"
 )
 
 func TestMain(m *testing.M) {
@@ -43,6 +45,8 @@ func TestMain(m *testing.M) {
 //
 //	freeport VAR...        sets variables to free loopback ports
 //	await URL              waits until a server answers there, or listens at HOST:PORT
+//	source STORE VAR       starts a simulator of a store that is only read, with three
+//	                       records under the name docs, for the user ann; sets VAR
 //	certificate CERT KEY   makes a certificate for 127.0.0.1
 //	post URL FILE [KEY]    posts a file as JSON, with the values of $VARS in it;
 //	                       the answer is its output, the status in the first line
@@ -70,7 +74,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "tty": tty, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "source": source, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "tty": tty, "columns": columns, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -84,6 +88,19 @@ func freeport(ts *testscript.TestScript, _ bool, names []string) {
 		ts.Check(err)
 		ts.Setenv(name, port)
 	}
+}
+
+func source(ts *testscript.TestScript, _ bool, a []string) {
+	specs := []vector.Spec{{Form: vector.Dense, Dim: 2, Metric: vector.Cosine}}
+	var records []vector.Record
+	for i, name := range []string{"a", "b", "c"} {
+		payload := vector.NewPayload([]vector.Field{{Name: "year", Value: vector.IntOf(2003)}, {Name: "price", Value: vector.FloatOf(float64(i))}})
+		records = append(records, vector.Record{ID: vector.IDOf(name), Vectors: []vector.Vector{{Dense: []float32{1, float32(i)}}}, Payload: payload})
+	}
+	s, end := opensearchtest.Start(opensearchtest.Options{Elastic: a[0] == "elasticsearch", User: "ann", Password: "s3cret"})
+	ts.Defer(end)
+	ts.Check(errors.Join(s.Make("docs", specs), s.Put("docs", records)))
+	ts.Setenv(a[1], s.Host)
 }
 
 func certificate(ts *testscript.TestScript, _ bool, a []string) {

@@ -16,6 +16,7 @@ import (
 	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
+	"freehold/internal/vector/connect"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
 )
@@ -46,13 +47,15 @@ func (f *vectorFlags) add(c *cobra.Command) {
 
 const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl (or
 .parquet), qdrant://HOST:6334/COLLECTION, postgres://USER@HOST/DB?table=TABLE
-(pgvector), milvus://HOST:19530/COLLECTION, chroma://HOST:8000/COLLECTION; with
-?namespace= and ?api_key=env:NAME or file:PATH. Keys never stand in them. Stores
-of config.yaml go by their names.`
+(pgvector), milvus://HOST:19530/COLLECTION, chroma://HOST:8000/COLLECTION; read
+only: opensearch://HOST:9200/INDEX (Elasticsearch, too); with ?namespace= and
+?api_key=env:NAME or file:PATH. Keys never stand in them. Stores of config.yaml
+go by their names.`
 
 // ends are the stores of a copy.
 type ends struct {
-	source, target vector.Target
+	source         vector.Source
+	target         vector.Target
 	from, to       vectorEnd
 	fromURL, toURL string         // as they may be shown
 	cfg            *config.Config // nil: there is none
@@ -60,10 +63,11 @@ type ends struct {
 
 func (e *ends) close() error {
 	var err error
-	for _, s := range []vector.Target{e.source, e.target} {
-		if s != nil {
-			err = errors.Join(err, s.Close())
-		}
+	if e.source != nil {
+		err = e.source.Close()
+	}
+	if e.target != nil {
+		err = errors.Join(err, e.target.Close())
 	}
 	return err
 }
@@ -92,10 +96,10 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 	if planned != nil && (e.fromURL != planned.From || e.toURL != planned.To) {
 		return nil, usagef("the plan is from %s to %s, and the flags name %s and %s", planned.From, planned.To, e.fromURL, e.toURL)
 	}
-	if e.source, err = p.openStore(ctx, &e.from, f.ids); err != nil {
+	if e.source, err = openEnd(ctx, p, &e.from, f.ids, connect.Source); err != nil {
 		return nil, err
 	}
-	if e.target, err = p.openStore(ctx, &e.to, ""); err != nil {
+	if e.target, err = openEnd(ctx, p, &e.to, "", connect.Open); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return e, nil

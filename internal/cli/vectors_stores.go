@@ -136,11 +136,16 @@ func (p *program) permitted(e *ends, pl *plan.Plan, data []string) error {
 	return nil
 }
 
-// openStore opens one end.
-func (p *program) openStore(ctx context.Context, e *vectorEnd, ids string) (vector.Target, error) {
+// openEnd opens one end, by a way that reads it or writes it, too.
+func openEnd[S vector.Source](ctx context.Context, p *program, e *vectorEnd, ids string, open func(context.Context, stores.Address, connect.Options) (S, error)) (S, error) {
+	var none S
 	o, err := p.storeOptions(e, ids)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	return connect.Open(ctx, e.at, o)
+	s, err := open(ctx, e.at, o)
+	if err != nil {
+		return none, err
+	}
+	return s, nil
 }

@@ -58,7 +58,7 @@ func (c *checker) indexes() {
 			c.rep.errorf(c.pos(at("from")...), "applications that speak to "+s+" themselves need no front", "%s is no index of Pinecone", label(at("from")))
 		}
 		switch s := x.Target.Address.Store; s {
-		case pinecone, address.File:
+		case pinecone, address.File, "opensearch", "weaviate":
 			c.rep.errorf(c.pos(at("to")...), "such as qdrant://HOST:6334/COLLECTION", "%s cannot be served from %s", label(at()), s)
 		}
 		for _, other := range served {

@@ -63,7 +63,7 @@ var may = table(`
 	vector/archive      : vector
 	vector/transfer     : vector
 	vector/plan         : policy vector
-	vector/connect      : upstream vector vector/address vector/archive vector/chroma vector/milvus vector/pgvector vector/pinecone vector/qdrant
+	vector/connect      : upstream vector vector/address vector/archive vector/chroma vector/milvus vector/opensearch vector/pgvector vector/pinecone vector/qdrant
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config
@@ -97,7 +97,10 @@ var may = table(`
 	vector/milvus/milvustest : engine/enginetest vector/milvus/wire
 	vector/qdrant        : vector
 	vector/qdrant/qdranttest : engine/enginetest
-	vector/chroma        : vector
+	vector/rest          : vector
+	vector/opensearch    : vector vector/rest
+	vector/opensearch/opensearchtest : vector
+	vector/chroma        : vector vector/rest
 	vector/chroma/chromatest : engine/enginetest
 	vector/pgvector      : vector
 	vector/pgvector/pgtest : engine/enginetest

@@ -24,6 +24,7 @@ import (
 	"freehold/internal/vector/chroma/chromatest"
 	"freehold/internal/vector/connect"
 	"freehold/internal/vector/milvus/milvustest"
+	"freehold/internal/vector/opensearch/opensearchtest"
 	"freehold/internal/vector/pgvector/pgtest"
 	"freehold/internal/vector/pinecone/sim"
 	"freehold/internal/vector/qdrant"
@@ -78,6 +79,7 @@ type world struct {
 	postgres *pgtest.Server
 	chroma   *chromatest.Server
 	milvus   *milvustest.Server
+	search   *opensearchtest.Server
 	next     int
 }
 
@@ -88,7 +90,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t), chroma: chromatest.Shared(t)}
+	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t), chroma: chromatest.Shared(t), search: opensearchtest.New(t, opensearchtest.Options{})}
 }
 
 // place names a collection that there is not yet.
@@ -102,6 +104,8 @@ func (w *world) place(t *testing.T, store string) string {
 		return fmt.Sprintf("qdrant://%s/%s", w.qdrant.Addr(), w.qdrant.Name(t))
 	case "chroma":
 		return fmt.Sprintf("chroma://%s/%s", w.chroma.Host, w.chroma.Name(t))
+	case "opensearch":
+		return fmt.Sprintf("opensearch://%s/docs-%d", w.search.Host, w.next)
 	case "postgres":
 		at := url.URL{Scheme: "postgres", User: url.User(w.postgres.User), Host: w.postgres.Host, Path: w.postgres.Database,
 			RawQuery: url.Values{"table": {w.postgres.Name(t)}, "password": {"env:PGPASSWORD"}}.Encode()}
@@ -116,11 +120,16 @@ func (w *world) place(t *testing.T, store string) string {
 
 func open(t testing.TB, url string) vector.Target {
 	t.Helper()
+	return opened(t, url, connect.Open)
+}
+
+func opened[S vector.Source](t testing.TB, url string, open func(context.Context, address.Address, connect.Options) (S, error)) S {
+	t.Helper()
 	a, err := address.Parse(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := connect.Open(t.Context(), a, connect.Options{Getenv: func(name string) string {
+	s, err := open(t.Context(), a, connect.Options{Getenv: func(name string) string {
 		if name == "PGPASSWORD" {
 			return pgtest.Shared(t).Password
 		}
@@ -145,7 +154,7 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 			rec.ID = vector.IntegerIDOf(uint64(i) * 3)
 		}
 		year := vector.FloatOf(float64(1990 + i%30))
-		if store == "qdrant" || store == "milvus" || store == "postgres" || store == "chroma" {
+		if store == "qdrant" || store == "milvus" || store == "postgres" || store == "chroma" || store == "opensearch" {
 			year = vector.IntOf(int64(1990 + i%30))
 		}
 		rec.Payload = vector.NewPayload([]vector.Field{
@@ -158,8 +167,15 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 }
 
 // fill makes a collection with records, and returns how many.
-func fill(t *testing.T, url, store string, r *rand.Rand) int {
+func (w *world) fill(t *testing.T, url, store string, r *rand.Rand) int {
 	t.Helper()
+	if store == "opensearch" { // freehold does not write there
+		name, all := url[strings.LastIndexByte(url, '/')+1:], records(r, store, "", 700+r.IntN(500))
+		if err := errors.Join(w.search.Make(name, []vector.Spec{{Form: vector.Dense, Dim: 24, Metric: vector.Cosine}}), w.search.Put(name, all)); err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
 	s := open(t, url)
 	if err := s.Create(t.Context(), &vector.Description{Name: "docs", Vectors: []vector.Spec{{Form: vector.Dense, Dim: 24, Metric: vector.Cosine}}}); err != nil {
 		t.Fatal(err)
@@ -215,14 +231,17 @@ func run(t *testing.T, dir string, after time.Duration, args ...string) (out str
 func TestKilled(t *testing.T) {
 	w := newWorld(t)
 	stores, all := []string{"pinecone", "qdrant", "milvus", "postgres", "chroma", "file", "parquet"}, 0
-	for _, from := range stores {
+	for _, from := range append(stores, "opensearch") {
 		for _, to := range stores {
+			if from == "opensearch" && to != "qdrant" {
+				continue // it is read only, and leaves as others do
+			}
 			if to == "parquet" && (from == "file" || from == "parquet") {
 				continue // archives are written alike, and are read from others and into others
 			}
 			t.Run(from+" to "+to, func(t *testing.T) {
 				kills, trials := 0, *trials
-				if from == "chroma" || from == "file" || from == "parquet" { // few leave those
+				if from == "chroma" || from == "file" || from == "parquet" || from == "opensearch" { // few leave those
 					trials = max(1, trials/3)
 				}
 				for trial := range trials {
@@ -242,7 +261,7 @@ func (w *world) trial(t *testing.T, from, to string, seed uint64) (kills int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 99))
 	source, target, dir := w.place(t, from), w.place(t, to), t.TempDir()
-	n := fill(t, source, from, r)
+	n := w.fill(t, source, from, r)
 	args := func() []string {
 		return []string{"vectors", "copy", "--from", source, "--to", target, "--readers", strconv.Itoa(1 + r.IntN(6)), "--writers", strconv.Itoa(1 + r.IntN(6))}
 	}
@@ -285,7 +304,7 @@ func (w *world) look(t *testing.T, source, target string, n int) {
 		first float32
 	}
 	read := func(url string) map[kept]int {
-		s := open(t, url)
+		s := opened(t, url, connect.Source)
 		defer func() {
 			if err := s.Close(); err != nil {
 				t.Error(err)

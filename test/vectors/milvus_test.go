@@ -38,7 +38,7 @@ func TestKilledMilvusServer(t *testing.T) {
 	server := milvustest.Full(t)
 	r := rand.New(rand.NewPCG(7, 99))
 	source, between, back := w.place(t, "pinecone"), "milvus://"+server.Addr()+"/"+server.Name(t), w.place(t, "pinecone")
-	n := fill(t, source, "pinecone", r)
+	n := w.fill(t, source, "pinecone", r)
 	dir := t.TempDir()
 	for _, ends := range [][2]string{{source, between}, {between, back}} {
 		args := []string{"vectors", "copy", "--from", ends[0], "--to", ends[1]}

@@ -6,7 +6,7 @@
 //	postgres://USER@HOST/DB?table=TABLE
 //	chroma://HOST:8000/COLLECTION
 //	weaviate://HOST/CLASS
-//	opensearch://HOST:9200/INDEX
+//	opensearch://USER@HOST:9200/INDEX
 //	file:PATH.jsonl, file:PATH.parquet
 //
 // with the options namespace, namespace_field, vector, id, text, tls and api_key, and
@@ -32,7 +32,7 @@ type Address struct {
 	Host  string // with its port, where it has one
 	Name  string // of the index, collection, table, class
 	Path  string // of a file
-	// Database is of postgres and milvus, User of postgres.
+	// Database is of postgres and milvus, User of postgres and opensearch.
 	Database, User string
 
 	Namespace *string // only this one; nil: all
@@ -49,13 +49,15 @@ type Address struct {
 
 // own are the options that only one store has, but for a table's name.
 var own = map[string][]string{
-	"postgres": {"payload", "fields", "metric", "sslrootcert"},
-	"milvus":   {"database"},
-	"chroma":   {"tenant", "database"},
+	"postgres":   {"payload", "fields", "metric", "sslrootcert"},
+	"milvus":     {"database"},
+	"chroma":     {"tenant", "database"},
+	"opensearch": {"metric", "sslrootcert"},
+	"weaviate":   {"sslrootcert"},
 }
 
 // keys are what stores call the key, beside api_key.
-var keys = map[string]string{"postgres": "password", "milvus": "token", "chroma": "token"}
+var keys = map[string]string{"postgres": "password", "milvus": "token", "chroma": "token", "opensearch": "password"}
 
 // File is the Store of archives.
 const File = "file"
@@ -222,9 +224,9 @@ func (a *Address) String() string {
 	if a.Store == "postgres" {
 		u.Path = "/" + a.Database
 		q.Set("table", a.Name)
-		if a.User != "" {
-			u.User = url.User(a.User)
-		}
+	}
+	if a.User != "" && slices.Contains([]string{"postgres", "opensearch"}, a.Store) {
+		u.User = url.User(a.User)
 	}
 	if a.Namespace != nil {
 		q.Set("namespace", *a.Namespace)

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 
 	"freehold/internal/upstream"
@@ -20,6 +19,7 @@ import (
 	"freehold/internal/vector/archive"
 	"freehold/internal/vector/chroma"
 	"freehold/internal/vector/milvus"
+	"freehold/internal/vector/opensearch"
 	"freehold/internal/vector/pgvector"
 	"freehold/internal/vector/pinecone"
 	"freehold/internal/vector/qdrant"
@@ -29,7 +29,10 @@ import (
 const controlPlane = "api.pinecone.io:443"
 
 // usualKeys are where the stores' own clients look for a key.
-var usualKeys = map[string]string{"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN", "chroma": "CHROMA_API_KEY"}
+var usualKeys = map[string]string{
+	"pinecone": "PINECONE_API_KEY", "qdrant": "QDRANT_API_KEY", "postgres": "PGPASSWORD", "milvus": "MILVUS_TOKEN", "chroma": "CHROMA_API_KEY",
+	"opensearch": "OPENSEARCH_API_KEY", "weaviate": "WEAVIATE_API_KEY",
+}
 
 // Options of [Open].
 type Options struct {
@@ -45,25 +48,61 @@ type Options struct {
 	IDs string
 }
 
-// Open opens a store. Nothing is asked of it yet, but of an archive whether it is there.
-func Open(ctx context.Context, a address.Address, o Options) (vector.Target, error) {
-	key, err := secret(a.Key, o.Getenv)
-	if err != nil {
-		return nil, fmt.Errorf("%s: api_key: %w", a.String(), err)
+// dialer makes connections to a host with its port.
+type dialer = func(ctx context.Context, address string) (net.Conn, error)
+
+// way is what a store is opened with beside its address.
+func (o *Options) way(a *address.Address) (key string, dial dialer, err error) {
+	if key, err = secret(a.Key, o.Getenv); err != nil {
+		return "", nil, fmt.Errorf("%s: api_key: %w", a.String(), err)
 	}
 	if a.Key == "" {
 		key = o.Key
-		if name := usualKeys[a.Store]; key == "" && name != "" && o.Getenv != nil {
+		name := usualKeys[a.Store]
+		if a.Store == "opensearch" && a.User != "" {
+			name = "OPENSEARCH_PASSWORD"
+		}
+		if key == "" && name != "" && o.Getenv != nil {
 			key = o.Getenv(name)
 		}
 	}
-	var dial func(ctx context.Context, address string) (net.Conn, error)
 	if len(o.Networks) > 0 {
 		within := upstream.Dialer(o.Networks)
 		dial = func(ctx context.Context, address string) (net.Conn, error) { return within(ctx, "tcp", address) }
-		if !slices.Contains([]string{"pinecone", "qdrant", "milvus", "postgres", "chroma"}, a.Store) {
-			return nil, fmt.Errorf("%s: %s cannot be held to networks yet: take them away, or keep its host name from resolving to others", a.String(), a.Store)
-		}
+	}
+	return key, dial, nil
+}
+
+// Source opens a store that is read. Nothing is asked of it yet, but of an archive
+// whether it is there.
+func Source(ctx context.Context, a address.Address, o Options) (vector.Source, error) {
+	if a.Store != "opensearch" {
+		return Open(ctx, a, o)
+	}
+	key, dial, err := o.way(&a)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := secured(&a, "")
+	if err != nil {
+		return nil, err
+	}
+	s := opensearch.Options{Host: a.Host, Index: a.Name, User: a.User, Vector: a.Vector, Metric: vector.Metric(a.Own["metric"]), TLS: secure, Dial: dial}
+	if s.Key = key; a.User != "" {
+		s.Password, s.Key = key, ""
+	}
+	return opensearch.Open(s)
+}
+
+// Open opens a store that is written, too.
+func Open(ctx context.Context, a address.Address, o Options) (vector.Target, error) {
+	key, dial, err := o.way(&a)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := secured(&a, map[bool]string{true: a.Hostname()}[a.Store == "postgres"])
+	if err != nil {
+		return nil, err
 	}
 	switch a.Store {
 	case address.File:
@@ -88,54 +127,51 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 		}
 		return pinecone.Open(ctx, p)
 	case "qdrant":
-		q := qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, Namespace: a.Namespace, NamespaceField: a.NamespaceField, APIKey: key, Dial: dial}
-		if a.TLS {
-			q.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		return qdrant.Open(q)
+		return qdrant.Open(qdrant.Options{Host: a.Host, Collection: a.Name, Vector: a.Vector, Namespace: a.Namespace, NamespaceField: a.NamespaceField, APIKey: key, TLS: secure, Dial: dial})
 	case "milvus":
-		m := milvus.Options{
-			Host: a.Host, Collection: a.Name, Database: a.Database, Token: key, Dial: dial,
+		return milvus.Open(milvus.Options{
+			Host: a.Host, Collection: a.Name, Database: a.Database, Token: key, TLS: secure, Dial: dial,
 			Vector: a.Vector, Namespace: a.Namespace, ID: a.ID, Text: a.Text,
-		}
-		if a.TLS {
-			m.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		return milvus.Open(m)
+		})
 	case "postgres":
-		return table(a, key, dial)
+		return table(a, key, secure, dial)
 	case "chroma":
-		c := chroma.Options{Host: a.Host, Tenant: a.Own["tenant"], Database: a.Own["database"], Collection: a.Name, Token: key, Document: a.Text, Dial: dial}
-		if a.TLS {
-			c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		return chroma.Open(c)
+		return chroma.Open(chroma.Options{Host: a.Host, Tenant: a.Own["tenant"], Database: a.Own["database"], Collection: a.Name, Token: key, Document: a.Text, TLS: secure, Dial: dial})
 	}
-	return nil, fmt.Errorf("%s: %s is not there yet; there are pinecone, qdrant, milvus, postgres, chroma and file", a.String(), a.Store)
+	return nil, fmt.Errorf("%s: %s is read only; what is written are pinecone, qdrant, milvus, postgres, chroma and file", a.String(), a.Store)
+}
+
+// secured is how a host is reached by TLS, nil where it is without. Its certificate may
+// be by an authority of the user's own.
+func secured(a *address.Address, server string) (*tls.Config, error) {
+	var out *tls.Config
+	if a.TLS {
+		out = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: server}
+	}
+	file := a.Own["sslrootcert"]
+	if file == "" {
+		return out, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: sslrootcert: %w", a.String(), err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) || out == nil {
+		return nil, fmt.Errorf("%s: sslrootcert: %s has no certificate in PEM, or TLS is off", a.String(), file)
+	}
+	out.RootCAs = pool
+	return out, nil
 }
 
 // table opens a table of PostgreSQL.
-func table(a address.Address, password string, dial func(ctx context.Context, address string) (net.Conn, error)) (vector.Target, error) {
+func table(a address.Address, password string, secure *tls.Config, dial dialer) (vector.Target, error) {
 	o := pgvector.Options{
-		Host: a.Host, Database: a.Database, User: a.User, Password: password, Table: a.Name, Dial: dial,
+		Host: a.Host, Database: a.Database, User: a.User, Password: password, Table: a.Name, TLS: secure, Dial: dial,
 		ID: a.ID, NamespaceColumn: a.NamespaceField, Payload: a.Own["payload"], Vector: a.Vector, Namespace: a.Namespace, Metric: vector.Metric(a.Own["metric"]),
 	}
 	if list := a.Own["fields"]; list != "" {
 		o.Fields = strings.Split(list, ",")
-	}
-	if a.TLS {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.Hostname()}
-	}
-	if file := a.Own["sslrootcert"]; file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("%s: sslrootcert: %w", a.String(), err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(text) || o.TLS == nil {
-			return nil, fmt.Errorf("%s: sslrootcert: %s has no certificate in PEM, or TLS is off", a.String(), file)
-		}
-		o.TLS.RootCAs = pool
 	}
 	return pgvector.Open(o)
 }

@@ -14,16 +14,21 @@ import (
 	"freehold/internal/vector/pinecone/sim"
 )
 
-func open(t *testing.T, url string, o connect.Options) (vector.Target, error) {
+func parsed(t *testing.T, url string) address.Address {
 	t.Helper()
 	a, err := address.Parse(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Getenv == nil {
-		o.Getenv = func(name string) string { return map[string]string{"KEY": "s3cret"}[name] }
-	}
-	s, err := connect.Open(t.Context(), a, o)
+	return a
+}
+
+func getenv(name string) string { return map[string]string{"KEY": "s3cret"}[name] }
+
+func open(t *testing.T, url string, o connect.Options) (vector.Source, error) {
+	t.Helper()
+	o.Getenv = getenv
+	s, err := connect.Source(t.Context(), parsed(t, url), o)
 	if err == nil {
 		t.Cleanup(func() {
 			if err := s.Close(); err != nil {
@@ -42,14 +47,15 @@ func TestRefused(t *testing.T) {
 		o   connect.Options
 		why string
 	}{
-		{"weaviate://127.0.0.1/Docs", connect.Options{}, "weaviate is not there yet"},
+		{"weaviate://127.0.0.1/Docs", connect.Options{}, "weaviate is read only"},
 		{"qdrant://127.0.0.1:1/docs?api_key=env:NOWHERE", connect.Options{}, "api_key: the environment has no NOWHERE"},
 		{"qdrant://127.0.0.1:1/docs?api_key=file:" + filepath.Join(dir, "none"), connect.Options{}, "api_key: "},
 		{"pinecone://127.0.0.1:1/docs", connect.Options{}, "a key are needed"},
 		{"file:" + filepath.Join(dir, "a.jsonl") + "?id=x", connect.Options{}, "columns are named of Parquet files only"},
-		{"weaviate://127.0.0.1/Docs", connect.Options{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, "weaviate cannot be held to networks yet"},
+		{"opensearch://127.0.0.1/docs", connect.Options{}, "opensearch is read only"},
 	} {
-		_, err := open(t, c.url, c.o)
+		c.o.Getenv = getenv
+		_, err := connect.Open(t.Context(), parsed(t, c.url), c.o)
 		if err == nil || !strings.Contains(err.Error(), c.why) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want %q", c.url, err, c.why)
 		}
@@ -99,7 +105,7 @@ func TestNetworks(t *testing.T) {
 	t.Cleanup(s.Close)
 	for network, reached := range map[string]bool{"10.0.0.0/8": false, "127.0.0.0/8": true} {
 		o := connect.Options{Key: "s3cret", Networks: []netip.Prefix{netip.MustParsePrefix(network)}}
-		for _, url := range []string{"pinecone://" + s.Address() + "/docs", "qdrant://127.0.0.1:1/docs"} {
+		for _, url := range []string{"pinecone://" + s.Address() + "/docs", "qdrant://127.0.0.1:1/docs", "opensearch://127.0.0.1:1/docs"} {
 			store, err := open(t, url, o)
 			if err != nil {
 				t.Fatal(err)

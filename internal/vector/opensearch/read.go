@@ -273,7 +273,7 @@ func (s *Store) byID(ctx context.Context, doing string, ids []string) ([]vector.
 	for i := range got.Hits.Hits {
 		h := &got.Hits.Hits[i]
 		if seen[h.ID] || got.Hits.Total.Value > len(ids) {
-			return nil, s.invalid(doing, "there are several documents with the id %q or one beside it, each in a shard of its own by another routing: ids must be unique", h.ID)
+			return nil, s.invalid(doing, "several documents have one id, %q or one asked for with it, each in another shard by its routing: ids must be unique", h.ID)
 		}
 		seen[h.ID] = true
 		r, err := ix.record(h.Source)

@@ -81,6 +81,7 @@ func Spec(resolve func(string) string, p *config.Provider, m *config.Model, d *c
 	return engine.Spec{
 		Name: m.Name, Engine: engine.LlamaCpp, Source: source, Binary: binary, CacheDir: string(p.CacheDir), Port: p.Port,
 		Threads: p.Threads, Context: context, Parallel: p.Parallel, GPULayers: p.GPULayers,
+		Pooling:   string(p.Pooling),
 		Embedding: p.Embedding || m.Mode == config.ModeEmbedding,
 	}
 }

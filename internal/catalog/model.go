@@ -31,6 +31,11 @@ type Model struct {
 	MaxOutput int64 `json:"max_output"`
 	// ImageTokens is the most that one image counts; 0: unknown.
 	ImageTokens int64 `json:"image_tokens"`
+	// Dimensions is how many numbers a vector has; 0: unknown. Shortest is the
+	// fewest that the model was trained to be shortened to (Matryoshka); 0: it was
+	// not, as far as is known.
+	Dimensions int64 `json:"dimensions"`
+	Shortest   int64 `json:"shortest"`
 	// Features: tools, images, json_schema, reasoning, embeddings.
 	Features []string `json:"features"`
 	// Continuation overrides the preset's; empty: no override.

@@ -60,12 +60,35 @@ type Preset struct {
 	Lacks []string `yaml:"lacks"`
 	// EngineLacks names what no model has either where freehold runs the server.
 	EngineLacks []string      `yaml:"engine_lacks"`
+	Embedding   Embedding     `yaml:"embedding"`
 	Quirks      Quirks        `yaml:"quirks"`
 	Notes       string        `yaml:"notes"`
 	Source      []Attribution `yaml:"source"`
 
 	lacks, engineLacks llm.Features
 }
+
+// Embedding is what a provider makes of requests for embeddings.
+type Embedding struct {
+	// MaxInputs and MaxTokens are the most in one request, of all inputs
+	// together; 0: no limit is known.
+	MaxInputs int   `yaml:"max_inputs"`
+	MaxTokens int64 `yaml:"max_tokens"`
+	// Cuts: an input that is too long may be cut without a word.
+	Cuts bool `yaml:"cuts"`
+	// NoTokens: inputs are texts only.
+	NoTokens bool `yaml:"no_tokens"`
+	// Dimensions is what becomes of the parameter: empty: the provider takes or
+	// refuses it as the model is made; "any": it shortens vectors of any model,
+	// be it made for it or not; "none": it does not know the parameter.
+	Dimensions string `yaml:"dimensions"`
+}
+
+// Values of Embedding.Dimensions.
+const (
+	DimensionsAny  = "any"
+	DimensionsNone = "none"
+)
 
 // Probe is a cheap request that says whether the provider is alive.
 type Probe struct {
@@ -181,7 +204,8 @@ func (p *Preset) compile() error {
 			bad("%s is %q; want one of %s", key, v, strings.Join(allowed, ", "))
 		}
 	}
-	oneOf("dialect", p.Dialect, "openai", "anthropic")
+	oneOf("dialect", p.Dialect, "openai", "anthropic", "cohere")
+	oneOf("embedding.dimensions", p.Embedding.Dimensions, "", DimensionsAny, DimensionsNone)
 	oneOf("auth", p.Auth, "bearer", "x-api-key", "api-key")
 	oneOf("hosting", p.Hosting, "api", "managed", "serverless", "kubernetes", "self")
 	oneOf("openness", p.Openness, opennesses...)
@@ -196,8 +220,8 @@ func (p *Preset) compile() error {
 	} else if p.BaseURL != "" && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "") || strings.HasSuffix(p.BaseURL, "/") {
 		bad("base_url %q: want http(s)://host/path without a trailing slash", p.BaseURL)
 	}
-	if p.Paths[llm.Chat] == "" {
-		bad("paths: no chat")
+	if p.Paths[llm.Chat] == "" && p.Paths[llm.Embedding] == "" {
+		bad("paths: neither chat nor embedding")
 	}
 	for op, path := range p.Paths {
 		oneOf("paths", string(op), string(llm.Chat), string(llm.Completion), string(llm.Embedding), string(llm.CountTokens))

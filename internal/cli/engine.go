@@ -99,6 +99,7 @@ func engineFlags(c *cobra.Command, s *engine.Spec) {
 	f.Var(whole(&s.Context, 0, math.MaxInt32), "context", "`N` tokens of one request, prompt and answer; 0: as trained")
 	f.Var(whole(&s.Parallel, 0, 1024), "parallel", "`N` requests decoded at once; 0: two")
 	f.Var(whole(&s.GPULayers, -1, 10_000), "gpu-layers", "`N` layers on the GPU; -1: all")
+	f.StringVar(&s.Pooling, "pooling", "", "of embeddings: `mean`, cls or last; absent: as the weights say")
 	f.BoolVar(&s.Embedding, "embedding", false, "serve embeddings; such a process does not generate")
 }
 

@@ -84,6 +84,7 @@ time (refuse:5s), or it lasts until the mock ends.`,
 	f.Uint64Var(&o.Seed, "seed", 0, "chooses the texts")
 	f.StringSliceVar(&o.Keys, "key", nil, "`KEY` that is accepted; without one every key is")
 	f.StringSliceVar(&o.Models, "model", nil, "`MODEL` that exists; without one every model does")
+	f.Var(whole(&o.Context, 0, 10_000_000), "context", "most `TOKENS` of one input of a request for embeddings; 0: as the profile")
 	f.Var(whole(&o.Words, 0, 100_000), "words", "answers of at least `N` words; 0: 24")
 	f.Var(choice(&o.Chunking, mock.Chunkings()...), "chunks", "`PIECES` of a stream: "+strings.Join(texts(mock.Chunkings()), ", "))
 	f.Var(span(&o.Latency.FirstToken), "first-token", "time before an answer begins")

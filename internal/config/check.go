@@ -332,6 +332,8 @@ func (c *checker) candidate(w *Workload, name string, path []string) {
 	if m.Mode == ModeEmbedding && w.Model != name {
 		if first := c.cfg.Models[w.Model]; first != nil && first.Mode != ModeEmbedding {
 			c.rep.warnf(c.pos(path...), "", "%s makes embeddings and cannot stand in for %s", name, w.Model)
+		} else if first != nil {
+			c.rep.warnf(c.pos(path...), "give "+w.Model+" a second deployment instead", "vectors of %s and of %s do not fit together: what one has embedded the other does not find", name, w.Model)
 		}
 	}
 	refused, reasons := 0, []string{}

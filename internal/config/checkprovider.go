@@ -16,7 +16,7 @@ import (
 // engineKeys are the keys that only an engine has, remoteKeys those that it
 // cannot have.
 var (
-	engineKeys = []string{"path", "cache_dir", "port", "threads", "context", "parallel", "gpu_layers", "embedding"}
+	engineKeys = []string{"path", "cache_dir", "port", "threads", "context", "parallel", "gpu_layers", "embedding", "pooling"}
 	remoteKeys = []string{"base_url", "dialect", "api_key", "api_keys", "headers", "query", "hosting", "networks", "tls", "proxy", "relay", "owns"}
 )
 
@@ -344,6 +344,9 @@ func (c *checker) deployment(m *Model, d *Deployment, at []string) {
 		c.rep.errorf(c.pos(sub("source")...), "name the provider's model with id:", "%s has no meaning: %s is not a local engine", label(sub("source")), d.Provider)
 	case d.Source != "":
 		c.source(d.Source, sub("source"))
+	}
+	if m.Truncate && m.Mode != ModeEmbedding {
+		c.rep.errorf(c.pos("models", m.Name, "truncate"), "add mode: embedding, or take it away", "models.%s.truncate is of inputs to be embedded", m.Name)
 	}
 	if p.Local() && (m.Mode == ModeEmbedding) != p.Embedding {
 		hint := "add embedding: true to the provider"

@@ -166,6 +166,18 @@ const (
 
 func (Mode) values() []string { return []string{"chat", "completion", "embedding"} }
 
+// Pooling is how an engine makes the vector of a text of those of its tokens.
+type Pooling string
+
+// Values of providers.NAME.pooling; empty takes what the weights say.
+const (
+	PoolingMean Pooling = "mean"
+	PoolingCLS  Pooling = "cls"
+	PoolingLast Pooling = "last"
+)
+
+func (Pooling) values() []string { return []string{"mean", "cls", "last"} }
+
 // Continuation is how a deployment carries on a cut answer.
 type Continuation string
 

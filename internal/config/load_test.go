@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 type testCatalog struct{}
 
 func (testCatalog) PresetNames() []string {
-	return []string{"anthropic", "mistral", "ollama", "openai", "together", "vllm"}
+	return []string{"anthropic", "mistral", "ollama", "openai", "tei", "together", "vllm"}
 }
 
 func (testCatalog) Preset(name string) (PresetInfo, bool) {
@@ -29,6 +29,7 @@ func (testCatalog) Preset(name string) (PresetInfo, bool) {
 		"mistral":   {BaseURL: "https://api.mistral.ai/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "EU", Region: "eu-west-1", NeedsKey: true, KeyEnv: "MISTRAL_API_KEY"},
 		"openai":    {BaseURL: "https://api.openai.com/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "US", NeedsKey: true, KeyEnv: "OPENAI_API_KEY", KeyHeader: "Authorization", Owns: []string{"gpt-", "o1"}},
 		"together":  {BaseURL: "https://api.together.xyz/v1", Dialect: DialectOpenAI, Hosting: HostingAPI, Jurisdiction: "US", NeedsKey: true, KeyEnv: "TOGETHER_API_KEY", Continuation: ContinuationPrefill},
+		"tei":       {BaseURL: "http://127.0.0.1:3000/v1", Dialect: DialectOpenAI, Hosting: HostingSelf},
 		"ollama":    {BaseURL: "http://127.0.0.1:11434/v1", Dialect: DialectOpenAI, Hosting: HostingSelf},
 		"vllm":      {Dialect: DialectOpenAI, Continuation: ContinuationPrefill},
 	}[name]

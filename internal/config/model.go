@@ -24,6 +24,8 @@ type Model struct {
 	Mode Mode `yaml:"mode" jsonschema:"default=chat"`
 	// Context length in tokens, prompt and answer together, for deployments that do not say their own.
 	Context int `yaml:"context" jsonschema:"minimum=1"`
+	// Embedding models: cut inputs that are longer than the context instead of refusing them; the answer's header x-freehold-truncated and the record say which.
+	Truncate bool `yaml:"truncate" jsonschema:"default=false"`
 	// How a cut answer is carried on, for deployments that do not say their own.
 	Continuation Continuation `yaml:"continuation"`
 	// What the model can and cannot do, where the catalog is wrong or silent.

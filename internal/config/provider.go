@@ -62,6 +62,9 @@ type Provider struct {
 	// Beginnings of model names that this provider owns, for unknown_models: relay. The longest match wins.
 	Owns []string `yaml:"owns"`
 
+	// How inputs of embedding requests are split into requests that the provider takes.
+	Batches Batches `yaml:"batches"`
+
 	EngineOptions `yaml:",inline"`
 
 	// Continuation and NeedsKey are the preset's word; there is no key for them.
@@ -109,6 +112,21 @@ func (p *Provider) Local() bool { return p.Engine != "" }
 
 func (p *Provider) defaults() { p.Probe.defaults() }
 
+// Batches are the limits of one embedding request at a provider. What is longer
+// is sent in several, and the answer is put together again.
+type Batches struct {
+	// Most inputs in one request; absent takes the preset's word.
+	Inputs int `yaml:"inputs" jsonschema:"minimum=1"`
+	// Most tokens in one request, of all inputs together, each counted at its most (a byte of text is a token at most); absent takes the preset's word.
+	Tokens int `yaml:"tokens" jsonschema:"minimum=1"`
+	// The server refuses an input that is too long, although servers of its preset may cut it without a word (text-embeddings-inference with --auto-truncate false).
+	Refuses bool `yaml:"refuses" jsonschema:"default=false"`
+	// Requests of one client's request that are under way at once.
+	Parallel int `yaml:"parallel" jsonschema:"minimum=1,default=4"`
+}
+
+func (b *Batches) defaults() { b.Parallel = 4 }
+
 // EngineOptions are the keys of a provider with an engine.
 type EngineOptions struct {
 	// Engine only: its program; absent looks on PATH, then in the managed environment.
@@ -127,6 +145,8 @@ type EngineOptions struct {
 	GPULayers int `yaml:"gpu_layers" jsonschema:"minimum=-1,default=0"`
 	// Engine only: serve embeddings; such a process does not generate.
 	Embedding bool `yaml:"embedding" jsonschema:"default=false"`
+	// Engine only: how the vectors of tokens become that of a text: mean, cls (the first token's) or last; absent takes what the weights say, else mean.
+	Pooling Pooling `yaml:"pooling"`
 }
 
 // ClientTLS is how freehold trusts a provider and shows itself to it.

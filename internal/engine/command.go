@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -70,18 +71,16 @@ func serverCommand(s Spec, rt Runtime, w Weights, port int) command {
 	}
 	if s.Embedding {
 		size := strconv.Itoa(s.context(w.Context))
-		args = append(args, "--embedding", "--pooling", pooling(s), "--batch-size", size, "--ubatch-size", size)
+		args = append(args, "--embedding", "--pooling", pooling(s, w), "--batch-size", size, "--ubatch-size", size)
 	} else {
 		args = append(args, "--jinja")
 	}
 	return command{path: rt.Binary, args: append(args, s.ExtraArgs...), supervised: true}
 }
 
-func pooling(s Spec) string {
-	if s.Pooling != "" {
-		return s.Pooling
-	}
-	return "mean"
+// pooling is as asked for, else as the weights say of themselves, else mean.
+func pooling(s Spec, w Weights) string {
+	return cmp.Or(s.Pooling, w.Pooling, "mean")
 }
 
 func managedCommand(s Spec, rt Runtime, w Weights, port int) (command, error) {
@@ -98,7 +97,7 @@ func managedCommand(s Spec, rt Runtime, w Weights, port int) (command, error) {
 	}
 	if s.Embedding {
 		// An input must fit into one batch.
-		p["embedding"], p["pooling_type"] = true, pooling(s)
+		p["embedding"], p["pooling_type"] = true, pooling(s, w)
 		p["n_batch"], p["n_ubatch"] = s.context(w.Context), s.context(w.Context)
 	} else if s.GPULayers == 0 && runtime.GOOS != "darwin" {
 		p["n_batch"], p["n_ubatch"] = cpuBatch, cpuBatch

@@ -27,6 +27,9 @@ func TestServerCommand(t *testing.T) {
 		{"embedding", Spec{Name: "m", Threads: 1, Parallel: 1, Context: 512, Embedding: true},
 			"--host 127.0.0.1 --port 9 --model /m.gguf --alias m --threads 1 --threads-batch 1 --parallel 1 --ctx-size 512 --embedding --pooling mean --batch-size 512 --ubatch-size 512"},
 	}
+	if got := pooling(Spec{}, Weights{Pooling: "cls"}) + pooling(Spec{Pooling: "last"}, Weights{Pooling: "cls"}); got != "clslast" {
+		t.Errorf("the weights' own pooling: %s", got)
+	}
 	for _, tt := range tests {
 		got, err := commandFor(tt.spec, rt, w, 9)
 		if err != nil || !got.supervised {

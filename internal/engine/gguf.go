@@ -25,7 +25,8 @@ type ggufInfo struct {
 	Architecture string
 	Name         string
 	License      string
-	Context      int // tokens the model was trained for; 0: not said
+	Context      int    // tokens the model was trained for; 0: not said
+	Pooling      string // mean, cls or last: how its token vectors become one; empty: not said
 	ChatTemplate bool
 	Tools        bool // a chat template of it says how tools are told to the model
 }
@@ -97,6 +98,9 @@ const (
 	ggufUint64 = 10
 	ggufInt64  = 11
 )
+
+// ggufPooling are the values of pooling_type that make one vector of a text.
+var ggufPooling = map[int64]string{1: "mean", 2: "cls", 3: "last"}
 
 // ggufWidth is the size of each scalar type in bytes.
 var ggufWidth = map[uint32]int64{0: 1, 1: 1, 2: 2, 3: 2, ggufUint32: 4, ggufInt32: 4, 6: 4, 7: 1, ggufUint64: 8, ggufInt64: 8, 12: 8}
@@ -198,6 +202,9 @@ func parseGGUF(r io.Reader) (ggufInfo, error) {
 	}
 	if n, ok := meta[info.Architecture+".context_length"].(int64); ok && n > 0 {
 		info.Context = int(n)
+	}
+	if n, ok := meta[info.Architecture+".pooling_type"].(int64); ok {
+		info.Pooling = ggufPooling[n]
 	}
 	if info.Architecture == "" {
 		return ggufInfo{}, errors.New("it names no architecture")

@@ -21,7 +21,8 @@ type Weights struct {
 	Name         string
 	Architecture string
 	License      string
-	Context      int // tokens it was trained for; 0: not said
+	Context      int    // tokens it was trained for; 0: not said
+	Pooling      string // mean, cls or last; empty: not said
 	ChatTemplate bool
 	Tools        bool // a chat template says how tools are told to the model
 }
@@ -131,7 +132,7 @@ func describe(source, file, sum string, size int64) (Weights, error) {
 	}
 	return Weights{
 		Source: source, Path: file, SHA256: sum, Size: size, Name: info.Name,
-		Architecture: info.Architecture, License: info.License, Context: info.Context, ChatTemplate: info.ChatTemplate, Tools: info.Tools,
+		Architecture: info.Architecture, License: info.License, Context: info.Context, Pooling: info.Pooling, ChatTemplate: info.ChatTemplate, Tools: info.Tools,
 	}, nil
 }
 

@@ -285,6 +285,7 @@ func (b *builder) model(name string, m *config.Model) *Model {
 		if d.Continuation != "" {
 			made.Continue = dialect.ContinueMethod(d.Continuation)
 		}
+		made.Embedding = b.embedding(made, m, cp)
 		made.Lacks = b.Catalog.Lacks(p.Preset, d.ID)
 		if p.Engine {
 			made.Lacks |= b.Catalog.EngineLacks(p.Preset)
@@ -309,6 +310,31 @@ func (b *builder) model(name string, m *config.Model) *Model {
 	return out
 }
 
+// embedding is what the configuration, preset and catalog say of embeddings.
+func (b *builder) embedding(d *Deployment, m *config.Model, p *config.Provider) Embedding {
+	e := d.Embedding
+	if n := p.Batches.Inputs; n > 0 {
+		e.MaxInputs = n
+	}
+	if n := p.Batches.Tokens; n > 0 {
+		e.MaxTokens = int64(n)
+	}
+	e.Cuts = e.Cuts && !p.Batches.Refuses
+	e.Parallel, e.Truncate = p.Batches.Parallel, m.Truncate
+	if e.Size == 0 { // the provider's name of the model may say nothing where ours does
+		if known, ok := b.Catalog.Model(m.Name); ok {
+			e.Size, e.Shortest = known.Dimensions, known.Shortest
+		}
+	}
+	if d.Context == 0 && m.Mode == config.ModeEmbedding { // an engine's
+		d.Context = int64(p.Context)
+	}
+	if n := d.Provider.limit.Concurrent; n > 0 {
+		e.Parallel = min(e.Parallel, n)
+	}
+	return e
+}
+
 // deployment is a model at a provider with what the catalog knows of it.
 func (b *builder) deployment(m *Model, p *Provider, id string) *Deployment {
 	preset, _ := b.Catalog.Preset(p.Preset)
@@ -319,7 +345,10 @@ func (b *builder) deployment(m *Model, p *Provider, id string) *Deployment {
 	if p.Client != nil {
 		d.Sender = p.Client
 	}
+	e := preset.Embedding
+	d.Embedding = Embedding{MaxInputs: e.MaxInputs, MaxTokens: e.MaxTokens, Cuts: e.Cuts, NoTokens: e.NoTokens, Dimensions: e.Dimensions, Parallel: 4}
 	if known, ok := b.Catalog.Model(id); ok {
+		d.Embedding.Size, d.Embedding.Shortest = known.Dimensions, known.Shortest
 		d.Context, d.MaxOutput, d.ImageTokens = known.Context, known.MaxOutput, known.ImageTokens
 	}
 	for _, name := range []string{id, m.Name} { // an id may say nothing (a file, a deployment's own name) where our name does

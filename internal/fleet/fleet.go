@@ -77,12 +77,29 @@ type Deployment struct {
 	// catalog know; Has those that the configuration says it has.
 	Lacks, Has llm.Features
 	Continue   dialect.ContinueMethod
+	Embedding  Embedding
 	Quirks     dialect.Quirks
 	Params     dialect.Params
 	Timeouts   Timeouts
 	Health     *health.Deployment
 
 	pricing pricing
+}
+
+// Embedding is what a deployment makes of requests for embeddings. Zero is no
+// limit, or not known.
+type Embedding struct {
+	MaxInputs int   // in one request
+	MaxTokens int64 // in one request, of all inputs together
+	Parallel  int   // requests of one client's request at once
+	Cuts      bool  // it may cut an input that is too long without a word
+	NoTokens  bool  // inputs are texts only
+	// Dimensions is what the provider makes of the parameter (catalog.Embedding);
+	// Size how many numbers a vector has, Shortest the fewest that the model was
+	// trained to be shortened to, 0: it was not.
+	Dimensions     string
+	Size, Shortest int64
+	Truncate       bool // inputs that are too long are to be cut
 }
 
 // Model is a name of ours for a set of weights.

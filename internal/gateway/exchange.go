@@ -56,21 +56,22 @@ type exchange struct {
 	round  int
 	passed string // why a candidate was not even asked, after the plan was made
 
-	sent     llm.Accumulator           // what the client has been shown
-	encoder  dialect.StreamEncoder     // nil while a provider's own bytes are relayed
-	resume   *resume                   // set while a cut answer is to be continued
-	cuts     map[*fleet.Deployment]int // who has cut this answer, and the place of the attempt that did so first
-	spent    int64                     // tokens that the client was shown of earlier legs
-	counted  int                       // bytes of the answer that spent stands for
-	began    *fleet.Deployment         // who began the answer
-	usage    llm.Usage                 // of this answer's earlier legs
-	plain    []byte                    // a whole answer that is about to be sent
-	promptIn int64                     // estimated prompt tokens
-	settled  bool                      // the row is on record
-	captured bool                      // the texts are kept
-	moving   *Moving                   // a rollout of the workload; nil: none, or not of this request
-	refused  error                     // how the request ended, a *fault.Error; nil: well
-	share    share                     // of the room, for what is sent
+	sent      llm.Accumulator           // what the client has been shown
+	encoder   dialect.StreamEncoder     // nil while a provider's own bytes are relayed
+	resume    *resume                   // set while a cut answer is to be continued
+	cuts      map[*fleet.Deployment]int // who has cut this answer, and the place of the attempt that did so first
+	spent     int64                     // tokens that the client was shown of earlier legs
+	counted   int                       // bytes of the answer that spent stands for
+	began     *fleet.Deployment         // who began the answer
+	usage     llm.Usage                 // of this answer's earlier legs
+	plain     []byte                    // a whole answer that is about to be sent
+	promptIn  int64                     // estimated prompt tokens
+	truncated []int                     // inputs that were cut
+	settled   bool                      // the row is on record
+	captured  bool                      // the texts are kept
+	moving    *Moving                   // a rollout of the workload; nil: none, or not of this request
+	refused   error                     // how the request ended, a *fault.Error; nil: well
+	share     share                     // of the room, for what is sent
 }
 
 func (g *Gateway) newExchange(w http.ResponseWriter, c *Call) *exchange {

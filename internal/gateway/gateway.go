@@ -150,6 +150,12 @@ func (x *exchange) serve(ctx context.Context) {
 	} else if done {
 		return
 	}
+	if x.embeds() {
+		if err := x.embed(ctx); err != nil {
+			x.refuse(err)
+		}
+		return
+	}
 	for {
 		l, err := x.open(ctx)
 		if err != nil && x.countable(err) {

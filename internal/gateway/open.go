@@ -9,6 +9,7 @@ import (
 
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
+	"freehold/internal/llm"
 	"freehold/internal/routing"
 )
 
@@ -80,6 +81,9 @@ func (x *exchange) larger(d *fleet.Deployment) bool {
 	defer x.mu.Unlock()
 	var keep []routing.Candidate
 	for _, c := range x.queue {
+		if x.call.Op == llm.Embedding && c.Model != d.Model {
+			continue // vectors of another model do not fit to those that are stored
+		}
 		if c.Context == 0 || c.Context > d.Context {
 			keep = append(keep, c)
 		}

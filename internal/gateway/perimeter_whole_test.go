@@ -31,9 +31,9 @@ retries: {max: 1, base: 1ms, cap: 2ms}
 timeouts: {first_token: 300ms, idle: 300ms, total: 5s}
 breaker: {failures: 1000, min_requests: 100000}
 providers:
-  abroad: {preset: vllm, base_url: "%s/v1", jurisdiction: US, probe: {enabled: false}, relay: [files]}
-  union: {preset: vllm, base_url: "%s/v1", jurisdiction: EU, contract: {dpa: yes}, probe: {enabled: false}}
-  cluster: {preset: vllm, base_url: "%s/v1", jurisdiction: EU, inside: true, probe: {enabled: false}}
+  abroad: {preset: vllm, base_url: "%s/v1", jurisdiction: US, probe: {enabled: false}, relay: [files], batches: {inputs: 1}}
+  union: {preset: vllm, base_url: "%s/v1", jurisdiction: EU, contract: {dpa: yes}, probe: {enabled: false}, batches: {inputs: 1}}
+  cluster: {preset: vllm, base_url: "%s/v1", jurisdiction: EU, inside: true, probe: {enabled: false}, batches: {inputs: 1}}
   moved: {preset: vllm, base_url: "%s/v1", jurisdiction: EU, inside: true, contract: {dpa: yes}, probe: {enabled: false}}
   rebound: {preset: vllm, base_url: "%s/v1", jurisdiction: EU, inside: true, contract: {dpa: yes}, networks: [10.0.0.0/8], probe: {enabled: false}}
 models:
@@ -217,7 +217,7 @@ func rawBody(way, model, prompt string) string {
 	case "files":
 		return prompt
 	case "embeddings":
-		return fmt.Sprintf(`{"model":%q,"input":[%s]}`, model, quoted(prompt))
+		return fmt.Sprintf(`{"model":%q,"input":[%s,%s]}`, model, quoted(prompt), quoted(prompt+", twice"))
 	}
 	return fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":%s}]}`, model, quoted(prompt))
 }

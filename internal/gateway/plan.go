@@ -174,7 +174,7 @@ func (x *exchange) nobody() error {
 		case llm.Completion:
 			param = "prompt"
 		case llm.Embedding:
-			param = "input"
+			return x.inputTooLong(context.Deployment)
 		}
 		return &fault.Error{Kind: fault.ContextLength, Code: "context_length_exceeded", Param: param, NoRetry: true,
 			Message: context.Deployment.Name + ": " + context.Reason}

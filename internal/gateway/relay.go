@@ -57,7 +57,7 @@ func (x *exchange) begins(l *leg) {
 // reason says in short why this deployment answers.
 func (x *exchange) reason(l *leg) string {
 	why := l.candidate.Short(x.route.Kind)
-	if cause := x.row.Attempts[l.n].Cause; cause != "" && cause != escalated {
+	if cause := x.row.Attempts[l.n].Cause; cause != "" && cause != escalated && !strings.HasPrefix(cause, partCause) {
 		why += " after " + cause
 	}
 	if note := x.first.note(); note != "" {
@@ -310,6 +310,9 @@ func (x *exchange) headers(l *leg) {
 		}
 		if l.capped > 0 {
 			set("X-Freehold-Max-Tokens", strconv.FormatInt(l.capped, 10))
+		}
+		if len(x.truncated) > 0 {
+			h["X-Freehold-Truncated"] = []string{x.cutInputs()}
 		}
 		set("X-Freehold-Model", l.d.Model.Name)
 		set("X-Freehold-Provider", l.d.Provider.Name)

@@ -30,7 +30,18 @@ func (x *exchange) try(ctx context.Context, c routing.Candidate, cause string) (
 
 // asking is a request that is put in another way than the client did: plain, and
 // in the canonical form. Its answer is read whole.
-type asking struct{ request *llm.Request }
+type asking struct {
+	request  *llm.Request
+	promptIn int64 // estimated prompt tokens, where it is a part of the client's; 0: all
+}
+
+// promptOf is the estimate of the prompt of one attempt at d.
+func (x *exchange) promptOf(d *fleet.Deployment, a *asking) int64 {
+	if a != nil && a.promptIn > 0 {
+		return a.promptIn
+	}
+	return x.promptAt(d)
+}
 
 // tryAs makes one attempt with the request put as a says.
 func (x *exchange) tryAs(ctx context.Context, c routing.Candidate, cause string, a *asking) (*leg, error) {
@@ -67,7 +78,7 @@ func (x *exchange) tryAs(ctx context.Context, c routing.Candidate, cause string,
 	l := &leg{x: x, d: d, asking: a, out: out, most: most, hold: hold, capped: capped, leave: leave, visit: visit, key: key, candidate: c, share: share{room: x.g.Room}}
 	l.same = a == nil && d.Provider.Codec.Name() == x.call.Codec.Name() && out.Tool == "" && x.encoder == nil && x.resume == nil && !x.shows() &&
 		x.streams(d, nil) == x.body.Facts.Stream
-	if l.n, err = x.begin(d, cause, len(out.Body), most); err != nil {
+	if l.n, err = x.begin(d, a, cause, len(out.Body), most); err != nil {
 		return unused(&fault.Error{Kind: fault.Storage, Message: "the request cannot be put on record, so it is not sent",
 			Hint: "see the log; freehold needs room on its disk", RetryAfter: 5 * time.Second, Cause: err})
 	}
@@ -119,7 +130,7 @@ func (x *exchange) hurried() bool {
 }
 
 // begin puts the attempt on record before its bytes leave, and returns its place.
-func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *bound) (int, error) {
+func (x *exchange) begin(d *fleet.Deployment, ask *asking, cause string, size int, most *bound) (int, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	n := len(x.row.Attempts)
@@ -134,7 +145,7 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *boun
 	}
 	a := ledger.Attempt{
 		N: n + 1, Deployment: d.Name, Provider: d.Provider.Name, ProviderModel: d.ID, Cause: cause,
-		Start: x.g.Clock(), Estimate: x.estimate(d), Sent: int64(size), Place: placeOf(d.Provider),
+		Start: x.g.Clock(), Estimate: x.estimate(d, ask), Sent: int64(size), Place: placeOf(d.Provider),
 	}
 	if v := x.variant(d); v != nil {
 		a.Variant = v.Version
@@ -156,9 +167,9 @@ func (x *exchange) begin(d *fleet.Deployment, cause string, size int, most *boun
 
 // estimate is what the attempt would cost if its end were never seen: the
 // prompt, and the answer's limit or 256 tokens.
-func (x *exchange) estimate(d *fleet.Deployment) ledger.Estimate {
+func (x *exchange) estimate(d *fleet.Deployment, a *asking) ledger.Estimate {
 	price := d.Price()
-	e := ledger.Estimate{TokensIn: x.promptAt(d), TokensOut: 256, PriceIn: price.In, PriceOut: price.Out,
+	e := ledger.Estimate{TokensIn: x.promptOf(d, a), TokensOut: 256, PriceIn: price.In, PriceOut: price.Out,
 		Source: price.Source, Date: price.AsOf}
 	if m := x.body.Facts.MaxTokens; m > 0 {
 		e.TokensOut = min(m, 256)
@@ -210,7 +221,7 @@ func (x *exchange) encode(d *fleet.Deployment, a *asking, bound bool, limit int6
 func (x *exchange) streams(d *fleet.Deployment, a *asking) bool {
 	f := &x.body.Facts
 	if a != nil {
-		return d.Quirks.StreamPlain && a.request.Logprobs == nil
+		return d.Quirks.StreamPlain && x.call.Op != llm.Embedding && a.request.Logprobs == nil
 	}
 	if f.Stream || !d.Quirks.StreamPlain {
 		return f.Stream
@@ -416,7 +427,7 @@ func (l *leg) estimated() llm.Usage {
 	}
 	u := l.usage
 	if u.Input == 0 {
-		u.Input = l.x.promptAt(l.d)
+		u.Input = l.x.promptOf(l.d, l.asking)
 	}
 	u.Output = max(u.Output, meter.Bytes(l.text))
 	return u

@@ -80,6 +80,11 @@ type Facts struct {
 	Features     Features
 	Parameters   Parameters
 	Turns        int // of the user, results of tools not counted
+	// Inputs is how many inputs are to be embedded; 0: one. Truncates: those that
+	// are too long are to be cut. Whole: it can be asked only as it is, of a
+	// provider of the same dialect.
+	Inputs           int
+	Truncates, Whole bool
 	// Tokens: the prompt or input, or a part of it, is given as token ids.
 	Tokens bool
 	// TextBytes is the size of the prompt's text in bytes (images and other

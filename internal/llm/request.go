@@ -147,6 +147,16 @@ type Reasoning struct {
 	Plain bool
 }
 
+// Truncate is the part of an input that is cut off where it is too long.
+type Truncate string
+
+// Values of Truncate; empty: not said.
+const (
+	TruncateNone  Truncate = "none" // nothing: the request is refused
+	TruncateStart Truncate = "start"
+	TruncateEnd   Truncate = "end"
+)
+
 // Field is one JSON member kept as it was received.
 type Field struct {
 	Name string
@@ -175,6 +185,11 @@ type Request struct {
 	InputTokens    [][]int64
 	EncodingFormat string // Embedding: float or base64
 	Dimensions     *int64 // Embedding
+	// InputType is what Embedding inputs are for, in Cohere's words:
+	// search_document, search_query, classification, clustering; empty: not said.
+	InputType string
+	// Truncate says what becomes of an Embedding input that is too long.
+	Truncate Truncate
 
 	MaxTokens        *int64
 	Temperature      *float64

@@ -1,12 +1,7 @@
 package mock
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 )
@@ -27,6 +22,7 @@ type dialect interface {
 type openai struct {
 	profile Profile
 	traits  traits
+	vectors vectorTraits
 	shapes  openaiShapes
 	author  author
 	chunks  Chunking
@@ -65,6 +61,12 @@ func (o *openai) refuse(p *problem, requestID string) (int, []byte) {
 		code, message = "array_above_max_length", fmt.Sprintf("Invalid '%s': array too long. Expected an array with maximum length %s, but got an array with length %s instead.", param, p.want, p.got)
 	case malformedJSON:
 		message = "We could not parse the JSON body of your request. (HINT: This likely means you aren't using your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was not valid JSON: " + p.got + ")"
+	}
+	if o.profile == TEI && p.kind == tooLong {
+		status, message = http.StatusUnprocessableEntity, fmt.Sprintf("batch size %s > maximum allowed batch size %s", p.got, p.want)
+	}
+	if (o.profile == TEI || o.profile == Infinity) && p.kind != plainProblem && p.kind != unauthorized && p.kind != notFound {
+		status = http.StatusUnprocessableEntity
 	}
 	if o.profile == Mistral && (p.kind == unknownMember || p.kind == missingMember || p.kind == wrongType) {
 		status = http.StatusUnprocessableEntity // Mistral's validation
@@ -179,114 +181,4 @@ func logprob(t string, i int, key uint64, alternatives int) map[string]any {
 	}
 	e["top_logprobs"] = top
 	return e
-}
-
-// vector is the embedding of a text: the sum of its words' directions, of
-// length one, so that texts that share words are near each other.
-func vector(seed uint64, text string, dimensions int) []float32 {
-	sum := make([]float64, dimensions)
-	add := func(word string, weight float64) {
-		r := rand.New(rand.NewPCG(hash(seed, word), 1))
-		for i := range sum {
-			sum[i] += weight * r.NormFloat64()
-		}
-	}
-	words := strings.Fields(strings.ToLower(text))
-	for _, w := range words {
-		add(strings.Trim(w, ".,;:!?\"'()"), 1)
-	}
-	add(text, 0.05) // order and spelling count a little
-	var square float64
-	for _, x := range sum {
-		square += x * x
-	}
-	out := make([]float32, dimensions)
-	for i, x := range sum {
-		out[i] = float32(x / math.Sqrt(square))
-	}
-	return out
-}
-
-// dimensionsOf a model's vectors and whether they may be cut.
-func dimensionsOf(model string) (int, bool) {
-	switch {
-	case strings.Contains(model, "ada-002"):
-		return 1536, false
-	case strings.Contains(model, "3-large"):
-		return 3072, true
-	case strings.Contains(model, "3-small"):
-		return 1536, true
-	}
-	return 384, true
-}
-
-func (o *openai) embeddings(tree map[string]any, seed uint64) ([]byte, *problem) {
-	if p := o.shapes.embedding(nil, tree); p != nil {
-		return nil, p
-	}
-	var b struct {
-		Model          string
-		Input          any
-		Dimensions     int
-		EncodingFormat string `json:"encoding_format"`
-	}
-	decode(tree, &b)
-	size, cuttable := dimensionsOf(b.Model)
-	if b.Dimensions > 0 {
-		if !cuttable {
-			return nil, problemf([]any{"dimensions"}, "", "This model does not support specifying dimensions.")
-		}
-		if b.Dimensions > size {
-			return nil, problemf([]any{"dimensions"}, "", "Invalid value for 'dimensions' = %d. Must be less than or equal to %d.", b.Dimensions, size)
-		}
-		size = b.Dimensions
-	}
-	used := 0
-	list := []any{}
-	for i, t := range inputs(b.Input) {
-		used += max(len(tokens(t)), 1)
-		v := vector(seed, t, size)
-		var e any = v
-		if b.EncodingFormat == "base64" {
-			raw := make([]byte, 4*len(v))
-			for j, x := range v {
-				binary.LittleEndian.PutUint32(raw[4*j:], math.Float32bits(x))
-			}
-			e = base64.StdEncoding.EncodeToString(raw)
-		}
-		list = append(list, map[string]any{"object": "embedding", "index": i, "embedding": e})
-	}
-	return []byte(compact(map[string]any{"object": "list", "data": list, "model": b.Model,
-		"usage": map[string]any{"prompt_tokens": used, "total_tokens": used}})), nil
-}
-
-// inputs are the texts of a prompt or input: a text, tokens, or lists of them.
-// Tokens stand for themselves as numbers.
-func inputs(v any) []string {
-	number := func(l []any) string {
-		var t []string
-		for _, n := range l {
-			t = append(t, fmt.Sprint(n))
-		}
-		return strings.Join(t, " ")
-	}
-	switch v := v.(type) {
-	case string:
-		return []string{v}
-	case []any:
-		if _, ok := v[0].(json.Number); ok {
-			return []string{number(v)}
-		}
-		var out []string
-		for _, e := range v {
-			switch e := e.(type) {
-			case string:
-				out = append(out, e)
-			case []any:
-				out = append(out, number(e))
-			}
-		}
-		return out
-	}
-	return nil
 }

@@ -12,7 +12,7 @@ var functionName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 // openaiShapes are the rules of the OpenAI bodies for one kind of server.
 type openaiShapes struct{ chat, completion, embedding rule }
 
-func newOpenAIShapes(t traits, lenient []string) openaiShapes {
+func newOpenAIShapes(t traits, v vectorTraits, lenient []string) openaiShapes {
 	sampling := members{
 		"model":             must(nonEmpty),
 		"frequency_penalty": may(null(number("-2", "2"))),
@@ -73,9 +73,13 @@ func newOpenAIShapes(t traits, lenient []string) openaiShapes {
 		"logprobs": may(null(integer("0", "5"))),
 		"suffix":   may(null(text)),
 	})
+	each := byKind{text: nonEmpty, number: integer("0", ""), list: list(integer("0", ""), 1, 0), want: "a string or token"}
+	if v.textOnly {
+		each = byKind{text: nonEmpty, want: "a string"}
+	}
 	embedding := members{
 		"model":           must(nonEmpty),
-		"input":           must(byKind{text: nonEmpty, want: "a string or an array", list: list(byKind{text: nonEmpty, number: integer("0", ""), list: list(integer("0", ""), 1, 0), want: "a string or token"}.rule, 1, 2048)}.rule),
+		"input":           must(byKind{text: nonEmpty, want: "a string or an array", list: list(each.rule, 1, v.maxInputs)}.rule),
 		"dimensions":      may(integer("1", "")),
 		"encoding_format": may(oneOf("float", "base64")),
 		"user":            may(text),

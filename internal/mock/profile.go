@@ -15,17 +15,22 @@ const (
 	Mistral   Profile = "mistral"   // prefix: true continues and is repeated; /fim/completions; random_seed
 	VLLM      Profile = "vllm"      // continue_final_message; reasoning; its sampling parameters
 	LlamaCpp  Profile = "llama.cpp" // a last assistant message is continued and repeated
-	Ollama    Profile = "ollama"    // no tool_choice, n, logit_bias, image addresses
+	Ollama    Profile = "ollama"    // no tool_choice, n, logit_bias, image addresses; embeddings of inputs that are too long are cut
+	TEI       Profile = "tei"       // embeddings only: 32 inputs at once, those that are too long are cut
+	Infinity  Profile = "infinity"  // embeddings only: 2,048 inputs at once, those that are too long are cut
+	Cohere    Profile = "cohere"    // /v2/embed only: 96 texts at once
 )
 
 // Profiles lists them.
 func Profiles() []Profile {
-	return []Profile{Any, OpenAI, Azure, Anthropic, Mistral, VLLM, LlamaCpp, Ollama}
+	return []Profile{Any, OpenAI, Azure, Anthropic, Mistral, VLLM, LlamaCpp, Ollama, TEI, Infinity, Cohere}
 }
 
 // traits are the differences of OpenAI-compatible servers.
 type traits struct {
 	openai, anthropic bool // which paths are served
+	// vectorsOnly: of them, those of embeddings and models.
+	vectorsOnly bool
 	// extra parameters and message members are accepted; missing ones refused.
 	extra, extraMessage, missing []string
 	// reasoning is the member that shows thinking.
@@ -57,6 +62,8 @@ func (p Profile) traits() traits {
 		return traits{openai: true, prefill: "never", schema: true, aged: true, apiKey: true, extra: []string{"data_sources", "user_security_context"}}
 	case Anthropic:
 		return traits{anthropic: true}
+	case TEI, Infinity:
+		return traits{openai: true, vectorsOnly: true}
 	case Mistral:
 		return traits{openai: true, prefill: "marked", echo: true, unasked: true, callID: 9,
 			extra: []string{"random_seed", "safe_prompt", "prompt_mode", "guardrails"}, extraMessage: []string{"prefix"},

@@ -38,6 +38,9 @@ type Options struct {
 	Prefill string
 	// Forgetful makes an answer that is continued by instruction begin anew.
 	Forgetful bool
+	// Context is how many tokens one input of a request for embeddings may have;
+	// 0: what the profile says.
+	Context int
 	// Keep is how many requests are kept for [Server.Requests] (256 when 0), each
 	// with at most KeepBytes of its body (1 MiB when 0).
 	Keep, KeepBytes int
@@ -90,7 +93,11 @@ func New(o Options) *Server {
 		s.traits.prefill, s.traits.echo = "always", true
 	}
 	a := author{seed: o.Seed, words: o.Words, forgetful: o.Forgetful}
-	s.openai = &openai{profile: o.Profile, traits: s.traits, shapes: newOpenAIShapes(s.traits, o.Lenient), author: a, chunks: o.Chunking}
+	vectors := o.Profile.vectors()
+	if o.Context > 0 {
+		vectors.context = o.Context
+	}
+	s.openai = &openai{profile: o.Profile, traits: s.traits, vectors: vectors, shapes: newOpenAIShapes(s.traits, vectors, o.Lenient), author: a, chunks: o.Chunking}
 	s.anthropic = &anthropic{profile: o.Profile, author: a, chunks: o.Chunking}
 	s.anthropic.message, s.anthropic.beta, s.anthropic.countToo = newAnthropicShapes(o.Lenient)
 	s.armed.seed = o.Seed
@@ -221,7 +228,7 @@ func (x *exchange) answer(w http.ResponseWriter) *script {
 		return x.refuse(&problem{status: http.StatusRequestEntityTooLarge, message: "Request exceeds the maximum size", code: "request_too_large"})
 	}
 	switch {
-	case x.route.name == "", isAnthropic && !s.traits.anthropic, !isAnthropic && !s.traits.openai:
+	case x.route.name == "", s.traits.vectorsOnly && x.route.name != "embeddings" && x.route.name != "models", isAnthropic && !s.traits.anthropic, !isAnthropic && !s.traits.openai:
 		return x.refuse(&problem{status: http.StatusNotFound, message: fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path)})
 	case r.Method != x.route.method:
 		return x.refuse(&problem{status: http.StatusMethodNotAllowed, message: fmt.Sprintf("Not allowed to %s on %s. (HINT: Perhaps you meant to use a different HTTP method?)", r.Method, r.URL.Path), code: "method_not_supported"})

@@ -150,7 +150,7 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 	if lacks &= features; lacks != 0 {
 		return Exclusion{Deployment: d, Param: lacks.Param(), Reason: "lacks " + strings.Join(lacks.Names(), ", ")}, true
 	}
-	if d.Context > 0 && in.Op != llm.CountTokens && surelyOver(longest, d.Context) {
+	if d.Context > 0 && in.Op != llm.CountTokens && surelyOver(longest, d.Context) && !cuts(d, in) {
 		return Exclusion{Deployment: d, Context: true,
 			Reason: fmt.Sprintf("the prompt's %d tokens or so are over the context of %d", longest, d.Context)}, true
 	}
@@ -160,6 +160,11 @@ func exclude(d *fleet.Deployment, in *Input) (e Exclusion, out bool) {
 		}
 	}
 	return Exclusion{}, false
+}
+
+// cuts reports that inputs which are too long are not refused.
+func cuts(d *fleet.Deployment, in *Input) bool {
+	return in.Op == llm.Embedding && (d.Embedding.Truncate || in.Facts.Truncates)
 }
 
 // surelyOver reports that a prompt is over a context although its size is only an

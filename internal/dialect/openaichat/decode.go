@@ -103,6 +103,8 @@ func decodeOfOperation(r *llm.Request, v jsondoor.Value) bool {
 			r.EncodingFormat = v.Text()
 		case "dimensions":
 			r.Dimensions = v.IntOrNil()
+		case "input_type":
+			r.InputType = v.Text()
 		default:
 			return false
 		}

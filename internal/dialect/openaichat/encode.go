@@ -284,6 +284,13 @@ func (e *encoder) embedding() {
 	e.inputs("input", r.Input, r.InputTokens)
 	e.text("encoding_format", r.EncodingFormat)
 	e.integer("dimensions", r.Dimensions)
+	if r.InputType != "" { // which only some servers know
+		if e.foreign {
+			e.dropped = appendOnce(e.dropped, "input_type")
+		} else {
+			e.text("input_type", r.InputType)
+		}
+	}
 }
 
 func (e *encoder) inputs(name string, texts []string, ids [][]int64) {

@@ -107,7 +107,7 @@ var shapes = map[string]shape{
 	"messages": list, "top_logprobs": integer, "response_format": object, "tools": list, "parallel_tool_calls": boolean,
 	"tool_choice": str | object, "functions": list, "function_call": str | object, "reasoning_effort": str,
 	"safety_identifier": str, "service_tier": str, "modalities": list, "prompt": str | list, "suffix": str,
-	"echo": boolean, "best_of": integer, "input": str | list, "encoding_format": str, "dimensions": integer,
+	"echo": boolean, "best_of": integer, "input": str | list, "encoding_format": str, "dimensions": integer, "input_type": str,
 }
 
 // inspect checks what the operation requires and notes the facts.
@@ -145,6 +145,9 @@ func inspect(r jsondoor.Value, b *dialect.Body) *fault.Error {
 		}
 		return inspectInput("prompt", v, f)
 	default:
+		if v := r.Get("input"); v.First().Kind() != jsondoor.Number { // which is one input
+			f.Inputs = v.Len()
+		}
 		return inspectInput("input", r.Get("input"), f)
 	}
 }

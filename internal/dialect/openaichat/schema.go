@@ -66,7 +66,7 @@ var (
 	})
 
 	embeddingRequest = jsondoor.ObjectOf(jsondoor.Fields{
-		"model": nil, "input": jsondoor.ArrayOf(nil), "encoding_format": nil, "dimensions": nil, "user": nil,
+		"model": nil, "input": jsondoor.ArrayOf(nil), "encoding_format": nil, "dimensions": nil, "user": nil, "input_type": nil,
 	})
 
 	usage = jsondoor.ObjectOf(jsondoor.Fields{

@@ -67,7 +67,7 @@ models:
 		{completions, `{"model":"small","prompt":"a","best_of":2}`, "best_of", "unsupported_parameter"},
 		{completions, `{"model":"small","prompt":"` + words(600) + `"}`, "", "context_length_exceeded"},
 		{embeddings, `{"model":"vectors","input":"a","dimensions":8}`, "dimensions", "unsupported_parameter"},
-		{embeddings, `{"model":"vectors","input":"` + words(300) + `"}`, "", "context_length_exceeded"},
+		{embeddings, `{"model":"vectors","input":"` + words(300) + `"}`, "input", "context_length_exceeded"},
 	} {
 		status, a := ask(c.path, c.body)
 		if status != 400 || a.Error.Param != c.param || a.Error.Code != c.code || a.Error.Message == "" {

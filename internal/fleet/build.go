@@ -346,7 +346,8 @@ func (b *builder) deployment(m *Model, p *Provider, id string) *Deployment {
 		d.Sender = p.Client
 	}
 	e := preset.Embedding
-	d.Embedding = Embedding{MaxInputs: e.MaxInputs, MaxTokens: e.MaxTokens, Cuts: e.Cuts, NoTokens: e.NoTokens, Dimensions: e.Dimensions, Parallel: 4}
+	d.Embedding = Embedding{MaxInputs: e.MaxInputs, MaxTokens: e.MaxTokens, Cuts: e.Cuts, NoTokens: e.NoTokens, Parallel: 4,
+		ShortensAny: e.Dimensions == catalog.DimensionsAny, NoDimensions: e.Dimensions == catalog.DimensionsNone}
 	if known, ok := b.Catalog.Model(id); ok {
 		d.Embedding.Size, d.Embedding.Shortest = known.Dimensions, known.Shortest
 		d.Context, d.MaxOutput, d.ImageTokens = known.Context, known.MaxOutput, known.ImageTokens

@@ -94,10 +94,11 @@ type Embedding struct {
 	Parallel  int   // requests of one client's request at once
 	Cuts      bool  // it may cut an input that is too long without a word
 	NoTokens  bool  // inputs are texts only
-	// Dimensions is what the provider makes of the parameter (catalog.Embedding);
-	// Size how many numbers a vector has, Shortest the fewest that the model was
+	// ShortensAny: the provider shortens vectors of any model; NoDimensions: it does
+	// not know the parameter; neither: it takes or refuses it as the model is made.
+	ShortensAny, NoDimensions bool
+	// Size is how many numbers a vector has, Shortest the fewest that the model was
 	// trained to be shortened to, 0: it was not.
-	Dimensions     string
 	Size, Shortest int64
 	Truncate       bool // inputs that are too long are to be cut
 }

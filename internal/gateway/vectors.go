@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"freehold/internal/catalog"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/llm"
@@ -35,15 +34,15 @@ func (e *embedding) shapeAt(d *fleet.Deployment) (shape, *fault.Error) {
 	switch {
 	case want <= 0:
 		return shape{}, &fault.Error{Kind: fault.BadRequest, Code: "invalid_value", Param: "dimensions", NoRetry: true, Message: "dimensions must be 1 or more"}
-	case k.Dimensions == "": // the provider knows what its models can
+	case !k.ShortensAny && !k.NoDimensions: // the provider knows what its models can
 		s.ask = &want
 		return s, nil
 	case k.Size == want:
 		return s, nil
 	case k.Size > 0 && want > k.Size:
 		return refuse("vectors of %s have %d numbers, not %d", d.Model.Name, k.Size, want)
-	case s.here || k.Size == 0 && k.Dimensions == catalog.DimensionsAny:
-		if k.Dimensions == catalog.DimensionsAny {
+	case s.here || k.Size == 0 && k.ShortensAny:
+		if k.ShortensAny {
 			s.ask = &want
 		}
 		return s, nil

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite"
 
@@ -29,6 +30,7 @@ import (
 	"freehold/internal/engine"
 	"freehold/internal/vector"
 	"freehold/internal/vector/opensearch/opensearchtest"
+	"freehold/internal/vector/weaviate/weaviatetest"
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +48,7 @@ func TestMain(m *testing.M) {
 //	freeport VAR...        sets variables to free loopback ports
 //	await URL              waits until a server answers there, or listens at HOST:PORT
 //	source STORE VAR       starts a simulator of a store that is only read, with three
-//	                       records under the name docs, for the user ann; sets VAR
+//	                       records under the name docs or Docs; sets VAR
 //	certificate CERT KEY   makes a certificate for 127.0.0.1
 //	post URL FILE [KEY]    posts a file as JSON, with the values of $VARS in it;
 //	                       the answer is its output, the status in the first line
@@ -93,14 +95,23 @@ func freeport(ts *testscript.TestScript, _ bool, names []string) {
 func source(ts *testscript.TestScript, _ bool, a []string) {
 	specs := []vector.Spec{{Form: vector.Dense, Dim: 2, Metric: vector.Cosine}}
 	var records []vector.Record
-	for i, name := range []string{"a", "b", "c"} {
+	for i := range 3 {
 		payload := vector.NewPayload([]vector.Field{{Name: "year", Value: vector.IntOf(2003)}, {Name: "price", Value: vector.FloatOf(float64(i))}})
-		records = append(records, vector.Record{ID: vector.IDOf(name), Vectors: []vector.Vector{{Dense: []float32{1, float32(i)}}}, Payload: payload})
+		records = append(records, vector.Record{ID: vector.UUIDOf(uuid.UUID{byte(i)}), Vectors: []vector.Vector{{Dense: []float32{1, float32(i)}}}, Payload: payload})
 	}
-	s, end := opensearchtest.Start(opensearchtest.Options{Elastic: a[0] == "elasticsearch", User: "ann", Password: "s3cret"})
+	var end func()
+	var host string
+	if a[0] == "weaviate" {
+		s, over := weaviatetest.Start(weaviatetest.Options{Key: "s3cret"})
+		ts.Check(errors.Join(s.Make("Docs", specs), s.Put("Docs", records)))
+		end, host = over, s.Host
+	} else {
+		s, over := opensearchtest.Start(opensearchtest.Options{Elastic: a[0] == "elasticsearch", User: "ann", Password: "s3cret"})
+		ts.Check(errors.Join(s.Make("docs", specs), s.Put("docs", records)))
+		end, host = over, s.Host
+	}
 	ts.Defer(end)
-	ts.Check(errors.Join(s.Make("docs", specs), s.Put("docs", records)))
-	ts.Setenv(a[1], s.Host)
+	ts.Setenv(a[1], host)
 }
 
 func certificate(ts *testscript.TestScript, _ bool, a []string) {

@@ -48,9 +48,9 @@ func (f *vectorFlags) add(c *cobra.Command) {
 const storeHelp = `Stores are named by URLs: pinecone://INDEX_HOST/INDEX, file:PATH.jsonl (or
 .parquet), qdrant://HOST:6334/COLLECTION, postgres://USER@HOST/DB?table=TABLE
 (pgvector), milvus://HOST:19530/COLLECTION, chroma://HOST:8000/COLLECTION; read
-only: opensearch://HOST:9200/INDEX (Elasticsearch, too); with ?namespace= and
-?api_key=env:NAME or file:PATH. Keys never stand in them. Stores of config.yaml
-go by their names.`
+only: opensearch://HOST:9200/INDEX (Elasticsearch, too), weaviate://HOST/CLASS;
+with ?namespace= and ?api_key=env:NAME or file:PATH. Keys never stand in them.
+Stores of config.yaml go by their names.`
 
 // ends are the stores of a copy.
 type ends struct {

@@ -63,7 +63,7 @@ var may = table(`
 	vector/archive      : vector
 	vector/transfer     : vector
 	vector/plan         : policy vector
-	vector/connect      : upstream vector vector/address vector/archive vector/chroma vector/milvus vector/opensearch vector/pgvector vector/pinecone vector/qdrant
+	vector/connect      : upstream vector vector/address vector/archive vector/chroma vector/milvus vector/opensearch vector/pgvector vector/pinecone vector/qdrant vector/weaviate
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant
 	leave               : config
@@ -98,6 +98,8 @@ var may = table(`
 	vector/qdrant        : vector
 	vector/qdrant/qdranttest : engine/enginetest
 	vector/rest          : vector
+	vector/weaviate      : vector vector/rest
+	vector/weaviate/weaviatetest : vector
 	vector/opensearch    : vector vector/rest
 	vector/opensearch/opensearchtest : vector
 	vector/chroma        : vector vector/rest

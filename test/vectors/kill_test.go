@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"freehold/internal/vector"
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/chroma/chromatest"
@@ -29,6 +31,7 @@ import (
 	"freehold/internal/vector/pinecone/sim"
 	"freehold/internal/vector/qdrant"
 	"freehold/internal/vector/qdrant/qdranttest"
+	"freehold/internal/vector/weaviate/weaviatetest"
 )
 
 var trials = flag.Int("trials", 3, "of each pair of stores")
@@ -80,6 +83,7 @@ type world struct {
 	chroma   *chromatest.Server
 	milvus   *milvustest.Server
 	search   *opensearchtest.Server
+	weaviate *weaviatetest.Server
 	next     int
 }
 
@@ -90,7 +94,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t), chroma: chromatest.Shared(t), search: opensearchtest.New(t, opensearchtest.Options{})}
+	return &world{pinecone: s, qdrant: qdranttest.Shared(t), milvus: milvustest.Shared(t), postgres: pgtest.Shared(t), chroma: chromatest.Shared(t), search: opensearchtest.New(t, opensearchtest.Options{}), weaviate: weaviatetest.New(t, weaviatetest.Options{})}
 }
 
 // place names a collection that there is not yet.
@@ -106,6 +110,8 @@ func (w *world) place(t *testing.T, store string) string {
 		return fmt.Sprintf("chroma://%s/%s", w.chroma.Host, w.chroma.Name(t))
 	case "opensearch":
 		return fmt.Sprintf("opensearch://%s/docs-%d", w.search.Host, w.next)
+	case "weaviate":
+		return fmt.Sprintf("weaviate://%s/Docs%d", w.weaviate.Host, w.next)
 	case "postgres":
 		at := url.URL{Scheme: "postgres", User: url.User(w.postgres.User), Host: w.postgres.Host, Path: w.postgres.Database,
 			RawQuery: url.Values{"table": {w.postgres.Name(t)}, "password": {"env:PGPASSWORD"}}.Encode()}
@@ -150,11 +156,14 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 			v[j] = float32(r.NormFloat64())
 		}
 		rec := vector.Record{ID: vector.IDOf(fmt.Sprintf("doc %d#%d", i/7, i%7)), Namespace: ns, Vectors: []vector.Vector{{Dense: v}}}
-		if store == "qdrant" {
+		switch store {
+		case "qdrant":
 			rec.ID = vector.IntegerIDOf(uint64(i) * 3)
+		case "weaviate":
+			rec.ID = vector.UUIDOf(uuid.NewSHA1(uuid.Nil, []byte(rec.ID.String())))
 		}
 		year := vector.FloatOf(float64(1990 + i%30))
-		if store == "qdrant" || store == "milvus" || store == "postgres" || store == "chroma" || store == "opensearch" {
+		if store == "qdrant" || store == "milvus" || store == "postgres" || store == "chroma" || store == "opensearch" || store == "weaviate" {
 			year = vector.IntOf(int64(1990 + i%30))
 		}
 		rec.Payload = vector.NewPayload([]vector.Field{
@@ -169,15 +178,23 @@ func records(r *rand.Rand, store string, ns string, n int) []vector.Record {
 // fill makes a collection with records, and returns how many.
 func (w *world) fill(t *testing.T, url, store string, r *rand.Rand) int {
 	t.Helper()
-	if store == "opensearch" { // freehold does not write there
-		name, all := url[strings.LastIndexByte(url, '/')+1:], records(r, store, "", 700+r.IntN(500))
-		if err := errors.Join(w.search.Make(name, []vector.Spec{{Form: vector.Dense, Dim: 24, Metric: vector.Cosine}}), w.search.Put(name, all)); err != nil {
+	name, specs := url[strings.LastIndexByte(url, '/')+1:], []vector.Spec{{Form: vector.Dense, Dim: 24, Metric: vector.Cosine}}
+	switch store { // freehold does not write there
+	case "opensearch":
+		all := records(r, store, "", 700+r.IntN(500))
+		if err := errors.Join(w.search.Make(name, specs), w.search.Put(name, all)); err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	case "weaviate":
+		all := records(r, store, "", 700+r.IntN(500))
+		if err := errors.Join(w.weaviate.Make(name, specs), w.weaviate.Put(name, all)); err != nil {
 			t.Fatal(err)
 		}
 		return len(all)
 	}
 	s := open(t, url)
-	if err := s.Create(t.Context(), &vector.Description{Name: "docs", Vectors: []vector.Spec{{Form: vector.Dense, Dim: 24, Metric: vector.Cosine}}}); err != nil {
+	if err := s.Create(t.Context(), &vector.Description{Name: "docs", Vectors: specs}); err != nil {
 		t.Fatal(err)
 	}
 	spaces := []string{"", "news", "ältere"}
@@ -231,17 +248,17 @@ func run(t *testing.T, dir string, after time.Duration, args ...string) (out str
 func TestKilled(t *testing.T) {
 	w := newWorld(t)
 	stores, all := []string{"pinecone", "qdrant", "milvus", "postgres", "chroma", "file", "parquet"}, 0
-	for _, from := range append(stores, "opensearch") {
+	for _, from := range append(stores, "opensearch", "weaviate") {
 		for _, to := range stores {
-			if from == "opensearch" && to != "qdrant" {
-				continue // it is read only, and leaves as others do
+			if (from == "opensearch" || from == "weaviate") && to != "qdrant" {
+				continue // they are read only, and one target shows how they are left
 			}
 			if to == "parquet" && (from == "file" || from == "parquet") {
 				continue // archives are written alike, and are read from others and into others
 			}
 			t.Run(from+" to "+to, func(t *testing.T) {
 				kills, trials := 0, *trials
-				if from == "chroma" || from == "file" || from == "parquet" || from == "opensearch" { // few leave those
+				if from == "chroma" || from == "file" || from == "parquet" || from == "opensearch" || from == "weaviate" { // few leave those
 					trials = max(1, trials/3)
 				}
 				for trial := range trials {

@@ -23,6 +23,7 @@ import (
 	"freehold/internal/vector/pgvector"
 	"freehold/internal/vector/pinecone"
 	"freehold/internal/vector/qdrant"
+	"freehold/internal/vector/weaviate"
 )
 
 // controlPlane is the host of Pinecone's control plane.
@@ -76,7 +77,7 @@ func (o *Options) way(a *address.Address) (key string, dial dialer, err error) {
 // Source opens a store that is read. Nothing is asked of it yet, but of an archive
 // whether it is there.
 func Source(ctx context.Context, a address.Address, o Options) (vector.Source, error) {
-	if a.Store != "opensearch" {
+	if a.Store != "opensearch" && a.Store != "weaviate" {
 		return Open(ctx, a, o)
 	}
 	key, dial, err := o.way(&a)
@@ -86,6 +87,9 @@ func Source(ctx context.Context, a address.Address, o Options) (vector.Source, e
 	secure, err := secured(&a, "")
 	if err != nil {
 		return nil, err
+	}
+	if a.Store == "weaviate" {
+		return weaviate.Open(weaviate.Options{Host: a.Host, Class: a.Name, Key: key, Vector: a.Vector, Namespace: a.Namespace, TLS: secure, Dial: dial})
 	}
 	s := opensearch.Options{Host: a.Host, Index: a.Name, User: a.User, Vector: a.Vector, Metric: vector.Metric(a.Own["metric"]), TLS: secure, Dial: dial}
 	if s.Key = key; a.User != "" {

@@ -105,7 +105,7 @@ func TestNetworks(t *testing.T) {
 	t.Cleanup(s.Close)
 	for network, reached := range map[string]bool{"10.0.0.0/8": false, "127.0.0.0/8": true} {
 		o := connect.Options{Key: "s3cret", Networks: []netip.Prefix{netip.MustParsePrefix(network)}}
-		for _, url := range []string{"pinecone://" + s.Address() + "/docs", "qdrant://127.0.0.1:1/docs", "opensearch://127.0.0.1:1/docs"} {
+		for _, url := range []string{"pinecone://" + s.Address() + "/docs", "qdrant://127.0.0.1:1/docs", "opensearch://127.0.0.1:1/docs", "weaviate://127.0.0.1:1/Docs"} {
 			store, err := open(t, url, o)
 			if err != nil {
 				t.Fatal(err)

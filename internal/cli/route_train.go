@@ -50,10 +50,11 @@ the history.
 
 Some hundred rows of the traffic at hand do more than many thousand of others;
 at least 50 are needed. One part in five of the rows is held out in turn; the
-scores on these stand beside those of the model in use. A model that is worse
-there is not put in use unless --force says so. Models stand beside the state,
-in STATE.routing/; freehold route use previous goes back. The same rows give the
-same model.
+scores on these stand beside those of the model in use. Of tasks that the rows
+lack, prompts that freehold brings along show whether they are lost. A model
+that is worse is not put in use unless --force says so. Models stand beside the
+state, in STATE.routing/; freehold route use previous goes back. The same rows
+give the same model.
 
 With --cascade it finds the margin from which answers of a workload's cascade by
 logprobs may stand, from answers of the model that is asked first:
@@ -105,6 +106,8 @@ type trained struct {
 	// Calibration is what chances were worth on the rows held out.
 	Calibration []learn.Calibration `json:"calibration"`
 	Model       *classify.Header    `json:"model,omitempty"`
+	// Lacking are the tasks that labelled rows hardly speak of.
+	Lacking []string `json:"tasks_lacking,omitempty"`
 }
 
 type compared struct {
@@ -117,6 +120,7 @@ type compared struct {
 	Length  *float64    `json:"length"`
 	Rules   *float64    `json:"rules"`
 	Seen    int         `json:"rows_in_use_has_seen,omitempty"`
+	Others  bool        `json:"other_tasks,omitempty"` // prompts of tasks that the rows lack
 }
 
 const fromNothing = "nothing"
@@ -229,10 +233,14 @@ func (p *program) routeTrain(ctx context.Context, f trainFlags) error {
 		c := &out.Calibration[i]
 		c.Said, c.Was = round4(c.Said), round4(c.Was)
 	}
-	for _, c := range all {
-		if c.Worse() {
-			out.Worse = append(out.Worse, fmt.Sprintf("%s on %s: %.3f, in use %.3f", c.Measure, c.Data, c.New.Mean, c.InUse.Mean))
+	for i, c := range all {
+		if c.Worse() { // in the figures of the table
+			of := out.HeldOut[i]
+			out.Worse = append(out.Worse, fmt.Sprintf("%s on %s: %s, in use %s", c.Measure, c.Data, within(of.New, nil, 1), within(of.InUse, nil, 1)))
 		}
+	}
+	for _, t := range result.Lacking {
+		out.Lacking = append(out.Lacking, t.String())
 	}
 	out.Refused = len(out.Worse) > 0 && !f.force
 	h := model.Header()
@@ -389,7 +397,7 @@ func comparedOf(all []learn.Comparison) []compared {
 	for _, c := range all {
 		x := compared{
 			Data: c.Data, Measure: c.Measure, Rows: c.Rows, New: number(c.New.Mean), InUse: number(c.InUse.Mean),
-			Length: number(c.Length.Mean), Rules: number(c.Rules.Mean), Seen: c.Seen,
+			Length: number(c.Length.Mean), Rules: number(c.Rules.Mean), Seen: c.Seen, Others: c.Others,
 		}
 		if !math.IsNaN(c.New.Low) {
 			x.New95 = &[2]float64{round4(c.New.Low), round4(c.New.High)}
@@ -414,6 +422,9 @@ func (p *program) printTrained(t *trained) {
 	p.print(&tab)
 	if seen {
 		fmt.Fprintln(p.out, "* was trained on some of these rows, which count as they came out when they were held out from it")
+	}
+	if n := len(t.Lacking); n > 0 {
+		p.say(fmt.Sprintf("%s: %d of %d have fewer than %d rows (%s); freehold's own prompts show whether they are lost", learn.ReplayName, n, classify.TaskCount, learn.FewOfTask, strings.Join(t.Lacking, ", ")))
 	}
 	for _, w := range t.Worse {
 		fmt.Fprintln(p.err, "worse:", tame(w))

@@ -2,17 +2,21 @@ package learn
 
 import (
 	"math"
+	"slices"
 
 	"freehold/internal/classify"
 )
 
 // sample is one row to fit: a sparse vector, and what is to come out of it. For
-// a head of tasks that is one of the classes; for a logistic head a chance.
+// a head of tasks that is one of the classes, or chances of all; for a logistic
+// head a chance.
 type sample struct {
-	x      []classify.Feature
-	class  int
-	chance float64
-	weight float64
+	x       []classify.Feature
+	class   int
+	chances []float64 // instead of class
+	chance  float64
+	weight  float64
+	fixed   []float64 // what inputs that do not move add to each class; nil: nothing
 }
 
 // head are linear weights: for each class one for each input. A logistic head
@@ -38,9 +42,11 @@ func (h *head) logits(x []classify.Feature) []float64 {
 // from prior costs penalty/2 times the square of the distance, so that they do
 // not follow each single row. There is one best answer (the problem is convex),
 // and nothing is drawn at random: the same rows give the same weights.
-func fit(samples []sample, prior *head, penalty float64, rounds int) *head {
+//
+// Only inputs of the samples can move away from the prior. What is replayed holds
+// these where they are, and moves no others.
+func fit(samples, replayed []sample, prior *head, penalty float64, rounds int) *head {
 	k := prior.classes
-	// Only inputs that occur can move away from the prior.
 	compact := make([]int32, classify.Inputs)
 	var used, rows []int // the inputs, and in how many rows each is
 	for _, s := range samples {
@@ -53,7 +59,11 @@ func fit(samples []sample, prior *head, penalty float64, rounds int) *head {
 		}
 	}
 	n := len(used) * k
-	p := problem{samples: samples, compact: compact, k: k, n: n, penalty: make([]float64, len(used)), prior: make([]float64, n)}
+	all := slices.Clone(samples)
+	for _, s := range replayed {
+		all = append(all, s.fix(compact, prior))
+	}
+	p := problem{samples: all, compact: compact, k: k, n: n, penalty: make([]float64, len(used)), prior: make([]float64, n)}
 	for c, i := range used {
 		copy(p.prior[c*k:(c+1)*k], prior.w[i*k:(i+1)*k])
 		p.penalty[c] = penalty * share(i, rows[c])
@@ -64,6 +74,21 @@ func fit(samples []sample, prior *head, penalty float64, rounds int) *head {
 		copy(out.w[i*k:(i+1)*k], best[c*k:(c+1)*k])
 	}
 	return out
+}
+
+// fix is the sample with the inputs that move alone; what the others add to it is
+// fixed.
+func (s sample) fix(compact []int32, prior *head) sample {
+	var moves, stays []classify.Feature
+	for _, f := range s.x {
+		if compact[f.Index] == 0 {
+			stays = append(stays, f)
+		} else {
+			moves = append(moves, f)
+		}
+	}
+	s.x, s.fixed = moves, prior.logits(stays)
+	return s
 }
 
 // share is the part of the penalty that an input pays which is in so many rows.
@@ -95,16 +120,23 @@ func (p *problem) loss(w, grad []float64) float64 {
 	z := make([]float64, p.k)
 	for _, s := range p.samples {
 		clear(z)
+		copy(z, s.fixed)
 		for _, f := range s.x {
 			at, v := int(p.compact[f.Index]-1)*p.k, float64(f.Value)
 			for c := range z {
 				z[c] += float64(v * w[at+c])
 			}
 		}
-		if p.k == 1 {
+		switch {
+		case p.k == 1:
 			sum += float64(s.weight * logLoss(z[0], s.chance))
-			z[0] = s.weight * (1/(1+math.Exp(-z[0])) - s.chance)
-		} else {
+			z[0] = s.weight * (sigmoid(z[0]) - s.chance)
+		case s.chances != nil:
+			sum += float64(s.weight * divergence(z, s.chances))
+			for c, q := range s.chances {
+				z[c] = s.weight * (z[c] - q)
+			}
+		default:
 			sum += float64(s.weight * crossEntropy(z, s.class))
 			z[s.class]--
 			for c := range z {
@@ -130,6 +162,18 @@ func (p *problem) loss(w, grad []float64) float64 {
 // logLoss is the loss of a logistic output for a chance.
 func logLoss(z, chance float64) float64 {
 	return max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - chance*z
+}
+
+func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
+
+// divergence is the loss of outputs for chances that are to come out of them, and
+// makes chances of them.
+func divergence(z, chances []float64) float64 {
+	var mean float64
+	for c, q := range chances {
+		mean += float64(q * (z[c] - z[0]))
+	}
+	return crossEntropy(z, 0) - mean
 }
 
 // crossEntropy is the loss of outputs for the right class, and makes chances of

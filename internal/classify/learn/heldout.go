@@ -66,6 +66,9 @@ type Comparison struct {
 	// Seen is how many of the rows the model in use was trained on. They count for
 	// it as they came out when they were held out from it.
 	Seen int
+	// Others: these are no rows, but freehold's prompts of the tasks that the rows
+	// lack. Both models may have been trained on them: what is measured is loss.
+	Others bool
 }
 
 // Spread is a measure over the parts of the rows that were held out in turn:
@@ -83,7 +86,10 @@ const (
 // Worse reports a measure that decides, and in which the new model is worse
 // than the one in use by more than rounding and luck explain.
 func (c Comparison) Worse() bool {
-	const slack = 0.005
+	slack := 0.005
+	if c.Others {
+		slack = 0.02 // there may be few prompts of a task
+	}
 	return (c.Measure == MeasureAccuracy || c.Measure == MeasureAPGR) && c.New.Mean < c.InUse.Mean-slack
 }
 
@@ -151,7 +157,26 @@ func (r *Result) Compare(inUse *classify.Model, pairs []Pair) []Comparison {
 		}
 		out = append(out, of...)
 	}
+	if c := r.loss(inUse); c != nil && len(out) > 0 {
+		out = append(out, *c)
+	}
 	return out
+}
+
+// loss compares how the tasks are told that the rows lack. The model in use is
+// asked, whatever it remembers: what the new one is made of knows the prompts too.
+func (r *Result) loss(inUse *classify.Model) *Comparison {
+	if len(r.Others) == 0 || inUse == nil {
+		return nil
+	}
+	old := map[*Row]judged{}
+	for _, h := range r.Others {
+		v := inUse.Classify(h.Row.System, h.Row.Prompt)
+		old[h.Row] = judged{task: v.Task, simple: v.Simple}
+	}
+	c := compareTasks(r.Others, old)[0]
+	c.Data, c.Others = ReplayName, true
+	return &c
 }
 
 // files are those with rows, in their order.
@@ -273,7 +298,7 @@ func (s Spread) share() Spread {
 func Scores(all []Comparison) []classify.Score {
 	var out []classify.Score
 	for _, c := range all {
-		if !math.IsNaN(c.New.Mean) {
+		if !c.Others && !math.IsNaN(c.New.Mean) {
 			out = append(out, classify.Score{Data: c.Data, Measure: c.Measure, Value: math.Round(c.New.Mean*1e4) / 1e4, Rows: c.Rows})
 		}
 	}

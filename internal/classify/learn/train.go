@@ -43,6 +43,10 @@ const (
 type Result struct {
 	Model *classify.Model
 	Rows  []HeldOut
+	// Lacking are the tasks that the rows hardly speak of, where they have labels,
+	// and Others prompts of these, held out too.
+	Lacking []classify.Task
+	Others  []HeldOut
 }
 
 // HeldOut is a row, and what a model that had not seen it made of it.
@@ -64,6 +68,8 @@ type trainer struct {
 	opt  Options
 	rows []*example
 	base classify.Weights
+	// replayed are prompts beside the rows, see [trainer.replay].
+	replayed []*example
 }
 
 // example is a row on its way through training.
@@ -78,6 +84,10 @@ type example struct {
 	pairs  []int
 	logits []float64 // of tasks, held out
 	hard   []float64 // of complexity, held out
+
+	// Of a prompt that is replayed: what the model that is adapted makes of it.
+	before     []float64 // the chances of the tasks
+	hardBefore float64
 }
 
 // Train makes a model of rows.
@@ -99,6 +109,9 @@ func Train(ctx context.Context, files []*File, opt Options) (*Result, error) {
 		t.base = opt.From.Weights()
 		header = opt.From.Header()
 		header.Parent = opt.From.Digest()
+	}
+	if err := t.replay(); err != nil {
+		return nil, err
 	}
 	header.Name, header.Created = opt.Name, opt.Now.UTC().Truncate(time.Second)
 
@@ -129,6 +142,9 @@ func Train(ctx context.Context, files []*File, opt Options) (*Result, error) {
 		return nil, err
 	}
 	out := &Result{Rows: t.heldOut(model)}
+	if labelled > 0 {
+		out.Lacking, out.Others = t.others(model)
+	}
 	out.Model, err = model.Remember(opt.From, out.remembered())
 	return out, err
 }
@@ -200,60 +216,91 @@ func fold(text string) int {
 	return int((v ^ v>>33) % folds)
 }
 
+// lesson is what one head learns.
+type lesson struct {
+	what    string
+	penalty float64
+	part    func(*example) int // in which an example is held out
+	rows    func(*example) []sample
+	replay  func(*example) sample
+	test    func(*example, *head) // lets a head see an example that it had not
+}
+
 // tasks fits the head of tasks: for each fold on the others, for its logits,
 // and at last on all.
 func (t *trainer) tasks(ctx context.Context, prior *head) (*head, error) {
-	return t.fitFolds(ctx, "tasks", prior, taskPenalty, func(e *example) int { return e.group }, func(e *example) []sample {
-		if !e.row.Labelled {
-			return nil
-		}
-		return []sample{{x: e.vector.Features, class: int(e.row.Label), weight: 1}}
-	}, func(e *example, h *head) { e.logits = h.logits(e.vector.Features) })
+	return t.fitFolds(ctx, prior, lesson{
+		what: "tasks", penalty: taskPenalty,
+		part: func(e *example) int { return e.group },
+		rows: func(e *example) []sample {
+			if !e.row.Labelled {
+				return nil
+			}
+			return []sample{{x: e.vector.Features, class: int(e.row.Label), weight: 1}}
+		},
+		replay: func(e *example) sample {
+			return sample{x: e.vector.Features, chances: e.before, weight: replayWeight}
+		},
+		test: func(e *example, h *head) { e.logits = h.logits(e.vector.Features) },
+	})
 }
 
 // complexity fits the logistic head in the same way.
 func (t *trainer) complexity(ctx context.Context, prior *head) (*head, error) {
-	return t.fitFolds(ctx, "complexity", prior, complexityPenalty, func(e *example) int { return e.own },
-		func(e *example) []sample {
+	return t.fitFolds(ctx, prior, lesson{
+		what: "complexity", penalty: complexityPenalty,
+		part: func(e *example) int { return e.own },
+		rows: func(e *example) []sample {
 			var out []sample
 			for _, p := range e.pairs {
 				out = append(out, sample{x: e.hardX, chance: shortfall(e.row, t.opt.Pairs[p]), weight: 1})
 			}
 			return out
-		}, func(e *example, h *head) { e.hard = h.logits(e.hardX) })
+		},
+		replay: func(e *example) sample {
+			return sample{x: e.hardX, chance: e.hardBefore, weight: replayWeight}
+		},
+		test: func(e *example, h *head) { e.hard = h.logits(e.hardX) },
+	})
 }
 
 // shortfall is by how much the weak model's answer was worse. Where answers are
 // right or wrong this is a chance of 0 or 1.
 func shortfall(r *Row, p Pair) float64 { return max(0, r.Scores[p.Strong]-r.Scores[p.Weak]) }
 
-// fitFolds fits a head once for each fold, without its rows, and lets test see
-// them; then on all rows.
-func (t *trainer) fitFolds(ctx context.Context, what string, prior *head, penalty float64, of func(*example) int,
-	samples func(*example) []sample, test func(*example, *head),
-) (*head, error) {
+// fitFolds fits a head once for each fold, without its rows, and lets them be
+// tested; then on all rows. What is adapted replays too.
+func (t *trainer) fitFolds(ctx context.Context, prior *head, l lesson) (*head, error) {
 	for k := range folds + 1 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if k < folds {
-			t.opt.Progress(fmt.Sprintf("%s: part %d of %d held out", what, k+1, folds))
+			t.opt.Progress(fmt.Sprintf("%s: part %d of %d held out", l.what, k+1, folds))
 		} else {
-			t.opt.Progress(what + ": all rows")
+			t.opt.Progress(l.what + ": all rows")
 		}
 		var in []sample
 		for _, e := range t.rows {
-			if of(e) != k {
-				in = append(in, samples(e)...)
+			if l.part(e) != k {
+				in = append(in, l.rows(e)...)
 			}
 		}
-		h := fit(in, prior, penalty, rounds)
+		var again []sample
+		for _, e := range t.replayed {
+			if l.part(e) != k && t.opt.From != nil {
+				again = append(again, l.replay(e))
+			}
+		}
+		h := fit(in, again, prior, l.penalty, rounds)
 		if k == folds {
 			return h, nil
 		}
-		for _, e := range t.rows {
-			if of(e) == k {
-				test(e, h)
+		for _, list := range [...][]*example{t.rows, t.replayed} {
+			for _, e := range list {
+				if l.part(e) == k {
+					l.test(e, h)
+				}
 			}
 		}
 	}
@@ -262,16 +309,18 @@ func (t *trainer) fitFolds(ctx context.Context, what string, prior *head, penalt
 
 // seeTasks lets the complexity head see the chances of the tasks.
 func (t *trainer) seeTasks(tasks *head) {
-	for _, e := range t.rows {
-		if len(e.pairs) == 0 && e.logits != nil {
-			continue
+	for _, list := range [...][]*example{t.rows, t.replayed} {
+		for _, e := range list {
+			if len(e.pairs) == 0 && e.before == nil && e.logits != nil {
+				continue
+			}
+			z := tasks.logits(e.vector.Features)
+			if e.logits == nil {
+				e.logits = slices.Clone(z)
+			}
+			crossEntropy(z, 0)
+			e.hardX = e.vector.WithTasks((*[classify.TaskCount]float64)(z))
 		}
-		z := tasks.logits(e.vector.Features)
-		if e.logits == nil {
-			e.logits = slices.Clone(z)
-		}
-		crossEntropy(z, 0)
-		e.hardX = e.vector.WithTasks((*[classify.TaskCount]float64)(z))
 	}
 }
 

@@ -36,8 +36,15 @@ func TestMinimize(t *testing.T) {
 func TestGradient(t *testing.T) {
 	x := []classify.Feature{{Index: 0, Value: 0.5}, {Index: 1, Value: -1}, {Index: 2, Value: 1}}
 	for _, k := range []int{1, 3} {
+		chances, fixed := []float64{0.3}, []float64{-0.4}
+		if k == 3 {
+			chances, fixed = []float64{0.2, 0.5, 0.3}, []float64{0.1, 0, 0.7}
+		}
 		p := problem{
-			samples: []sample{{x: x, class: k - 1, chance: 0.3, weight: 2}, {x: x[1:], class: 0, chance: 1, weight: 1}},
+			samples: []sample{
+				{x: x, class: k - 1, chance: 0.3, weight: 2}, {x: x[1:], class: 0, chance: 1, weight: 1},
+				{x: x[:2], chances: chances, chance: 0.6, weight: 0.5, fixed: fixed},
+			},
 			compact: []int32{1, 2, 3}, k: k, penalty: []float64{0.7, 0.7, 0.07}, prior: make([]float64, 3*k),
 		}
 		w := make([]float64, 3*k)
@@ -130,6 +137,15 @@ func TestOwnLabels(t *testing.T) {
 	if e := score.CalibrationError(chance, worse); e > 0.1 {
 		t.Errorf("chances are off by %.3f on average", e)
 	}
+	// Elsewhere complexity is about what it was, though half of these rows are hard.
+	var moved float64
+	elsewhere := labels(t, 10)
+	for _, r := range elsewhere.Rows {
+		moved += few.Model.Classify(r.System, r.Prompt).Complexity - base.Classify(r.System, r.Prompt).Complexity
+	}
+	if moved /= float64(len(elsewhere.Rows)); math.Abs(moved) > 0.15 {
+		t.Errorf("the complexity of other prompts moved by %.3f", moved)
+	}
 	// Tasks were not taught, so they are as before.
 	if a, b := base.Classify("", "Translate to Dutch: hello"), few.Model.Classify("", "Translate to Dutch: hello"); a.Task != b.Task || math.Abs(a.Confidence-b.Confidence) > 0.02 {
 		t.Errorf("tasks changed: %+v, %+v", a, b)
@@ -195,6 +211,83 @@ func TestGrown(t *testing.T) {
 	}
 	if c := train(before, inUse).Compare(inUse, workshopPair); len(c) != 0 {
 		t.Errorf("measured on rows that were not held out: %+v", c)
+	}
+}
+
+// office asks for three tasks in few wordings, each about jumbled notes.
+func office(n int) *File {
+	r := rand.New(rand.NewPCG(3, 3))
+	asks := []struct {
+		text string
+		task classify.Task
+	}{
+		{"One-paragraph overview of the memo", classify.Summarize}, {"Boil the notes down", classify.Summarize},
+		{"Get the total amount", classify.Extract}, {"Name all the people in it", classify.Extract},
+		{"Which desk does this go to?", classify.Classification}, {"Urgent, normal or low?", classify.Classification},
+	}
+	words := strings.Fields("the is a for that hi what prove how to write of and forklift printer invoice was waited in on room Monday wants because her two seven")
+	f := &File{Path: "office.jsonl", Scale: 1}
+	for i := range n {
+		ask := asks[i%len(asks)]
+		row := Row{Label: ask.task, Labelled: true, Group: ask.text, Prompt: ask.text + "\n\n", Line: i + 1}
+		for range 12 {
+			row.Prompt += words[r.IntN(len(words))] + " "
+		}
+		f.Rows = append(f.Rows, row)
+	}
+	return f
+}
+
+// TestOtherTasks: labels of three tasks teach these, and leave the other eight. A
+// model that has lost them is worse, whatever it makes of the rows.
+func TestOtherTasks(t *testing.T) {
+	base, err := classify.Embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := office(60)
+	r, err := Train(t.Context(), []*File{f}, Options{From: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for _, row := range f.Rows {
+		if r.Model.Classify("", row.Prompt).Task == row.Label {
+			right++
+		}
+	}
+	if right < 57 {
+		t.Errorf("%d of 60 rows learnt", right)
+	}
+	for prompt, want := range map[string]classify.Task{
+		"Prove that the square root of 2 is irrational.": classify.Maths,
+		"Translate this letter into German: Dear Sir":    classify.Translate,
+		"hi": classify.ChatQA,
+		"Write a Python function that reverses a linked list.":   classify.Code,
+		"Write a short poem about the sea in autumn, in rhymes.": classify.Write,
+	} {
+		if was, is := base.Classify("", prompt), r.Model.Classify("", prompt); was.Task != want || is.Task != want {
+			t.Errorf("%q: %v before, %v after, want %v", prompt, was.Task, is.Task, want)
+		}
+	}
+	if len(r.Lacking) != 8 || r.Lacking[0] != classify.Translate || len(r.Others) < 500 {
+		t.Errorf("lacking %v, %d others", r.Lacking, len(r.Others))
+	}
+	c := r.Compare(base, nil)
+	last := c[len(c)-1]
+	if !last.Others || last.Worse() || last.New.Mean < 0.98 || last.Rows != len(r.Others) {
+		t.Errorf("%+v", last)
+	}
+	if s := Scores(c); len(s) != 1 || s[0].Data != "office" {
+		t.Errorf("prompts that the model was trained on count as held out: %+v", s)
+	}
+	anew, err := Train(t.Context(), []*File{f}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = anew.Compare(base, nil)
+	if last := c[len(c)-1]; !last.Others || !last.Worse() || last.New.Mean > 0.1 {
+		t.Errorf("it knows three tasks and is not worse: %+v", last)
 	}
 }
 

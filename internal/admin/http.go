@@ -87,7 +87,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request, op *Operation) {
 func (s *Service) read(r *http.Request, op *Operation) ([]byte, error) {
 	limit, most := int64(maxBody), int64(s.app.Config().Server.Limits.Body)
 	switch op {
-	case Explain.Operation, ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation: // as much as there may be to ask
+	case Explain.Operation, ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation, EmbedAsk.Operation: // as much as there may be to ask
 		limit += most
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))

@@ -39,6 +39,11 @@ var (
 	CompareJudge = define("compare.judge", "POST", "/admin/v1/compare/judge",
 		"Asks a model which of two answers to a workload's request is better.", (*Service).compareJudge)
 
+	EmbedPlan = define("embed.plan", "POST", "/admin/v1/embed/plan",
+		"Which model would make vectors of texts, and whether they may go there. Sends nothing.", (*Service).embedPlan)
+	EmbedAsk = define("embed.ask", "POST", "/admin/v1/embed/ask",
+		"Asks one model, and no other, for vectors of texts, under the rules that requests have.", (*Service).embedAsk)
+
 	Budgets = define("usage.budgets", "GET", "/admin/v1/usage/budgets",
 		"Budgets with what is spent and reserved of them in their present periods.", (*Service).budgets)
 
@@ -143,7 +148,7 @@ func Operations() []*Operation {
 		Status.Operation, Reload.Operation,
 		Models.Operation, Workloads.Operation, Explain.Operation, Engines.Operation,
 		Requests.Operation, Why.Operation, Usage.Operation, Portability.Operation, Cascaded.Operation, RouteUse.Operation, Budgets.Operation,
-		ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation,
+		ComparePlan.Operation, CompareAsk.Operation, CompareJudge.Operation, EmbedPlan.Operation, EmbedAsk.Operation,
 		PerimeterReport.Operation, PerimeterCheck.Operation,
 		RolloutStart.Operation, RolloutList.Operation, RolloutStatusOf.Operation, RolloutPromote.Operation, RolloutPause.Operation,
 		RolloutResume.Operation, RolloutAbort.Operation, RolloutBack.Operation, RolloutPairs.Operation, RolloutTexts.Operation,

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +18,7 @@ import (
 	"freehold/internal/compare"
 	"freehold/internal/judge"
 	"freehold/internal/portability"
+	"freehold/internal/purse"
 	"freehold/internal/regular"
 	"freehold/internal/rollout"
 )
@@ -223,7 +222,7 @@ func (p *program) keptAnyway(f *compareFlags, err error) error {
 	if f.out != "" {
 		fmt.Fprintf(p.err, "what was answered until now is in %s: the same command goes on from there\n", f.out)
 	}
-	if limit := (*compare.LimitError)(nil); errors.As(err, &limit) {
+	if limit := (*purse.LimitError)(nil); errors.As(err, &limit) {
 		return &admin.Error{Code: admin.CodeConflict, Message: err.Error(), Hint: moreRoom}
 	}
 	return err
@@ -499,39 +498,21 @@ func (p *program) agreed(f *compareFlags, q compare.Quote) error {
 			"--max-cost cannot hold: of %s nobody knows the most that it costs, the first is %s", plural(len(q.Unbounded), "question"), q.Unbounded[0])
 	case f.most.Valid && q.USD.GreaterThan(f.most.Decimal):
 		return hintedf(moreRoom, "it would cost about %s, and --max-cost is %s: nothing was asked", money(q.USD, "USD"), money(f.most.Decimal, "USD"))
-	case f.yes || free || q.Questions+q.Judgings == 0:
-		return nil
-	case terminal(p.in) && terminal(p.err):
-		fmt.Fprint(p.err, "go on? [y/N] ")
-		line, err := bufio.NewReader(p.in).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if a := strings.ToLower(strings.TrimSpace(line)); a == "y" || a == "yes" {
-			return nil
-		}
-		return errors.New("nothing was asked")
-	case f.most.Valid:
+	case q.Questions+q.Judgings == 0:
 		return nil
 	}
-	return hintedf("--yes goes on, --max-cost MONEY goes on within a limit", "this may cost money, and there is no terminal to ask on: nothing was asked")
+	return p.goOn(f.yes || free, f.most)
 }
 
 // compared asks, through the running server or one that is started for it.
 func (p *program) compared(ctx context.Context, f *compareFlags, c *compare.Comparison, q compare.Quote) (r *compare.Report, err error) {
 	var server admin.Runner
-	if s := p.server(ctx); s != nil {
-		server = s
-	} else if q.Questions+q.Judgings > 0 {
-		fmt.Fprintln(p.err, "no server runs: one is started for this command")
-		stop, err := p.serveFor(ctx)
-		if err != nil {
-			return nil, err
+	if q.Questions+q.Judgings > 0 {
+		s, stop, failed := p.serving(ctx)
+		if failed != nil {
+			return nil, failed
 		}
 		defer finish(&err, stop)
-		if s = p.server(ctx); s == nil {
-			return nil, errors.New("the server cannot be reached by commands")
-		}
 		server = s
 	}
 	asked := len(c.Candidates)

@@ -36,6 +36,7 @@ type vectorFlags struct {
 	plan     string
 	ids      string
 	data     []string
+	embed    embedFlags
 }
 
 func (f *vectorFlags) add(c *cobra.Command) {
@@ -59,15 +60,24 @@ type ends struct {
 	from, to       vectorEnd
 	fromURL, toURL string         // as they may be shown
 	cfg            *config.Config // nil: there is none
+	embedding      *embedding     // nil: records keep their vectors, or it is not open yet
+	local          bool           // both are files that the caller named: freehold embed
+	spool          string         // a directory that goes at the end; empty: there is none
 }
 
 func (e *ends) close() error {
 	var err error
+	if e.embedding != nil {
+		err = e.embedding.close()
+	}
 	if e.source != nil {
-		err = e.source.Close()
+		err = errors.Join(err, e.source.Close())
 	}
 	if e.target != nil {
 		err = errors.Join(err, e.target.Close())
+	}
+	if e.spool != "" {
+		err = errors.Join(err, os.RemoveAll(e.spool))
 	}
 	return err
 }
@@ -126,7 +136,23 @@ func (p *program) makePlan(ctx context.Context, e *ends, f *vectorFlags, sample 
 	if e.from.at.Namespace != nil {
 		in.Namespaces = []string{*e.from.at.Namespace}
 	}
-	return plan.Make(ctx, in)
+	if f.embed.given() {
+		if e.from.at.Same(&e.to.at) {
+			return nil, usagef("--from and --to are the same collection: a record that is written there loses its other vectors. Embed into another collection; --keep-vectors takes the old ones along")
+		}
+		asked, err := f.embed.embed(e.to.at.Vector)
+		if err != nil {
+			return nil, err
+		}
+		if in.Embed, err = p.embedder(ctx, e, asked, &f.embed, verdict.Classes); err != nil {
+			return nil, err
+		}
+	}
+	out, err := plan.Make(ctx, in)
+	if err == nil && out.Embed != nil {
+		out.Found.Embed.Perimeter = e.embedding.verdict()
+	}
+	return out, err
 }
 
 func (p *program) readPlan(file string) (*plan.Plan, error) {
@@ -153,7 +179,8 @@ vectors with their metric as the store has it, how ids and types become the
 target's, what the target cannot hold and why, size, time at the source's rate
 limits, read units and egress in money, memory of the target, and whether the
 records may go there by the data classes of config.yaml. The file can be
-reviewed and edited, and is then copied by.
+reviewed and edited, and is then copied by. With --embed it says, too, which
+records have no text, and what the vectors of the others will cost.
 
 ` + storeHelp,
 		Example: `  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/d \
@@ -181,6 +208,7 @@ reviewed and edited, and is then copied by.
 		},
 	})
 	f.add(c)
+	f.embed.add(c)
 	c.Flags().StringVar(&file, "out", "", "write the plan to `FILE`")
 	c.Flags().Var(whole(&sample, 1, 1_000_000), "sample", "look at `N` records")
 	return c
@@ -202,6 +230,9 @@ compared, as freehold vectors verify does.
 
 A target that the data classes of config.yaml do not admit is refused, unless
 the plan says allow_forbidden: true.
+
+With --embed records get vectors of another model in the place of theirs, made
+of the texts that they have. What that will cost is said first.
 
 Records that the target cannot hold are told with their reason, written to
 --refused, and make the exit status 1, unless --allow-refused.
@@ -225,10 +256,23 @@ Records that the target cannot hold are told with their reason, written to
 				return err
 			}
 			w := &copyWork{p: p, e: e, flags: &f, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again}
+			w.make = func(ctx context.Context) (*plan.Plan, error) { return p.makePlan(ctx, e, &f, 0) }
+			if f.embed.given() {
+				if planned != nil {
+					return usagef("--embed and --plan: the plan says by which model records get vectors")
+				}
+				asked, err := f.embed.embed(e.to.at.Vector)
+				if err != nil {
+					return err
+				}
+				w.asked = &asked
+			}
 			return w.run(c.Context(), allow, noVerify)
 		},
 	})
 	f.add(c)
+	f.embed.add(c)
+	f.embed.addAsk(c)
 	c.Flags().StringVar(&f.plan, "plan", "", "copy by the plan in `FILE`")
 	c.Flags().Var(whole(&readers, 1, 256), "readers", "read `N` units at once (default 4)")
 	c.Flags().Var(whole(&writers, 1, 256), "writers", "write at most `N` batches at once (default 8)")
@@ -280,6 +324,9 @@ exit status 1.
 			}
 			// Both stores are asked for the neighbours of records: their vectors go there.
 			if err := p.permitted(e, planned, f.data); err != nil {
+				return err
+			}
+			if err := p.openPlannedEmbedding(c.Context(), e, planned, &f.embed, f.data); err != nil {
 				return err
 			}
 			report, err := p.verifyVectors(c.Context(), e, planned, known, queries, 0)
@@ -362,7 +409,7 @@ func (p *program) verifyVectors(ctx context.Context, e *ends, pl *plan.Plan, kno
 	show := p.newVectorProgress("verify", pl.Found.Size.Records)
 	defer show.close()
 	return transfer.Verify(ctx, transfer.VerifyOptions{
-		Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.All(), Queries: queries, Exact: exact, Clock: p.clock,
+		Embedding: e.embedding.of(), Source: e.source, Target: e.target, Mapping: pl.Mapping, Namespaces: pl.All(), Queries: queries, Exact: exact, Clock: p.clock,
 		Refused:  func(ns, id string) bool { return known[[2]string{ns, id}] },
 		Random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		Progress: func(n int64) { show.set(n, n, 0) },

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"freehold/internal/embed"
 	"freehold/internal/vector"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
@@ -33,7 +35,14 @@ type copyWork struct {
 	refused          string
 	again            bool
 	left             []vector.Namespace // that appeared, and are not copied
+	asked            *plan.Embed        // what the flags say of new vectors; nil: nothing
+	make             func(ctx context.Context) (*plan.Plan, error)
+	doing            string // in the progress; empty: copy
 }
+
+// embedUnit is how many records a unit has that are embedded: those of units that were
+// under way when the program was killed are paid for twice.
+const embedUnit = 200
 
 // After a copy neighbours of fewer records are looked for than verify does.
 const (
@@ -52,6 +61,8 @@ type copied struct {
 	// Indexing is how long the target then took for what it had put off.
 	Indexing float64          `json:"indexing_seconds,omitempty"`
 	Refused  string           `json:"refused_file,omitempty"`
+	LeftOut  int64            `json:"left_out,omitempty"` // of those that were refused, on purpose
+	Embedded *embed.Spent     `json:"embedded,omitempty"` // what this run has asked the model
 	Verify   *transfer.Report `json:"verify,omitempty"`
 }
 
@@ -63,6 +74,9 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	}
 	out := copied{ID: job.ID, From: w.e.fromURL, To: w.e.toURL, Resumed: resumed}
 	switch {
+	case !job.Ended.IsZero() && w.e.local:
+		fmt.Fprintf(p.err, "%s was made %s UTC; take it away to make it anew\n", w.e.to.at.Path, at(job.Ended))
+		out.Tally, err = w.journal.Tally(ctx, job.ID)
 	case !job.Ended.IsZero():
 		fmt.Fprintf(p.err, "copy %s was done %s UTC; --again copies once more\n", job.ID, at(job.Ended))
 		out.Tally, err = w.journal.Tally(ctx, job.ID)
@@ -70,10 +84,16 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 		if resumed {
 			fmt.Fprintf(p.err, "goes on with copy %s, begun %s UTC\n", job.ID, at(job.Started))
 		}
-		err = w.copy(ctx, &job, &out)
+		if err = w.agreed(ctx, job.ID); err == nil {
+			err = w.copy(ctx, &job, &out)
+		}
 	}
 	if err != nil {
 		return err
+	}
+	if em := w.e.embedding; em != nil {
+		spent := em.texts.Spent()
+		out.Embedded = &spent
 	}
 	known, err := w.letters(ctx, job.ID, &out)
 	if err != nil {
@@ -81,13 +101,20 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	}
 	wrong := w.leftError()
 	if !noVerify {
+		if err := p.openPlannedEmbedding(ctx, w.e, w.plan, &w.flags.embed, w.flags.data); err != nil {
+			return err
+		}
 		if out.Verify, err = p.verifyVectors(ctx, w.e, w.plan, known, copyQueries, copyExact); err != nil {
 			return fmt.Errorf("all is copied, and could not be verified: %w", err)
 		}
 		wrong = errors.Join(wrong, answerOf(out.Verify))
 	}
-	if n := out.Tally.Refused; n > 0 && !allow {
-		wrong = errors.Join(wrong, fmt.Errorf("%s could not be copied: %s has them with their reasons", plural(int(n), "record"), out.Refused))
+	if n := out.Tally.Refused - out.LeftOut; n > 0 && !allow {
+		what := "could not be copied"
+		if w.e.local {
+			what = "were not embedded"
+		}
+		wrong = errors.Join(wrong, fmt.Errorf("%s %s: %s has them with their reasons", plural(int(n), "record"), what, out.Refused))
 	}
 	if p.json {
 		return errors.Join(p.done(out, nil), wrong)
@@ -108,19 +135,23 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 		if err := json.Unmarshal(last.Plan, was); err != nil {
 			return job, false, fmt.Errorf("the plan of copy %s: %w", last.ID, err)
 		}
-		if w.plan != nil && !was.Alike(w.plan) {
-			return job, false, fmt.Errorf("copy %s of these stores, begun %s UTC, is by another plan: copy without --plan to go on with it, or to another collection", last.ID, at(last.Started))
+		other := w.plan != nil && !was.Alike(w.plan) || w.plan == nil && w.asked != nil && !was.Embed.Asks(w.asked)
+		switch {
+		case other && w.e.local:
+			return job, false, fmt.Errorf("%s was made, or begun, %s UTC with other flags: give the same ones, or another -o", w.e.to.at.Path, at(last.Started))
+		case other:
+			return job, false, fmt.Errorf("copy %s of these stores, begun %s UTC, is by another plan: copy without --plan and without --embed to go on with it, or to another collection", last.ID, at(last.Started))
 		}
 		return *last, true, w.takeUp(ctx, last, was)
 	}
 	if w.plan == nil {
-		if w.plan, err = w.p.makePlan(ctx, w.e, w.flags, 0); err != nil {
+		if w.plan, err = w.make(ctx); err != nil {
 			return job, false, err
 		}
 	} else if err = w.fits(ctx); err != nil {
 		return job, false, err
 	}
-	if err := w.p.permitted(w.e, w.plan, w.flags.data); err != nil {
+	if err := w.permitted(w.plan); err != nil {
 		return job, false, err
 	}
 	text, err := json.Marshal(w.plan)
@@ -153,14 +184,24 @@ func (w *copyWork) takeUp(ctx context.Context, job *transfer.Copy, was *plan.Pla
 	reviewed := w.plan
 	if w.plan = was; reviewed != nil {
 		was.Data, was.AllowForbidden = reviewed.Data, reviewed.AllowForbidden
+		if was.Embed != nil {
+			was.Embed.LeaveOut = reviewed.Embed.LeaveOut
+		}
 	}
-	if err := w.p.permitted(w.e, was, w.flags.data); err != nil || reviewed == nil {
+	if err := w.permitted(was); err != nil || reviewed == nil {
 		return err
 	}
 	if job.Plan, err = json.Marshal(was); err != nil {
 		return err
 	}
 	return w.journal.PutCopy(ctx, *job)
+}
+
+func (w *copyWork) permitted(pl *plan.Plan) error {
+	if w.e.local {
+		return nil
+	}
+	return w.p.permitted(w.e, pl, w.flags.data)
 }
 
 // lastCopy is the last copy of these ends, nil of none.
@@ -279,10 +320,14 @@ func (w *copyWork) leftError() error {
 }
 
 func (w *copyWork) transfer(ctx context.Context, job *transfer.Copy) (transfer.Tally, error) {
-	show := w.p.newVectorProgress("copy", w.plan.Found.Size.Records)
+	show := w.p.newVectorProgress(cmp.Or(w.doing, "copy"), w.plan.Found.Size.Records)
 	defer show.close()
+	unit := 0
+	if w.plan.Embed != nil {
+		unit = embedUnit
+	}
 	return transfer.Run(ctx, transfer.Options{
-		Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.All(), Journal: w.journal, ID: job.ID,
+		Embedding: w.e.embedding.of(), Unit: unit, Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.All(), Journal: w.journal, ID: job.ID,
 		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: sleep, Jitter: rand.Float64,
 		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed, t.Lag) },
 		More:     func(ctx context.Context) ([]string, error) { return w.more(ctx, job) },
@@ -308,6 +353,9 @@ func (w *copyWork) letters(ctx context.Context, id string, out *copied) (known m
 			return nil, err
 		}
 		known[[2]string{r.Namespace, r.ID}] = true
+		if w.plan.LeavesOut(r.ID) {
+			out.LeftOut++
+		}
 		if err := lines.Encode(r); err != nil {
 			return nil, err
 		}

@@ -18,6 +18,9 @@ func (p *program) printPlan(pl *plan.Plan) {
 	f := &pl.Found
 	p.fields("from", pl.From, "to", pl.To)
 	p.wrapped("vectors", vectorsOf(pl.Create.Vectors))
+	if pl.Embed != nil {
+		p.wrapped("embedded", fmt.Sprintf("by %s, of the field %s", pl.Embed.Model, pl.Embed.Text))
+	}
 	ids := "kept"
 	switch pl.Mapping.IDs {
 	case vector.TextIDs:
@@ -69,6 +72,9 @@ func (p *program) printPlan(pl *plan.Plan) {
 	}
 	if !s.Egress.IsZero() {
 		p.wrapped("egress", s.Egress.StringFixed(2)+" USD, if the target is outside the source's cloud")
+	}
+	if pl.Embed != nil {
+		p.printQuoted(pl)
 	}
 	for _, m := range f.Memory {
 		p.wrapped("target", fmt.Sprintf("%s: %s of memory, %s of disk, about %s USD a month", m.Vectors, size(m.RAM), size(m.Disk), m.Monthly.StringFixed(2)))
@@ -132,6 +138,13 @@ func (p *program) printCopied(out *copied) {
 	if t.Refused > 0 {
 		p.wrapped("refused", fmt.Sprintf("%s: %s", plural(int(t.Refused), "record"), out.Refused))
 	}
+	if s := out.Embedded; s != nil {
+		cost := money(s.USD, "USD")
+		if s.Unknown > 0 {
+			cost += fmt.Sprintf(" and %s of unknown cost", plural(s.Unknown, "request"))
+		}
+		p.wrapped("embedded", fmt.Sprintf("%s by %s in this run, %s tokens, %s", plural(int(s.Texts), "text"), plural(int(s.Asked), "request"), count(s.Tokens), cost))
+	}
 	if out.Verify != nil {
 		p.wrapped("verified", verdict(out.Verify))
 		for i := range out.Verify.Exact {
@@ -143,6 +156,9 @@ func (p *program) printCopied(out *copied) {
 }
 
 func verdict(r *transfer.Report) string {
+	if x := r.Embedded; x != nil && r.Same() {
+		return fmt.Sprintf("all of %s are there, with vectors of the model (%s asked once more), and nothing else", plural(int(r.Compared), "record"), plural(x.Texts, "text"))
+	}
 	if r.Same() {
 		return fmt.Sprintf("all of %s are there, to the last byte, and nothing else", plural(int(r.Compared), "record"))
 	}
@@ -174,6 +190,10 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 		t.row(orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest)
 	}
 	p.print(&t)
+	if x := r.Embedded; x != nil {
+		fmt.Fprintln(p.out)
+		p.wrapped("embedded", fmt.Sprintf("%s asked once more: %s differ, and the least alike has a cosine of %.4f", plural(x.Texts, "text"), count(int64(x.Differ)), x.Worst))
+	}
 	if len(r.Search) > 0 {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "NEIGHBOURS OF", keep: true}, {head: "QUERIES", right: true, keep: true}, {head: "FOUND BY BOTH", right: true, keep: true}, {head: "WORST", right: true, keep: true}, {head: "FAILED", below: true}}}

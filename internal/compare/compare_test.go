@@ -15,6 +15,7 @@ import (
 
 	"freehold/internal/compare"
 	"freehold/internal/judge"
+	"freehold/internal/purse"
 	"freehold/internal/rollout"
 	"freehold/internal/sequential"
 )
@@ -213,7 +214,7 @@ func TestLimit(t *testing.T) {
 	_, c := newWorld(50)
 	c.Limit = cost("0.02")
 	_, err := c.Run(t.Context())
-	var limit *compare.LimitError
+	var limit *purse.LimitError
 	if !errors.As(err, &limit) || limit.Spent.GreaterThan(c.Limit.Decimal) || limit.Spent.LessThan(decimal.RequireFromString("0.015")) {
 		t.Errorf("%v", err)
 	}
@@ -256,7 +257,7 @@ func TestLimitOfMost(t *testing.T) {
 				}
 			}
 			_, err := c.Run(t.Context())
-			var limit *compare.LimitError
+			var limit *purse.LimitError
 			if !errors.As(err, &limit) || limit.Spent.GreaterThan(c.Limit.Decimal) || limit.Spent.LessThan(decimal.RequireFromString(tt.least)) {
 				t.Errorf("%v", err)
 			}

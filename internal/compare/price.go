@@ -2,10 +2,8 @@ package compare
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/shopspring/decimal"
 
@@ -148,67 +146,4 @@ func (c *Comparison) Quote() Quote {
 		}
 	}
 	return q
-}
-
-// LimitError says that the money is spent.
-type LimitError struct{ Limit, Spent, Most decimal.Decimal }
-
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("the next question could cost %s USD, more than what is left of %s USD: %s USD are spent", e.Most.Round(6), e.Limit, e.Spent.Round(6))
-}
-
-// purse holds spending to a limit. What is under way counts as the most that it can
-// cost.
-type purse struct {
-	mu          sync.Mutex
-	limit       decimal.NullDecimal
-	spent, held decimal.Decimal
-	under       int           // questions under way
-	unknown     int           // answers of which nobody knows what they cost
-	settled     chan struct{} // closed when one of them has ended; nil: nobody waits
-}
-
-// take reserves the most that a question can cost. Where there is no room for it, it
-// waits for what is under way, which may cost less than it can.
-func (p *purse) take(ctx context.Context, most decimal.NullDecimal) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.limit.Valid && p.spent.Add(p.held).Add(most.Decimal).GreaterThan(p.limit.Decimal) {
-		if p.under == 0 {
-			return &LimitError{p.limit.Decimal, p.spent, most.Decimal}
-		}
-		if p.settled == nil {
-			p.settled = make(chan struct{})
-		}
-		settled := p.settled
-		p.mu.Unlock()
-		select {
-		case <-settled:
-		case <-ctx.Done():
-		}
-		p.mu.Lock()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	p.held = p.held.Add(most.Decimal)
-	p.under++
-	return nil
-}
-
-// settle puts the real cost in the place of the most.
-func (p *purse) settle(most, cost decimal.NullDecimal) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held = p.held.Sub(most.Decimal)
-	p.under--
-	if !cost.Valid {
-		p.unknown++
-		cost = most
-	}
-	p.spent = p.spent.Add(cost.Decimal)
-	if p.settled != nil {
-		close(p.settled)
-		p.settled = nil
-	}
 }

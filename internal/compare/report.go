@@ -68,9 +68,7 @@ type Candidate struct {
 
 func (r *running) report() *Report {
 	out := &Report{Settings: r.Settings, Rows: len(r.Rows), Margin: r.Plan.Margin, Candidates: []Candidate{}}
-	r.purse.mu.Lock()
-	out.Spent = Spent{r.purse.spent, r.purse.unknown}
-	r.purse.mu.Unlock()
+	out.Spent.USD, out.Spent.Unknown = r.purse.Spent()
 	base := tally{model: r.Settings.Baseline}
 	for i := range r.outcomes {
 		base.add(r.outcomes[i].baseline)

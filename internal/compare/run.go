@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"freehold/internal/judge"
+	"freehold/internal/purse"
 	"freehold/internal/rollout"
 )
 
@@ -86,7 +87,7 @@ type outcome struct {
 func (c *Comparison) Run(ctx context.Context) (*Report, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	run := &running{Comparison: c, purse: purse{limit: c.Limit}, outcomes: make([]outcome, len(c.Rows))}
+	run := &running{Comparison: c, purse: purse.Purse{Limit: c.Limit}, outcomes: make([]outcome, len(c.Rows))}
 	if c.Settings.Judge.Kind != judge.Pairwise {
 		var err error
 		if run.plain, err = judge.New(c.Settings.Judge, judge.Means{}); err != nil {
@@ -124,7 +125,7 @@ feed:
 type running struct {
 	*Comparison
 	plain    judge.Judge // nil: each row has its own
-	purse    purse
+	purse    purse.Purse
 	outcomes []outcome
 }
 
@@ -187,14 +188,14 @@ func (r *running) patiently(ctx context.Context, most decimal.NullDecimal, ask f
 		if err := ctx.Err(); err != nil {
 			return Asked{}, context.Cause(ctx)
 		}
-		if err := r.purse.take(ctx, most); err != nil {
+		if err := r.purse.Take(ctx, most); err != nil {
 			return Asked{}, err
 		}
 		asked, err := ask()
 		if err != nil || asked.NotAsked != "" || asked.Wait > 0 && asked.Side.In == 0 {
 			asked.Side.Cost = decimal.NewNullDecimal(decimal.Zero)
 		}
-		r.purse.settle(most, asked.Side.Cost)
+		r.purse.Settle(most, asked.Side.Cost)
 		if err != nil || asked.Wait <= 0 || waits == maxWaits {
 			return asked, err
 		}

@@ -77,7 +77,9 @@ var may = table(`
 	classify/score      : classify
 	classify/learn      : classify classify/score jsondoor regular suggest
 	classify/shelf      : classify regular
-	compare             : jsondoor judge rollout sequential suggest
+	purse               :
+	compare             : jsondoor judge purse rollout sequential suggest
+	embed               : purse vector
 	rollout             : history judge ledger llm sequential
 	gateway             : budget capture cascade detect dialect fault fleet health language ledger llm meter policy redact routing sse upstream variant
 	rollout/aside       : dialect fault fleet gateway judge language ledger llm rollout routing

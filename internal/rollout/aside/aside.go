@@ -68,6 +68,26 @@ func (a *Asker) ask(ctx context.Context, f For, model string, call *gateway.Call
 	if err != nil {
 		return gateway.Answer{}, err
 	}
+	return a.send(ctx, f, in, route, m, call, change)
+}
+
+// Embed asks one model, and no other, for vectors: what a client gets who names alias,
+// a workload, another name of one, or a model. The call is filled in as by [Asker.Request];
+// f.Workload does not count.
+func (a *Asker) Embed(ctx context.Context, f For, alias, model string, call *gateway.Call) (gateway.Answer, error) {
+	in := a.Fleet()
+	route, ok := in.Resolve(alias)
+	if !ok {
+		return gateway.Answer{}, &GoneError{"workload or model", alias}
+	}
+	m := in.Models[model]
+	if m == nil {
+		return gateway.Answer{}, &GoneError{"model", model}
+	}
+	return a.send(ctx, f, in, route, m, call, func(*fleet.Route) {})
+}
+
+func (a *Asker) send(ctx context.Context, f For, in *fleet.Fleet, route *fleet.Route, m *fleet.Model, call *gateway.Call, change func(*fleet.Route)) (gateway.Answer, error) {
 	call.Fleet = in
 	only := route.Only(m)
 	if f.Keep {

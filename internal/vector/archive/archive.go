@@ -52,7 +52,7 @@ func Open(ctx context.Context, path string) (*Archive, error) {
 // OpenTable is [Open] of a Parquet file that may be another's, whose columns are named.
 func OpenTable(ctx context.Context, path string, columns Columns) (*Archive, error) {
 	a := &Archive{path: path, columns: columns}
-	if columns != (Columns{}) && !a.parquet() {
+	if columns != (Columns{}) && !columns.texts && !a.parquet() {
 		return nil, a.wrong(vector.Invalid, "open", "columns are named of Parquet files only")
 	}
 	if _, err := os.Stat(a.partial()); err == nil {
@@ -74,6 +74,13 @@ func OpenTable(ctx context.Context, path string, columns Columns) (*Archive, err
 	return a, nil
 }
 
+// OpenTexts is [Open] of a file to read that need not have vectors: an archive, a Parquet
+// file, or JSON lines, of which each is an object with an id in the member id (empty: id)
+// and fields of the payload, in it or in a member payload.
+func OpenTexts(ctx context.Context, path, id string) (*Archive, error) {
+	return OpenTable(ctx, path, Columns{ID: id, texts: true})
+}
+
 func (a *Archive) partial() string { return a.path + ".partial" }
 
 func (a *Archive) parquet() bool { return filepath.Ext(a.path) == ".parquet" }
@@ -83,7 +90,10 @@ func (a *Archive) open() (file, error) {
 	if a.parquet() {
 		return openTable(a.path, a.columns)
 	}
-	return readLines(a.path)
+	if a.columns.texts {
+		return readLines(a.path, a.columns.text)
+	}
+	return readLines(a.path, record)
 }
 
 func (a *Archive) wrong(t vector.Trouble, doing string, format string, args ...any) error {

@@ -64,7 +64,7 @@ func layoutOf(f *parquet.File, head *header, named Columns) (layout, error) {
 		names = append(names, c.Name())
 	}
 	if head != nil || ours(all) {
-		if named != (Columns{}) {
+		if named != (Columns{texts: named.texts}) {
 			return l, errors.New("it is an archive of freehold, which says itself what its columns are: take id=, vector= and namespace_field= away")
 		}
 		return l, l.own(all, names, head)
@@ -167,10 +167,11 @@ func (l *layout) foreign(all map[string]*shape, names []string, named Columns) e
 	})
 	if err == nil && vec == "" {
 		lists := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !all[name].isNumbers() })
-		if len(lists) != 1 {
-			err = fmt.Errorf("which column is the vector? Say ?vector=COLUMN, a list of float; the file has %s", strings.Join(names, ", "))
-		} else {
+		switch {
+		case len(lists) == 1:
 			vec = lists[0]
+		case !named.texts:
+			err = fmt.Errorf("which column is the vector? Say ?vector=COLUMN, a list of float; the file has %s", strings.Join(names, ", "))
 		}
 	}
 	if err != nil {
@@ -180,7 +181,9 @@ func (l *layout) foreign(all map[string]*shape, names []string, named Columns) e
 	if err != nil {
 		return err
 	}
-	l.id, l.vectors = all[id], []column{{"", all[vec].form(), all[vec]}}
+	if l.id = all[id]; vec != "" {
+		l.vectors = []column{{"", all[vec].form(), all[vec]}}
+	}
 	for _, name := range names {
 		switch name {
 		case id, vec:

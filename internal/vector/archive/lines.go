@@ -28,7 +28,15 @@ type lines struct {
 	about  vector.Description
 	counts map[string]int64
 
+	parse parser
 	index func() (map[place]int64, error) // where each record is; read when it is first asked for
+}
+
+// parser makes a record of a line.
+type parser func(line []byte) (vector.Record, error)
+
+func record(line []byte) (vector.Record, error) {
+	return vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(line)))
 }
 
 type place struct {
@@ -40,13 +48,16 @@ type place struct {
 const longest = 64 << 20
 
 // readLines reads a file from its beginning to its end.
-func readLines(path string) (*lines, error) {
-	l := &lines{path: path, counts: map[string]int64{}, about: vector.Description{Store: "file", Name: filepath.Base(path), IDs: kinds, Scans: true}}
+func readLines(path string, parse parser) (*lines, error) {
+	l := &lines{path: path, parse: parse, counts: map[string]int64{}, about: vector.Description{Store: "file", Name: filepath.Base(path), IDs: kinds, Scans: true}}
 	seen := map[place]int{}
 	specs := map[string]*vector.Spec{}
 	head, err := l.header()
 	if err != nil {
 		return nil, err
+	}
+	if head != nil {
+		l.parse = record
 	}
 	err = l.scan(0, func(n int, _, _ int64, r *vector.Record) error {
 		at := place{r.Namespace, r.ID}
@@ -151,7 +162,7 @@ func (l *lines) scan(from int64, do func(n int, begin, end int64, r *vector.Reco
 		if len(line) == 0 || begin == 0 && isHeader(line) {
 			continue
 		}
-		r, err := vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(line)))
+		r, err := l.parse(line)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", l.path, n, err)
 		}
@@ -285,7 +296,11 @@ func (l *lines) fetch(namespace string, ids []vector.ID) ([]vector.Record, error
 		if !ok {
 			continue
 		}
-		r, err := vector.ReadRecord(jsontext.NewDecoder(io.NewSectionReader(f, at, longest)))
+		line, err := bufio.NewReader(io.NewSectionReader(f, at, longest)).ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s: %w", l.path, err)
+		}
+		r, err := l.parse(bytes.TrimSpace(line))
 		if err != nil {
 			return nil, fmt.Errorf("%s: the record %s: %w", l.path, id, err)
 		}

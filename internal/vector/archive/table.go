@@ -43,7 +43,10 @@ type run struct {
 
 // Columns say what the columns of a Parquet file are that is not an archive of ours.
 // Empty: it is found by the usual names.
-type Columns struct{ ID, Vector, Namespace string }
+type Columns struct {
+	ID, Vector, Namespace string
+	texts                 bool // there need not be a vector
+}
 
 // headerKey is the key of the metadata that an archive of ours has.
 const headerKey = "freehold"

@@ -123,7 +123,8 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 			}
 		}
 		for j := range p.Create.Vectors {
-			if name := p.Create.Vectors[j].Name; limits.Whole && r.Vector(name) == nil {
+			name := p.Create.Vectors[j].Name
+			if embedded := p.Embed != nil && p.Embed.Vector == name; limits.Whole && r.Vector(name) == nil && !embedded {
 				counts[fmt.Sprintf("they have no vector %q, and the target wants all of each record", name)]++
 			}
 		}

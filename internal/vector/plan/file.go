@@ -15,6 +15,8 @@ const head = `# What freehold vectors copy will do. All but what is under found 
 #                namespace and id), or uuid-text (the same as a text)
 #   mapping.fields.NAME  {as: int | float | drop, name: NEW}
 #   create       the collection that is made, where there is none
+#   embed        the model that makes the vectors, and of which texts; leave_out
+#                names records (ids) that are left out on purpose
 #   data         data classes of the records; none: all there are
 #   allow_forbidden  true: copy though found.perimeter forbids it
 # Then: freehold vectors copy --plan THIS_FILE

@@ -26,6 +26,8 @@ type Plan struct {
 	Appeared   []string           `json:"appeared,omitempty"` // since, and copied, too
 	Mapping    vector.Mapping     `json:"mapping"`
 	Create     vector.Description `json:"create"`
+	// Embed: the records get a vector of another model; nil: those that they have.
+	Embed *Embed `json:"embed,omitempty"`
 	// Data are the data classes of the records; none: all there are.
 	Data []string `json:"data,omitempty"`
 	// AllowForbidden: they go to the target though the perimeter forbids it.
@@ -43,6 +45,7 @@ type Found struct {
 	Lacking   map[string]int `json:"lacking,omitempty"`
 	Losses    []Loss         `json:"losses"`
 	Size      Size           `json:"size"`
+	Embed     *EmbedFound    `json:"embed,omitempty"`
 	Memory    []Memory       `json:"memory,omitempty"`
 	Assumed   []string       `json:"assumed"` // rates and prices, with where they are from
 	Perimeter Perimeter      `json:"perimeter"`
@@ -81,6 +84,7 @@ type Inputs struct {
 	// Data are the data classes of the records, Perimeter what follows for the target.
 	Data      []string
 	Perimeter Perimeter
+	Embed     *Embedder // nil: records keep the vectors that they have
 }
 
 // Version of plans.
@@ -121,10 +125,24 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	limits := in.Target.Limits()
 	p.Found = Found{Source: *source, Target: target, Sampled: len(sample), Fields: fieldsOf(sample), Losses: []Loss{}, Perimeter: in.Perimeter, Writers: writers(source)}
 	p.Found.lack(source, sample)
-	p.decide(source, &limits, sample)
-	p.create(in.Create, source, target, &limits)
-	p.losses(&limits, sample)
+	if in.Embed != nil {
+		if err := p.embed(source, in.Embed, &limits); err != nil {
+			return nil, err
+		}
+		if err := p.holdsEmbedded(target); err != nil {
+			return nil, err
+		}
+	}
+	made := p.made(source)
+	p.decide(made, &limits, sample)
+	p.create(in.Create, made, target, &limits)
 	p.size(source, sample, in.Prices)
+	if in.Embed != nil {
+		if err := p.quote(ctx, in.Embed, sample); err != nil {
+			return nil, err
+		}
+	}
+	p.losses(&limits, sample)
 	return p, nil
 }
 
@@ -188,6 +206,11 @@ func (p *Plan) Alike(q *Plan) bool {
 	a, b := *p, *q
 	for _, x := range []*Plan{&a, &b} {
 		x.Found, x.Made, x.Appeared, x.Data, x.AllowForbidden = Found{}, time.Time{}, nil, nil, false
+		if x.Embed != nil { // who is left out is said of what could not be copied, too
+			e := *x.Embed
+			e.LeaveOut = nil
+			x.Embed = &e
+		}
 	}
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

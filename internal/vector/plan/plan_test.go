@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
 
 	"freehold/internal/vector"
 	"freehold/internal/vector/plan"
@@ -79,8 +80,15 @@ var poor = vector.Limits{IDs: []vector.IDKind{vector.TextID}, Namespace: true, I
 // TestGolden: a plan's file, to the letter: what a reviewer reads. A plan that is read
 // again is the same.
 func TestGolden(t *testing.T) {
-	for name, bounds := range map[string]vector.Limits{"flat": flat, "poor": poor} {
-		p, err := plan.Make(t.Context(), inputs(docs(t), bounds))
+	for name, bounds := range map[string]vector.Limits{"flat": flat, "poor": poor, "embed": flat} {
+		in := inputs(docs(t), bounds)
+		if name == "embed" {
+			in.Embed = &plan.Embedder{
+				Embed: plan.Embed{Alias: "embed", Model: "bge-m3", Text: "title", Vector: "m3", Dim: 1024, Keep: true, LeaveOut: []string{"aa"}},
+				Texts: titles{}, Count: func(s string) int64 { return int64(len(strings.Fields(s))) }, Token: decimal.NewNullDecimal(decimal.New(2, -6)), Pace: 10, About: "a guess",
+			}
+		}
+		p, err := plan.Make(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,6 +115,65 @@ func TestGolden(t *testing.T) {
 		}
 		if other, err := again.Write(); err != nil || string(other) != string(text) || !again.Alike(p) {
 			t.Errorf("%s: read and written it is another one: %v", name, err)
+		}
+	}
+}
+
+// titles are texts: of all but one record.
+type titles struct{ vector.Embedding }
+
+func (titles) Parts(_ context.Context, records []vector.Record) (out []vector.Part, _ error) {
+	for i := range records {
+		p := vector.Part{Of: records[i].ID, Record: records[i], Text: "a title"}
+		if records[i].ID.String() == "ac" {
+			p.Text, p.Why = "", "it has no text"
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// TestEmbedInto: new vectors go where there is a place for them, and nowhere else.
+func TestEmbedInto(t *testing.T) {
+	there := func(specs ...vector.Spec) *vectortest.Memory {
+		m := vectortest.NewMemory()
+		if len(specs) > 0 {
+			if err := m.Create(t.Context(), &vector.Description{Name: "new", Vectors: specs}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+	spec := vector.Spec{Name: "m3", Form: vector.Dense, Dim: 1024, Metric: vector.Cosine, Element: "float32"}
+	other := spec
+	other.Dim = 384
+	for _, c := range []struct {
+		name  string
+		to    *vectortest.Memory
+		named bool
+		embed plan.Embed
+		why   string
+	}{
+		{"a new collection", there(), true, plan.Embed{Vector: "m3"}, ""},
+		{"one without a name", there(), false, plan.Embed{}, ""},
+		{"a name where there is none", there(), false, plan.Embed{Vector: "m3"}, "one vector for each record"},
+		{"both where there is one", there(), false, plan.Embed{Keep: true}, "cannot be kept"},
+		{"the same name", there(), true, plan.Embed{Keep: true}, "has a vector \"\" already"},
+		{"a place that is there", there(spec), true, plan.Embed{Vector: "m3"}, ""},
+		{"one of another length", there(other), true, plan.Embed{Vector: "m3"}, "vector \"m3\" is dense of 384 by cosine"},
+		{"no such vector", there(spec), true, plan.Embed{Vector: "m4"}, "vector \"m4\" is not there"},
+	} {
+		c.to.Bounds.Named = c.named
+		in := inputs(docs(t), flat)
+		in.Target = c.to
+		c.embed.Dim, c.embed.Text = 1024, "title"
+		in.Embed = &plan.Embedder{Embed: c.embed, Texts: titles{}, Count: func(string) int64 { return 1 }}
+		p, err := plan.Make(t.Context(), in)
+		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.why)
+		}
+		if err == nil && (p.Create.Vector(c.embed.Vector) == nil || p.Create.Vector(c.embed.Vector).Dim != 1024) {
+			t.Errorf("%s: %+v", c.name, p.Create.Vectors)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (v *verifying) ask(ctx context.Context, source *vector.Description) error {
 				}
 				for i := range records {
 					v.common.add(records[i].Payload)
-					seen = v.keep(&sample, v.Exact, seen, &records[i])
+					seen = keep(v.Random, &sample, v.Exact, seen, &records[i])
 				}
 			}
 			break

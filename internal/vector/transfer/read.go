@@ -102,48 +102,80 @@ func (c *copying) lookAgain(ctx context.Context, u *unit) error {
 // pass maps records and sends them to the writers in batches of one namespace.
 // false: the copy ends.
 func (c *copying) pass(ctx context.Context, u *unit, records []vector.Record) bool {
-	var refused []Refusal
-	var b batch
-	flush := func() bool {
-		if len(b.records) == 0 {
-			return true
+	s := sending{c: c, ctx: ctx, u: u, room: min(len(records), 1000)}
+	defer s.told()
+	if c.Embedding != nil {
+		if err := c.embed(ctx, records, &s); err != nil {
+			c.cancel(err)
 		}
-		if !c.room.take(ctx, b.bytes) {
-			return false
-		}
-		u.mu.Lock()
-		u.open++
-		u.mu.Unlock()
-		if !send(ctx, c.writes, b) {
-			c.room.give(b.bytes)
-			return false
-		}
-		b = batch{}
-		return true
+		return ctx.Err() == nil && s.flush()
 	}
 	for i := range records {
 		r, why := c.become(&records[i])
 		if why != "" {
-			refused = append(refused, refusal(&records[i], why))
-			continue
-		}
-		size := int64(r.Size())
-		over := c.limits.Records > 0 && len(b.records) >= c.limits.Records ||
-			c.limits.Bytes > 0 && b.bytes+size > int64(c.limits.Bytes) || b.bytes+size > c.Bytes/4
-		if len(b.records) > 0 && (over || b.namespace != r.Namespace) && !flush() {
+			s.refuse(&records[i], why)
+		} else if !s.put(&r) {
 			return false
 		}
-		if b.records == nil {
-			b = batch{of: u, namespace: r.Namespace, records: make([]vector.Record, 0, min(len(records)-i, 1000))}
-		}
-		b.records, b.bytes = append(b.records, r), b.bytes+size
 	}
-	if len(refused) > 0 {
-		u.mu.Lock()
-		u.total.Refused = append(u.total.Refused, refused...)
-		u.mu.Unlock()
+	return s.flush()
+}
+
+// sending makes batches of records of a unit.
+type sending struct {
+	c       *copying
+	ctx     context.Context
+	u       *unit
+	room    int // records that a batch is made for
+	b       batch
+	refused []Refusal
+}
+
+// put sends a record, when its batch is full. false: the copy ends.
+func (s *sending) put(r *vector.Record) bool {
+	size, limits, b := int64(r.Size()), &s.c.limits, &s.b
+	over := limits.Records > 0 && len(b.records) >= limits.Records ||
+		limits.Bytes > 0 && b.bytes+size > int64(limits.Bytes) || b.bytes+size > s.c.Bytes/4
+	if len(b.records) > 0 && (over || b.namespace != r.Namespace) && !s.flush() {
+		return false
 	}
-	return flush()
+	if b.records == nil {
+		*b = batch{of: s.u, namespace: r.Namespace, records: make([]vector.Record, 0, s.room)}
+	}
+	b.records, b.bytes = append(b.records, *r), b.bytes+size
+	return true
+}
+
+// flush sends the batch. false: the copy ends.
+func (s *sending) flush() bool {
+	if len(s.b.records) == 0 {
+		return true
+	}
+	if !s.c.room.take(s.ctx, s.b.bytes) {
+		return false
+	}
+	s.u.mu.Lock()
+	s.u.open++
+	s.u.mu.Unlock()
+	if !send(s.ctx, s.c.writes, s.b) {
+		s.c.room.give(s.b.bytes)
+		return false
+	}
+	s.b = batch{}
+	return true
+}
+
+func (s *sending) refuse(r *vector.Record, why string) {
+	s.refused = append(s.refused, refusal(r, why))
+}
+
+// told puts into the unit what was refused.
+func (s *sending) told() {
+	if len(s.refused) > 0 {
+		s.u.mu.Lock()
+		s.u.total.Refused = append(s.u.total.Refused, s.refused...)
+		s.u.mu.Unlock()
+	}
 }
 
 // become makes the target's record of a source's, or says why there is none.

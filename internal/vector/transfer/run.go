@@ -20,6 +20,8 @@ type Options struct {
 	Namespaces []string // of the source
 	Journal    Journal
 	ID         string // of the copy in the journal
+	// Embedding makes a vector of each record's text; nil: none is made.
+	Embedding vector.Embedding
 
 	Readers int // units that are read at once; 0: 4
 	Writers int // writes under way at most; 0: 8

@@ -19,6 +19,11 @@ type VerifyOptions struct {
 	Target     vector.Target
 	Mapping    vector.Mapping
 	Namespaces []string // of the source
+	// Embedding is by which the target's records got vectors; nil: by none. They have the
+	// right form, and those of Texts records, chosen by chance, are what the model makes of
+	// their texts now; 0: 32, below 0: of none.
+	Embedding vector.Embedding
+	Texts     int
 	// Refused are records that are known not to be in the target.
 	Refused func(namespace, id string) bool
 
@@ -57,6 +62,7 @@ type Report struct {
 	Differences []vector.Difference `json:"differences"`
 	Search      []SearchReport      `json:"search"`
 	Exact       []ExactReport       `json:"exact"`
+	Embedded    *EmbeddedReport     `json:"embedded,omitempty"`
 }
 
 // NamespaceReport is what a namespace of the target has.
@@ -94,6 +100,9 @@ type verifying struct {
 
 	questions []question // of exact neighbours
 	common    common
+
+	texts     []embedded // a sample, of those that were embedded
+	seenTexts int64
 }
 
 // Verify reads every record of the source and fetches the one that should be of it
@@ -128,6 +137,9 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	}
 	v.search(ctx, source)
 	v.recall(ctx, source)
+	if err := v.embeddings(ctx); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -145,6 +157,7 @@ func (o *VerifyOptions) complete() {
 	set(&o.Unit, 1000)
 	set(&o.Queries, 50)
 	set(&o.Exact, 16)
+	set(&o.Texts, 32)
 	set(&o.K, 10)
 	set(&o.Most, 100)
 	if o.Progress == nil {
@@ -216,6 +229,7 @@ func (v *verifying) compare(ctx context.Context, records []vector.Record) error 
 		for i := range records {
 			v.sample(&records[i])
 		}
+		v.sampleTexts(c.texts)
 		v.Progress(r.Compared)
 	})
 	return nil
@@ -226,6 +240,7 @@ type compared struct {
 	namespace               string      // of the target
 	ids                     []vector.ID // that the target should have
 	known, missing, altered int64
+	texts                   []embedded
 	found                   []vector.Difference
 	odd                     []vector.ID // of the source
 	read                    []*vector.Record
@@ -233,20 +248,24 @@ type compared struct {
 
 // pairs compares records with what the target has of them now.
 func (v *verifying) pairs(ctx context.Context, records []vector.Record) (*compared, error) {
+	parts, err := v.parts(ctx, records)
+	if err != nil {
+		return nil, err
+	}
 	c := &compared{}
-	want := make([]vector.Record, 0, len(records))
-	of := make([]vector.ID, 0, len(records))
-	for i := range records {
-		r := &records[i]
+	want := make([]vector.Record, 0, len(parts))
+	of := make([]*vector.Part, 0, len(parts))
+	for i := range parts {
+		r := &parts[i].Record
 		if v.Refused(r.Namespace, r.ID.String()) {
 			c.known++
 			continue
 		}
 		w, err := v.Mapping.Apply(r)
-		if err != nil { // it cannot have been copied, and nobody has said so
+		if err != nil || parts[i].Why != "" { // it cannot have been copied, and nobody has said so
 			w = vector.Record{ID: v.Mapping.ID(r.Namespace, r.ID), Namespace: v.Mapping.Namespace(r.Namespace)}
 		}
-		want, of, c.ids, c.read = append(want, w), append(of, r.ID), append(c.ids, w.ID), append(c.read, r)
+		want, of, c.ids, c.read = append(want, w), append(of, &parts[i]), append(c.ids, w.ID), append(c.read, r)
 	}
 	if len(want) == 0 {
 		return c, nil
@@ -261,16 +280,20 @@ func (v *verifying) pairs(ctx context.Context, records []vector.Record) (*compar
 		have[got[i].ID] = &got[i]
 	}
 	for i := range want {
-		g, origin := have[want[i].ID], &vector.Origin{Namespace: records[0].Namespace, ID: of[i].String()}
+		g, origin := have[want[i].ID], &vector.Origin{Namespace: records[0].Namespace, ID: of[i].Record.ID.String()}
 		if g == nil {
 			c.missing++
-			c.odd = append(c.odd, of[i])
+			c.odd = append(c.odd, of[i].Of)
 			c.found = append(c.found, vector.Difference{Namespace: c.namespace, ID: want[i].ID.String(), Source: origin, What: "missing"})
 			continue
 		}
-		if d := vector.Differences(&want[i], g, v.target); len(d) > 0 {
+		var made []vector.Difference
+		if v.Embedding != nil {
+			g, made = v.take(g, of[i], origin, c)
+		}
+		if d := slices.Concat(made, vector.Differences(&want[i], g, v.target)); len(d) > 0 {
 			c.altered++
-			c.odd = append(c.odd, of[i])
+			c.odd = append(c.odd, of[i].Of)
 			for j := range d {
 				d[j].Source = origin
 			}
@@ -295,7 +318,7 @@ func (v *verifying) settle(ctx context.Context, namespace string, c *compared) e
 	if err != nil {
 		return err
 	}
-	c.missing, c.altered, c.found = again.missing, again.altered, again.found
+	c.missing, c.altered, c.found, c.texts = again.missing, again.altered, again.found, again.texts
 	return nil
 }
 
@@ -308,18 +331,18 @@ func (v *verifying) note(change func(*Report)) {
 // sample keeps each record with the same chance. mu is held.
 func (v *verifying) sample(r *vector.Record) {
 	if v.Queries > 0 {
-		v.seen = v.keep(&v.queries, v.Queries, v.seen, r)
+		v.seen = keep(v.Random, &v.queries, v.Queries, v.seen, r)
 	}
 }
 
-// keep takes a record into a sample of n, with the same chance as each of those that
+// keep takes one into a sample of n, with the same chance as each of those that
 // were seen before, and returns how many have been seen.
-func (v *verifying) keep(sample *[]vector.Record, n int, seen int64, r *vector.Record) int64 {
+func keep[T any](random *rand.Rand, sample *[]T, n int, seen int64, x *T) int64 {
 	seen++
 	if len(*sample) < n {
-		*sample = append(*sample, *r)
-	} else if i := v.Random.Int64N(seen); i < int64(n) {
-		(*sample)[i] = *r
+		*sample = append(*sample, *x)
+	} else if i := random.Int64N(seen); i < int64(n) {
+		(*sample)[i] = *x
 	}
 	return seen
 }
@@ -365,12 +388,17 @@ func (v *verifying) look(ctx context.Context, name string, want *digest) error {
 		if v.Mapping.Namespace(ns) != name {
 			continue
 		}
+		var failed error
 		err := each(ctx, v.Source, ns, v.Unit, func(r *vector.Record) {
-			if !v.Refused(ns, r.ID.String()) {
-				expected.add(v.Mapping.ID(ns, r.ID))
+			parts, err := v.parts(ctx, []vector.Record{*r})
+			failed = errors.Join(failed, err)
+			for i := range parts {
+				if id := parts[i].Record.ID; !v.Refused(ns, id.String()) {
+					expected.add(v.Mapping.ID(ns, id))
+				}
 			}
 		})
-		if err != nil {
+		if err = errors.Join(err, failed); err != nil {
 			return err
 		}
 	}

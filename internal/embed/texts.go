@@ -1,0 +1,136 @@
+package embed
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"freehold/internal/vector"
+)
+
+// Texts say which text records have, and how long it may be. With a [Client] they are a
+// [vector.Embedding].
+type Texts struct {
+	*Client
+	Vector vector.Spec // of the target
+	// Field of the payload has the text, or Joined, where it is set: a source that has
+	// records of the same namespaces and ids with the text in Field.
+	Field  string
+	Joined vector.Source
+	// LeaveOut are ids of records that are left out on purpose.
+	LeaveOut []string
+	// MaxTokens is how long a text may be, as Count counts; 0: nobody minds but the
+	// model. Chunked: a longer one becomes several records, else it is refused.
+	MaxTokens int64
+	Count     Counter
+	Chunked   bool
+}
+
+var _ vector.Embedding = (*Texts)(nil)
+
+// Fields of records that are pieces of another one: its id, the place of the piece from
+// 0 on, and how many there are.
+const (
+	FieldOf     = "_chunk_of"
+	FieldChunk  = "_chunk"
+	FieldChunks = "_chunks"
+)
+
+// LeftOut is why a record is not there that was left out on purpose.
+const LeftOut = "it is left out, as the plan says"
+
+// Spec implements [vector.Embedding].
+func (t *Texts) Spec() vector.Spec { return t.Vector }
+
+// Parts implements [vector.Embedding].
+func (t *Texts) Parts(ctx context.Context, records []vector.Record) ([]vector.Part, error) {
+	joined, err := t.joined(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]vector.Part, 0, len(records))
+	for i := range records {
+		r := &records[i]
+		from := r
+		if t.Joined != nil {
+			from = joined[r.ID]
+		}
+		text, why := t.text(r, from)
+		if why != "" {
+			out = append(out, vector.Part{Of: r.ID, Record: *r, Why: why})
+			continue
+		}
+		out = append(out, t.pieces(r, text)...)
+	}
+	return out, nil
+}
+
+// joined fetches the records that have the texts of others, by their ids.
+func (t *Texts) joined(ctx context.Context, records []vector.Record) (map[vector.ID]*vector.Record, error) {
+	if t.Joined == nil || len(records) == 0 {
+		return nil, nil
+	}
+	ids := make([]vector.ID, len(records))
+	for i := range records {
+		ids[i] = records[i].ID
+	}
+	got, err := t.Joined.Fetch(ctx, records[0].Namespace, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[vector.ID]*vector.Record, len(got))
+	for i := range got {
+		out[got[i].ID] = &got[i]
+	}
+	return out, nil
+}
+
+// text is the text of a record, which stands in another one or in itself.
+func (t *Texts) text(r, from *vector.Record) (text, why string) {
+	if slices.Contains(t.LeaveOut, r.ID.String()) {
+		return "", LeftOut
+	}
+	if from == nil {
+		return "", "the joined file has no text of it"
+	}
+	v, ok := from.Payload.Get(t.Field)
+	switch {
+	case !ok || v.Kind() == vector.Null:
+		return "", fmt.Sprintf("it has no text: there is no field %s", t.Field)
+	case v.Kind() != vector.Text:
+		return "", fmt.Sprintf("it has no text: the field %s is a %s", t.Field, v.Kind())
+	case blank(v.Text()):
+		return "", fmt.Sprintf("it has no text: the field %s is empty", t.Field)
+	}
+	return v.Text(), ""
+}
+
+// pieces are the records that are made of one.
+func (t *Texts) pieces(r *vector.Record, text string) []vector.Part {
+	if t.MaxTokens <= 0 || int64(len(text)) <= t.MaxTokens { // no token is shorter than a byte
+		return []vector.Part{{Of: r.ID, Record: *r, Text: text}}
+	}
+	if !t.Chunked {
+		if n := t.Count(text); n > t.MaxTokens {
+			return []vector.Part{{Of: r.ID, Record: *r, Why: fmt.Sprintf("its text has about %d tokens, and %d is the most", n, t.MaxTokens)}}
+		}
+		return []vector.Part{{Of: r.ID, Record: *r, Text: text}}
+	}
+	pieces := slices.DeleteFunc(Chunk(text, t.MaxTokens, t.Count), blank)
+	if len(pieces) == 1 {
+		return []vector.Part{{Of: r.ID, Record: *r, Text: text}}
+	}
+	out := make([]vector.Part, len(pieces))
+	for i, piece := range pieces {
+		piece = strings.TrimSpace(piece)
+		p := r.Payload.With(FieldOf, vector.TextOf(r.ID.String())).With(FieldChunk, vector.IntOf(int64(i))).With(FieldChunks, vector.IntOf(int64(len(pieces))))
+		if t.Joined == nil {
+			p = p.With(t.Field, vector.TextOf(piece))
+		}
+		out[i] = vector.Part{Of: r.ID, Text: piece, Record: vector.Record{
+			ID: vector.IDOf(fmt.Sprintf("%s#%d", r.ID, i)), Namespace: r.Namespace, Vectors: r.Vectors, Payload: p,
+		}}
+	}
+	return out
+}

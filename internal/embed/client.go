@@ -99,11 +99,7 @@ func (c *Client) Embed(ctx context.Context, texts []string) (vectors [][]float32
 	vectors, why = make([][]float32, len(texts)), make([]string, len(texts))
 	var all sync.WaitGroup
 	for _, b := range c.batches(texts, why) {
-		select {
-		case c.turns <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
+		if !c.enter(ctx) {
 			break
 		}
 		all.Go(func() {
@@ -118,6 +114,16 @@ func (c *Client) Embed(ctx context.Context, texts []string) (vectors [][]float32
 		return nil, nil, context.Cause(ctx)
 	}
 	return vectors, why, nil
+}
+
+// enter waits for a turn; false: ctx has ended, and there is none.
+func (c *Client) enter(ctx context.Context) bool {
+	select {
+	case c.turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // batches are the places of texts that are asked for at once. Texts without a letter

@@ -159,8 +159,20 @@ func TestWaits(t *testing.T) {
 			t.Errorf("canceled: %v", err)
 		}
 	})
+	// A turn that was taken when the question ended is there for the next one.
 	m := &model{}
-	c := embed.New(embed.Options{
+	c := embed.New(embed.Options{Asker: m, Model: "m", Concurrency: 1, Sleep: sleep})
+	for range 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, _, err := c.Embed(ctx, []string{"a"}); err == nil {
+			t.Error("it was canceled, and that is no error")
+		}
+	}
+	if _, _, err := c.Embed(t.Context(), []string{"a"}); err != nil {
+		t.Error(err)
+	}
+	c = embed.New(embed.Options{
 		Asker: m, Model: "m", Batch: 1, Concurrency: 2, Sleep: sleep,
 		Limit: decimal.NewNullDecimal(decimal.RequireFromString("0.0025")), Token: decimal.NewNullDecimal(decimal.RequireFromString("0.0002")),
 	})

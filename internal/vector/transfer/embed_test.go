@@ -35,7 +35,7 @@ func (m *model) Ask(_ context.Context, texts []string) (embed.Answer, error) {
 		if strings.Contains(text, "refused") {
 			return embed.Answer{Refused: "no such words"}, nil
 		}
-		v := made(text)
+		v := wordsVector(text)
 		v[0] += m.off
 		a.Vectors = append(a.Vectors, v)
 	}
@@ -44,7 +44,7 @@ func (m *model) Ask(_ context.Context, texts []string) (embed.Answer, error) {
 
 const madeDim = 5
 
-func made(text string) []float32 {
+func wordsVector(text string) []float32 {
 	r := rand.New(rand.NewPCG(uint64(len(text)), 7))
 	for _, b := range []byte(text) {
 		r = rand.New(rand.NewPCG(r.Uint64(), uint64(b)))
@@ -204,7 +204,7 @@ func theirs(t *testing.T, from, to *vectortest.Memory, ns string) (n int) {
 						id = vector.IDOf(fmt.Sprintf("%s#%d", id, j))
 					}
 					got, err := to.Fetch(t.Context(), ns, []vector.ID{id})
-					if err != nil || len(got) != 1 || !slices.Equal(got[0].Vector("new").Dense, made(strings.Join(piece, " "))) || len(got[0].Vectors) != 1 {
+					if err != nil || len(got) != 1 || !slices.Equal(got[0].Vector("new").Dense, wordsVector(strings.Join(piece, " "))) || len(got[0].Vectors) != 1 {
 						t.Fatalf("%s: %v %v", id, got, err)
 					}
 					n++
@@ -279,7 +279,7 @@ func TestEmbedVerified(t *testing.T) {
 	}{
 		"nothing": {},
 		"another vector": {broken: func(to *vectortest.Memory, x vector.Record) error {
-			x.Vectors = []vector.Vector{{Name: "new", Dense: made("something else")}}
+			x.Vectors = []vector.Vector{{Name: "new", Dense: wordsVector("something else")}}
 			return to.Put(t.Context(), "", []vector.Record{x})
 		}, altered: 1, what: "vector new"},
 		"no vector": {broken: func(to *vectortest.Memory, x vector.Record) error {

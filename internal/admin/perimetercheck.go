@@ -15,14 +15,16 @@ import (
 	"freehold/internal/policy"
 )
 
-// Reach is what requests of one workload may reach: of one tenant or of none,
-// with one data class more than the workload's own or without.
+// Reach is what requests of one workload may reach, or those that name none: of
+// one tenant or of none, with one data class more than the workload's own or
+// without.
 type Reach struct {
 	Workload    string   `json:"workload"`
+	Way         string   `json:"way,omitempty" doc:"where workload is empty: model, requests that name a model; vendor, those that name a vendor's; relay, raw paths"`
 	Tenant      string   `json:"tenant,omitempty"`
 	Added       string   `json:"added,omitempty" doc:"a data class that a key, a header or a detector adds"`
 	Classes     []string `json:"classes" doc:"all that then govern the request"`
-	Deployments []string `json:"deployments" doc:"that may be asked: the model's, then the fallbacks' and those of rules"`
+	Deployments []string `json:"deployments" doc:"that may be asked: the model's, then the fallbacks', those of rules, of a cascade, of a rollout and its judge. *@P: the names that the provider P owns; files@P: that path"`
 	Forbidden   []string `json:"forbidden" doc:"that may not be asked, and why"`
 }
 
@@ -83,8 +85,15 @@ func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (
 		}
 		out.Reach = append(out.Reach, reach...)
 	}
+	for _, way := range r.ways() {
+		reach, err := r.combine("", nil, way)
+		if err != nil {
+			return out, err
+		}
+		out.Reach = append(out.Reach, reach...)
+	}
 	for i := range out.Reach {
-		if w := &out.Reach[i]; len(w.Deployments) == 0 {
+		if w := &out.Reach[i]; w.Way == "" && len(w.Deployments) == 0 {
 			text := w.subject() + " can reach nothing: " + strings.Join(w.Forbidden, "; ")
 			if w.Added == "" && before.nothing(w.subject()) {
 				continue
@@ -109,6 +118,14 @@ func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (
 
 func (w *Reach) subject() string {
 	s := "workload " + w.Workload
+	switch w.Way {
+	case wayModel:
+		s = "a model's name"
+	case wayVendor:
+		s = "the name of a vendor's model"
+	case wayRelay:
+		s = "a raw path"
+	}
 	if w.Tenant != "" {
 		s += " of tenant " + w.Tenant
 	}
@@ -151,6 +168,13 @@ func (out *PerimeterCheckOut) differences(before *PerimeterCheckOut) []string {
 			set[edge{o.Reach[i].subject(), ""}] = true
 			for _, d := range o.Reach[i].Deployments {
 				set[edge{o.Reach[i].subject(), d}] = true
+			}
+		}
+		for i := range o.Classes {
+			class := "data class " + o.Classes[i].Class
+			set[edge{class, ""}] = true
+			for _, p := range o.Classes[i].Providers {
+				set[edge{class, "provider " + p}] = true
 			}
 		}
 		return set
@@ -219,22 +243,102 @@ func (r *reach) class(name string) (ClassReach, error) {
 	return out, nil
 }
 
-// workload is what a workload may reach: by itself and for each tenant, with
-// each data class more.
+// exit is a way out: a deployment, or what stands for many of them.
+type exit struct{ name, provider string }
+
+// way are the exits of requests of one kind.
+type way struct {
+	kind  string // empty: of a workload
+	exits []exit
+}
+
+// The ways of requests that name no workload, as the ledger calls their routes.
+const (
+	wayModel  = "model"
+	wayVendor = "vendor"
+	wayRelay  = "relay"
+)
+
+// ways are those that need no workload: every model answers to its own name,
+// vendors' names and raw paths are relayed where the configuration says so.
+func (r *reach) ways() []way {
+	model, vendor, relay := way{kind: wayModel}, way{kind: wayVendor}, way{kind: wayRelay}
+	for _, name := range slices.Sorted(maps.Keys(r.cfg.Models)) {
+		model.exits = append(model.exits, r.exits(name)...)
+	}
+	// Of several providers that own a name, or take a path, the first is asked.
+	var owned, taken []string
+	for _, name := range slices.Sorted(maps.Keys(r.cfg.Providers)) {
+		p := r.cfg.Providers[name]
+		free := func(prefix string) bool {
+			return !slices.ContainsFunc(owned, func(o string) bool { return strings.HasPrefix(prefix, o) })
+		}
+		if r.cfg.Server.UnknownModels == config.UnknownRelay && slices.ContainsFunc(p.Owns, free) {
+			vendor.exits = append(vendor.exits, exit{"*@" + name, name})
+		}
+		owned = append(owned, p.Owns...)
+		for _, path := range p.Relay {
+			if !slices.Contains(taken, string(path)) {
+				taken = append(taken, string(path))
+				relay.exits = append(relay.exits, exit{string(path) + "@" + name, name})
+			}
+		}
+	}
+	return []way{model, vendor, relay}
+}
+
+// exits are a model's deployments, as the fleet names them.
+func (r *reach) exits(model string) []exit {
+	var out []exit
+	seen := map[string]int{}
+	for _, d := range r.cfg.Models[model].Deployments {
+		name := model + "@" + d.Provider
+		if seen[d.Provider]++; seen[d.Provider] > 1 {
+			name = fmt.Sprintf("%s#%d", name, seen[d.Provider])
+		}
+		out = append(out, exit{name, d.Provider})
+	}
+	return out
+}
+
+// workload is what a workload may reach.
 func (r *reach) workload(w *config.Workload) ([]Reach, error) {
+	var by way
+	for _, name := range r.models(w) {
+		by.exits = append(by.exits, r.exits(name)...)
+	}
+	return r.combine(w.Name, w, by)
+}
+
+// combine is what a way leads to: by itself and for each tenant, with each data
+// class more than the workload's own. Of a way without a workload, w is nil.
+func (r *reach) combine(name string, w *config.Workload, by way) ([]Reach, error) {
 	tenants := slices.Sorted(maps.Keys(r.cfg.Tenants))
-	if w.Tenant != config.Required {
+	var own []string
+	if w != nil {
+		own = w.Data
+	}
+	if w == nil || w.Tenant != config.Required {
 		tenants = append([]string{""}, tenants...)
 	}
 	var out []Reach
 	for _, tenant := range tenants {
 		for _, added := range append([]string{""}, slices.Sorted(maps.Keys(r.cfg.DataClasses))...) {
-			if added != "" && slices.Contains(w.Data, added) {
+			if added != "" && slices.Contains(own, added) {
 				continue
 			}
-			one, err := r.one(w, tenant, added)
+			one := Reach{Workload: name, Way: by.kind, Tenant: tenant, Added: added, Deployments: []string{}, Forbidden: []string{}}
+			p, err := r.perimeter(tenant, append(slices.Clone(own), added)...)
 			if err != nil {
 				return nil, err
+			}
+			one.Classes = orEmpty(p.Names())
+			for _, e := range by.exits {
+				if _, why := p.Permit(r.cfg.Providers[e.provider].Place(), r.now); why != "" {
+					one.Forbidden = append(one.Forbidden, e.name+": "+why)
+				} else {
+					one.Deployments = append(one.Deployments, e.name)
+				}
 			}
 			out = append(out, one)
 		}
@@ -242,35 +346,8 @@ func (r *reach) workload(w *config.Workload) ([]Reach, error) {
 	return out, nil
 }
 
-func (r *reach) one(w *config.Workload, tenant, added string) (Reach, error) {
-	out := Reach{Workload: w.Name, Tenant: tenant, Added: added, Deployments: []string{}, Forbidden: []string{}}
-	p, err := r.perimeter(tenant, append(slices.Clone(w.Data), added)...)
-	if err != nil {
-		return out, err
-	}
-	out.Classes = orEmpty(p.Names())
-	seen := map[string]int{}
-	for _, name := range models(w) {
-		m := r.cfg.Models[name]
-		clear(seen)
-		for _, d := range m.Deployments {
-			// As the fleet names them.
-			deployment := name + "@" + d.Provider
-			if seen[d.Provider]++; seen[d.Provider] > 1 {
-				deployment = fmt.Sprintf("%s#%d", deployment, seen[d.Provider])
-			}
-			if _, why := p.Permit(r.cfg.Providers[d.Provider].Place(), r.now); why != "" {
-				out.Forbidden = append(out.Forbidden, deployment+": "+why)
-			} else {
-				out.Deployments = append(out.Deployments, deployment)
-			}
-		}
-	}
-	return out, nil
-}
-
 // models are those that a workload may ask, each once.
-func models(w *config.Workload) []string {
+func (r *reach) models(w *config.Workload) []string {
 	list := append([]string{w.Model}, w.Fallbacks...)
 	for _, rule := range w.Route {
 		if !rule.Dry {
@@ -280,9 +357,12 @@ func models(w *config.Workload) []string {
 	if w.Cascade != nil {
 		list = append(list, w.Cascade.Model)
 	}
+	if ro := r.cfg.Rollouts[w.Name]; ro != nil {
+		list = append(append(list, ro.To), ro.Judge.Models...)
+	}
 	var out []string
 	for _, m := range list {
-		if !slices.Contains(out, m) {
+		if m != "" && !slices.Contains(out, m) {
 			out = append(out, m)
 		}
 	}

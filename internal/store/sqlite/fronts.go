@@ -191,6 +191,20 @@ func (s *Fronts) Acknowledge(ctx context.Context, w *front.Write) error {
 	return s.exec(ctx, `UPDATE front_writes SET state = ? WHERE name = ? AND seq = ?`, int(front.Acknowledged), w.Index, w.Seq)
 }
 
+// Narrow implements [front.Ledger].
+func (s *Fronts) Narrow(ctx context.Context, w *front.Write) error {
+	ids, err := json.Marshal(w.IDs)
+	if err != nil {
+		return s.fail(err)
+	}
+	return s.exec(ctx, `UPDATE front_writes SET state = ?, ids = ?, body = ? WHERE name = ? AND seq = ?`, int(front.Acknowledged), string(ids), w.Body, w.Index, w.Seq)
+}
+
+// Miss implements [front.Ledger].
+func (s *Fronts) Miss(ctx context.Context, w *front.Write) error {
+	return s.exec(ctx, `UPDATE front_writes SET state = ? WHERE name = ? AND seq = ?`, int(front.Missed), w.Index, w.Seq)
+}
+
 // Refuse implements [front.Ledger].
 func (s *Fronts) Refuse(ctx context.Context, w *front.Write, why string) error {
 	return s.change(ctx, false, func(ctx context.Context, tx *sql.Tx) error {
@@ -274,14 +288,21 @@ func (s *Fronts) Lag(ctx context.Context, index string) (front.Lag, error) {
 		switch front.State(state) {
 		case front.Begun:
 			l.Begun = n
-		case front.Acknowledged:
-			l.Acknowledged, l.Oldest = n, time.UnixMicro(oldest).UTC()
+		case front.Acknowledged, front.Missed:
+			if at := time.UnixMicro(oldest).UTC(); l.Acknowledged == 0 || at.Before(l.Oldest) {
+				l.Oldest = at
+			}
+			l.Acknowledged += n
 		case front.Refused:
 			l.Refused = n
 		}
 	}
 	return l, nil
 }
+
+// pending is a condition on a row t of what was touched: the write is on its way, and
+// not [front.Refused].
+const pending = `EXISTS (SELECT 1 FROM front_writes w WHERE w.seq = t.seq AND w.state <> 2)`
 
 // Touched implements [front.Ledger].
 func (s *Fronts) Touched(ctx context.Context, index, namespace string, ids []string, since time.Time) (map[string]bool, error) {
@@ -293,7 +314,7 @@ func (s *Fronts) Touched(ctx context.Context, index, namespace string, ids []str
 		for _, id := range ids[:n] {
 			args = append(args, id)
 		}
-		for rows, err := range each(ctx, s.db.read, `SELECT DISTINCT id FROM front_touched WHERE name = ? AND namespace = ? AND at >= ?
+		for rows, err := range each(ctx, s.db.read, `SELECT DISTINCT id FROM front_touched t WHERE name = ? AND namespace = ? AND (at >= ? OR `+pending+`)
 			AND id IN (?`+strings.Repeat(", ?", n-1)+`)`, args) {
 			var id string
 			if err == nil {
@@ -312,7 +333,7 @@ func (s *Fronts) Touched(ctx context.Context, index, namespace string, ids []str
 // Barriers implements [front.Ledger].
 func (s *Fronts) Barriers(ctx context.Context, index, namespace string, since time.Time) ([]front.Write, error) {
 	var out []front.Write
-	for rows, err := range each(ctx, s.db.read, `SELECT seq, op, body, at FROM front_barriers WHERE name = ? AND namespace = ? AND at >= ? ORDER BY seq`,
+	for rows, err := range each(ctx, s.db.read, `SELECT seq, op, body, at FROM front_barriers t WHERE name = ? AND namespace = ? AND (at >= ? OR `+pending+`) ORDER BY seq`,
 		[]any{index, namespace, since.UnixMicro()}) {
 		w := front.Write{Index: index, Namespace: namespace}
 		var op string
@@ -344,8 +365,8 @@ func (s *Fronts) Drop(ctx context.Context, index string) error {
 // Untouch implements [front.Ledger].
 func (s *Fronts) Untouch(ctx context.Context, index string, before time.Time) error {
 	return s.change(ctx, false, func(ctx context.Context, tx *sql.Tx) error {
-		for _, query := range []string{`DELETE FROM front_touched WHERE name = ? AND at < ?`, `DELETE FROM front_barriers WHERE name = ? AND at < ?`} {
-			if _, err := tx.ExecContext(ctx, query, index, before.UnixMicro()); err != nil {
+		for _, table := range []string{"front_touched", "front_barriers"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` AS t WHERE name = ? AND at < ? AND NOT `+pending, index, before.UnixMicro()); err != nil {
 				return err
 			}
 		}

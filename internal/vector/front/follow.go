@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"freehold/internal/vector"
 	"freehold/internal/vector/pinecone/wire"
 )
 
@@ -18,6 +19,9 @@ func (ix *Index) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := ix.settleStuck(ctx)
 		n, ferr := ix.follow(ctx)
+		if ferr == nil {
+			ferr = ix.settleMissed(ctx)
+		}
 		if err = errors.Join(err, ferr); err != nil {
 			wait = min(max(2*wait, 100*time.Millisecond), 10*time.Second)
 			ix.Log.Warn("vectors: the stores of an index are apart, and it is tried again", "index", ix.Name, "wait", wait, "error", err)
@@ -55,6 +59,24 @@ func (ix *Index) settleOne(ctx context.Context, w *Write) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	return ix.unstick(ctx, w.Namespace, w.IDs) // it may be settled already
+}
+
+// settleMissed fetches what the store that follows lacked, while nobody writes it.
+func (ix *Index) settleMissed(ctx context.Context) error {
+	for w := ix.missed.first(); w != nil && ctx.Err() == nil && ix.Move().Phase == Sync; w = ix.missed.first() {
+		var ids []vector.ID
+		for _, m := range ix.missed.before(w.Namespace, nil) {
+			if len(ids) < batchWrites {
+				ids = append(ids, vector.IDOf(m.IDs[0]))
+			}
+		}
+		release, err := ix.Hold(ctx, w.Namespace, ids)
+		if err != nil {
+			return err
+		}
+		release()
+	}
+	return nil
 }
 
 // batchWrites is how many writes are read from the record at once.
@@ -103,10 +125,13 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 	for i := range seqs {
 		seqs[i] = writes[i].Seq
 	}
-	err := ix.carry(ctx, &w)
+	missed, err := ix.carry(ctx, &w)
 	switch {
+	case missed:
+		ix.missed.add(&w)
+		return n, ix.Ledger.Miss(ctx, &w)
 	case err == nil:
-		return n, ix.Ledger.Forget(ctx, ix.Name, seqs)
+		return n, ix.Ledger.Forget(ctx, ix.Name, append(seqs, ix.made(&w)...))
 	case definite(err) && n > 1: // each by itself, to find the one
 		return ix.together(ctx, writes[:1])
 	case definite(err):
@@ -117,15 +142,39 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 	return 0, err
 }
 
-// carry carries a write out on the follower, apart from the copy that fills it.
-func (ix *Index) carry(ctx context.Context, w *Write) error {
-	if ix.Move().Phase == Sync {
+// carry carries a write out on the follower, apart from the copy that fills it; missed:
+// the follower does not have the record.
+func (ix *Index) carry(ctx context.Context, w *Write) (missed bool, err error) {
+	phase := ix.Move().Phase
+	if phase == Sync {
 		defer ix.filling.hold(w.Namespace, w.IDs)()
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	_, err := apply(ctx, ix.follower(ix.Move().Phase), w)
-	return err
+	if phase == Sync && w.Op == Update && !w.whole() {
+		r := &wire.UpdateRequest{}
+		if err := proto.Unmarshal(w.Body, r); err != nil {
+			return false, fmt.Errorf("write %d: %w", w.Seq, err)
+		}
+		there, err := ix.Served.updateOne(ctx, w.Namespace, r)
+		return err == nil && !there, err
+	}
+	_, err = apply(ctx, ix.follower(phase), w)
+	return false, err
+}
+
+// made are writes that are missed no more, since a later one made the whole record, or
+// took it out.
+func (ix *Index) made(w *Write) []int64 {
+	if w.Op == Update || w.whole() {
+		return nil
+	}
+	var seqs []int64
+	for _, m := range ix.missed.before(w.Namespace, w.IDs) {
+		ix.missed.remove(m)
+		seqs = append(seqs, m.Seq)
+	}
+	return seqs
 }
 
 // joined is one upsert of several that follow each other in one namespace, of what a

@@ -60,6 +60,9 @@ const (
 	Acknowledged
 	// Refused: the authority has it, and the other store cannot hold it.
 	Refused
+	// Missed: the authority has it, and the other store did not have the record that it
+	// changes: that is fetched once all that was written before has followed.
+	Missed
 )
 
 // Op is what a write does.
@@ -99,9 +102,13 @@ type Ledger interface {
 	// earlier ones.
 	Append(ctx context.Context, w *Write) error
 	// Acknowledge notes that the authority has carried a write out, Refuse that the
-	// follower cannot: what it touched is a copy's to mend. Forget takes writes off the
-	// record.
+	// follower cannot: what it touched is a copy's to mend. Miss notes that the follower
+	// lacks the record. Forget takes writes off the record.
 	Acknowledge(ctx context.Context, w *Write) error
+	// Narrow acknowledges a write of which the authority has carried out a part: the
+	// ids and the body that it has by now.
+	Narrow(ctx context.Context, w *Write) error
+	Miss(ctx context.Context, w *Write) error
 	Refuse(ctx context.Context, w *Write, why string) error
 	Forget(ctx context.Context, index string, seqs []int64) error
 	// Void forgets a write that nobody has carried out, and that it touched anything.
@@ -111,13 +118,15 @@ type Ledger interface {
 	// Lag counts writes by their state, and says since when the oldest acknowledged one waits.
 	Lag(ctx context.Context, index string) (Lag, error)
 
-	// Touched says which ids were written since a time.
+	// Touched says which ids were written since a time, or have writes that have not
+	// followed yet.
 	Touched(ctx context.Context, index, namespace string, ids []string, since time.Time) (map[string]bool, error)
-	// Barriers are writes about a whole namespace since a time, in their order.
+	// Barriers are writes about a whole namespace since a time, and those that have not
+	// followed yet, in their order.
 	Barriers(ctx context.Context, index, namespace string, since time.Time) ([]Write, error)
 	// Drop forgets all writes of an index, and what they touched.
 	Drop(ctx context.Context, index string) error
-	// Untouch forgets what was touched before a time.
+	// Untouch forgets what was touched before a time, and has followed.
 	Untouch(ctx context.Context, index string, before time.Time) error
 
 	Directory
@@ -141,7 +150,7 @@ type Directory interface {
 // Lag is how far the following store is behind.
 type Lag struct {
 	Begun        int64     `json:"unknown"` // not known whether the authority has them
-	Acknowledged int64     `json:"behind"`
+	Acknowledged int64     `json:"behind"`  // with those that are missed
 	Refused      int64     `json:"refused"`
 	Oldest       time.Time `json:"oldest,omitzero"`
 }

@@ -1,13 +1,18 @@
 package front
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"freehold/internal/vector"
+	"freehold/internal/vector/pinecone"
 	"freehold/internal/vector/pinecone/plane"
 	"freehold/internal/vector/pinecone/wire"
 	"freehold/internal/vector/transfer"
@@ -58,6 +63,49 @@ func (g *guarded) Put(ctx context.Context, namespace string, records []vector.Re
 }
 
 func (g *guarded) put(ctx context.Context, ns string, records []vector.Record) error {
+	unsure, err := g.putSure(ctx, ns, records)
+	var no *vector.RefusedError
+	if err != nil && !errors.As(err, &no) || len(unsure) == 0 {
+		return err
+	}
+	// Most of what is behind follows while applications go on writing.
+	for range 100 {
+		n, err := g.ix.follow(ctx)
+		if err != nil {
+			return g.away(err)
+		}
+		if n < batchWrites {
+			break
+		}
+	}
+	release, err := g.ix.Hold(ctx, ns, unsure)
+	if err != nil {
+		return g.away(err)
+	}
+	defer release()
+	return both(no, g.ix.refetch(ctx, ns, unsure, g.since, nil))
+}
+
+// away is why writes do not follow, which a copy waits for.
+func (g *guarded) away(err error) error {
+	return &vector.Error{Trouble: vector.Unavailable, Store: "index " + g.ix.Name, Doing: "follow", Cause: err}
+}
+
+// both are the refusals of two writes of other records.
+func both(a *vector.RefusedError, err error) error {
+	var b *vector.RefusedError
+	switch {
+	case a == nil || err != nil && !errors.As(err, &b):
+		return err
+	case b != nil:
+		maps.Copy(a.Records, b.Records)
+	}
+	return a
+}
+
+// putSure puts records that are what they were read as, whatever of their namespace's
+// writes was carried out before. It returns those of which that is not sure.
+func (g *guarded) putSure(ctx context.Context, ns string, records []vector.Record) (unsure []vector.ID, err error) {
 	ids := make([]string, len(records))
 	for i := range records {
 		ids[i] = records[i].ID.String()
@@ -65,65 +113,223 @@ func (g *guarded) put(ctx context.Context, ns string, records []vector.Record) e
 	defer g.ix.filling.hold(ns, ids)()
 	touched, err := g.ix.Ledger.Touched(ctx, g.ix.Name, ns, ids, g.since)
 	if err != nil {
+		return nil, err
+	}
+	log, err := g.ix.barriers(ctx, ns, g.since)
+	if err != nil {
+		return nil, err
+	}
+	sure := make([]vector.Record, 0, len(records))
+	for i := range records {
+		switch r := &records[i]; {
+		case touched[ids[i]]: // it follows by the write
+		case slices.ContainsFunc(log, func(b barrier) bool { return b.changes(r) }):
+			unsure = append(unsure, r.ID)
+		default:
+			sure = append(sure, *r)
+		}
+	}
+	if len(sure) == 0 {
+		return unsure, nil
+	}
+	return unsure, g.ix.Served.put(ctx, ns, sure)
+}
+
+// refetch reads records once more and puts them, while nobody writes them and all that
+// was written has followed. missed are writes of them that are known to be missing.
+func (ix *Index) refetch(ctx context.Context, ns string, ids []vector.ID, since time.Time, missed []barrier) error {
+	names := make([]string, len(ids))
+	for i := range ids {
+		names[i] = ids[i].String()
+	}
+	defer ix.filling.hold(ns, names)()
+	touched := map[string]bool{}
+	if missed == nil {
+		var err error
+		if touched, err = ix.Ledger.Touched(ctx, ix.Name, ns, names, since); err != nil {
+			return err
+		}
+	}
+	if recent := ix.Clock().Add(-freshness); recent.After(since) {
+		since = recent
+	}
+	log, err := ix.barriers(ctx, ns, since)
+	if err != nil {
 		return err
 	}
-	barriers, err := g.ix.Ledger.Barriers(ctx, g.ix.Name, ns, g.since)
+	log = append(log, missed...)
+	slices.SortFunc(log, func(a, b barrier) int { return cmp.Compare(a.seq, b.seq) })
+	records, err := ix.Source(ctx, ns, ids)
 	if err != nil {
 		return err
 	}
 	left := make([]vector.Record, 0, len(records))
 	for i := range records {
-		if touched[ids[i]] { // it follows by the write
+		if touched[records[i].ID.String()] {
 			continue
 		}
-		gone, err := passed(&records[i], barriers)
+		there, err := bring(&records[i], log)
 		if err != nil {
 			return err
 		}
-		if !gone {
+		if there {
 			left = append(left, records[i])
 		}
 	}
 	if len(left) == 0 {
 		return nil
 	}
-	return g.ix.Served.put(ctx, ns, left)
+	return ix.Served.put(ctx, ns, left)
 }
 
-// passed carries out on a record what was written about all of its namespace, and
-// reports whether it is deleted. What the record has of it already stays as it is.
-func passed(r *vector.Record, barriers []Write) (gone bool, err error) {
-	for i := range barriers {
-		switch b := &barriers[i]; b.Op {
-		case Delete:
-			in := &wire.DeleteRequest{}
-			if err := proto.Unmarshal(b.Body, in); err != nil {
-				return false, err
-			}
-			f, err := plane.Filter(in.GetFilter())
-			if err != nil {
-				return false, err
-			}
-			if f.Match(r.Payload) { // none: everything
-				return true, nil
-			}
-		case Update:
-			in := &wire.UpdateRequest{}
-			if err := proto.Unmarshal(b.Body, in); err != nil {
-				return false, err
-			}
-			f, err := plane.Filter(in.GetFilter())
-			if err != nil {
-				return false, err
-			}
-			if f.Match(r.Payload) {
-				if err := patch(r, in); err != nil {
-					return false, err
+// barrier is a write about a whole namespace, or an update of one record, as it is
+// held against a record that was read at about its time.
+type barrier struct {
+	seq    int64
+	id     string // only this one
+	filter *vector.Filter
+	update *wire.UpdateRequest // nil: a deletion
+}
+
+func (ix *Index) barriers(ctx context.Context, ns string, since time.Time) ([]barrier, error) {
+	writes, err := ix.Ledger.Barriers(ctx, ix.Name, ns, since)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]barrier, 0, len(writes))
+	for i := range writes {
+		b, err := barrierOf(&writes[i])
+		if err != nil {
+			return nil, err
+		}
+		if b.update == nil || !b.idle() {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+func barrierOf(w *Write) (b barrier, err error) {
+	b.seq = w.Seq
+	switch w.Op {
+	case Delete:
+		in := &wire.DeleteRequest{}
+		if err = proto.Unmarshal(w.Body, in); err == nil {
+			b.filter, err = plane.Filter(in.GetFilter()) // none: everything
+		}
+	case Update:
+		b.update = &wire.UpdateRequest{}
+		if err = proto.Unmarshal(w.Body, b.update); err == nil {
+			b.id = b.update.GetId()
+			b.filter, err = plane.Filter(b.update.GetFilter())
+		}
+	}
+	if err != nil {
+		return b, fmt.Errorf("write %d: %w", w.Seq, err)
+	}
+	return b, nil
+}
+
+func (b *barrier) about(r *vector.Record) bool {
+	return (b.id == "" || b.id == r.ID.String()) && b.filter.Match(r.Payload)
+}
+
+// shown reports whether a record has all that an update sets.
+func (b *barrier) shown(r *vector.Record) bool {
+	if b.update == nil || b.id != "" && b.id != r.ID.String() || b.idle() {
+		return false
+	}
+	for _, f := range pinecone.PayloadOf(b.update.GetSetMetadata()) {
+		if v, ok := r.Payload.Get(f.Name); !ok || !v.Equal(&f.Value) {
+			return false
+		}
+	}
+	set := recordOf(r.Namespace, &wire.Vector{Values: b.update.GetValues(), SparseValues: b.update.GetSparseValues()})
+	for i := range set.Vectors {
+		s := &set.Vectors[i]
+		v := r.Vector(s.Name)
+		if v == nil || !slices.Equal(v.Dense, s.Dense) || !slices.Equal(v.Indices, s.Indices) || !slices.Equal(v.Values, s.Values) {
+			return false
+		}
+	}
+	return true
+}
+
+// idle reports whether an update sets nothing.
+func (b *barrier) idle() bool {
+	u := b.update
+	return len(u.GetSetMetadata().GetFields()) == 0 && len(u.GetValues()) == 0 && u.GetSparseValues() == nil
+}
+
+// changes reports whether a record would not be the same after it.
+func (b *barrier) changes(r *vector.Record) bool { return b.about(r) && !b.shown(r) }
+
+// bring carries out on a record what it does not show of a log, and reports whether it
+// is there then. The record was read after some of the log, and nobody knows how much:
+// after the last update that it shows, since a later one that had changed it would be
+// shown, and one that would change it has not been.
+func bring(r *vector.Record, log []barrier) (there bool, err error) {
+	from := len(log)
+	for from > 0 && !log[from-1].shown(r) {
+		from--
+	}
+	for i := range log[from:] {
+		b := &log[from+i]
+		if !b.about(r) {
+			continue
+		}
+		if b.update == nil {
+			return false, nil
+		}
+		if err := patch(r, b.update); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// fetchMissed fetches records that the store which follows lacked when they were
+// updated; ids: only these. Nobody writes them, and all that was written has followed.
+func (ix *Index) fetchMissed(ctx context.Context, ns string, ids []string) error {
+	of := map[vector.ID][]*Write{}
+	var log []barrier
+	for _, w := range ix.missed.before(ns, ids) {
+		b, err := barrierOf(w)
+		if err != nil {
+			return err
+		}
+		id := vector.IDOf(b.id)
+		of[id], log = append(of[id], w), append(log, b)
+	}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(of)), 100) {
+		err := ix.refetch(ctx, ns, some, time.Time{}, log)
+		var no *vector.RefusedError
+		if err != nil && !errors.As(err, &no) {
+			return err
+		}
+		for _, id := range some {
+			for _, w := range of[id] {
+				if err := ix.settled(ctx, w, no); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	return false, nil
+	return nil
+}
+
+// settled takes a write off the record whose record was fetched, or notes why the
+// other store cannot hold that.
+func (ix *Index) settled(ctx context.Context, w *Write, no *vector.RefusedError) (err error) {
+	if no != nil && no.Records[vector.IDOf(w.IDs[0])] != "" {
+		err = ix.Ledger.Refuse(ctx, w, no.Records[vector.IDOf(w.IDs[0])])
+	} else {
+		err = ix.Ledger.Forget(ctx, ix.Name, []int64{w.Seq})
+	}
+	if err == nil {
+		ix.missed.remove(w)
+	}
+	return err
 }
 
 // Finish has the store do what it has to do when all is there.

@@ -24,6 +24,8 @@ type Options struct {
 	Pinecone wire.Server
 	Served   *Served
 	Ledger   Ledger
+	// Source fetches records from Pinecone, for the other store.
+	Source func(ctx context.Context, namespace string, ids []vector.ID) ([]vector.Record, error)
 	// Reads is the share of reads that the store which follows answers, Shadow that of
 	// queries which both are asked, 0 to 1. They may change.
 	Reads, Shadow func() float64
@@ -50,7 +52,8 @@ type Index struct {
 	move    atomic.Pointer[Move]
 
 	following sync.Mutex // two would carry out old writes after new ones
-	stuck     stuck
+	stuck     stuck      // nobody knows whether the authority has them
+	missed    stuck      // see [Missed]
 	shadows   shadows
 }
 
@@ -60,13 +63,6 @@ var _ wire.Server = (*Index)(nil)
 func New(ctx context.Context, o Options) (*Index, error) {
 	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1)}
 	ix.move.Store(&Move{Index: o.Name, Phase: Relay})
-	elsewhere := o.Served.Elsewhere
-	o.Served.Elsewhere = func(ctx context.Context, namespace string, ids []string) ([]vector.Record, error) {
-		if ix.Move().Phase != Sync || elsewhere == nil { // whoever asks holds turning
-			return nil, nil
-		}
-		return elsewhere(ctx, namespace, ids)
-	}
 	moves, err := o.Ledger.Moves(ctx)
 	if err != nil {
 		return nil, err
@@ -77,17 +73,22 @@ func New(ctx context.Context, o Options) (*Index, error) {
 			o.Served.Mapping = m.Mapping
 		}
 	}
+	if err := ix.load(ctx, Begun, &ix.stuck); err != nil {
+		return nil, err
+	}
+	return ix, ix.load(ctx, Missed, &ix.missed)
+}
+
+// load takes up what is on record in a state.
+func (ix *Index) load(ctx context.Context, state State, into *stuck) error {
 	for after := int64(0); ; {
-		begun, err := o.Ledger.Writes(ctx, o.Name, Begun, after, 1000)
-		if err != nil {
-			return nil, err
+		writes, err := ix.Ledger.Writes(ctx, ix.Name, state, after, 1000)
+		if err != nil || len(writes) == 0 {
+			return err
 		}
-		for i := range begun {
-			ix.stuck.add(&begun[i])
-			after = begun[i].Seq
-		}
-		if len(begun) == 0 {
-			return ix, nil
+		for i := range writes {
+			into.add(&writes[i])
+			after = writes[i].Seq
 		}
 	}
 }
@@ -211,7 +212,7 @@ func (ix *Index) hurry() {
 	}
 }
 
-// stuck are writes of which it is not known whether the authority has them.
+// stuck are writes that did not go as they should, and are settled later.
 type stuck struct {
 	mu  sync.Mutex
 	all []*Write // by their numbers
@@ -230,6 +231,12 @@ func (s *stuck) remove(w *Write) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = slices.DeleteFunc(s.all, func(x *Write) bool { return x.Seq == w.Seq })
+}
+
+func (s *stuck) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = nil
 }
 
 // before are those that a write of the ids, or of the whole namespace, must not overtake.

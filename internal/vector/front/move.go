@@ -192,6 +192,9 @@ func (ix *Index) Hold(ctx context.Context, namespace string, ids []vector.ID) (r
 	if err = ix.unstick(ctx, namespace, names); err == nil {
 		err = ix.drain(ctx)
 	}
+	if err == nil {
+		err = ix.fetchMissed(ctx, namespace, names)
+	}
 	if err != nil {
 		release()
 		return nil, err
@@ -268,6 +271,7 @@ func (ix *Index) alone(ctx context.Context, from, to Phase) error {
 	if err := ix.Ledger.Drop(ctx, ix.Name); err != nil {
 		return err
 	}
+	ix.missed.clear()
 	return ix.change(ctx, m)
 }
 
@@ -303,6 +307,11 @@ func (ix *Index) turn(ctx context.Context, from, to Phase) error {
 		}
 		if n == 0 {
 			break
+		}
+	}
+	for w := ix.missed.first(); w != nil; w = ix.missed.first() {
+		if err := ix.fetchMissed(ctx, w.Namespace, nil); err != nil {
+			return fmt.Errorf("what was written has to follow first: %w", err)
 		}
 	}
 	lag, err := ix.Ledger.Lag(ctx, ix.Name)

@@ -25,8 +25,6 @@ type Served struct {
 	Target   vector.Target
 	Mapping  vector.Mapping
 	IDs      Directory
-	// Elsewhere fetches records that this store does not have yet; nil: there are none.
-	Elsewhere func(ctx context.Context, namespace string, ids []string) ([]vector.Record, error)
 }
 
 // DefaultNamespace is another name of the namespace without one.

@@ -210,10 +210,10 @@ func (s *Served) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.Updat
 	}
 	ns := plain(r.GetNamespace())
 	if f == nil {
-		if err := s.updateOne(ctx, ns, r); err != nil {
-			return nil, refusals(err)
+		if _, err := s.updateOne(ctx, ns, r); err != nil {
+			return nil, err
 		}
-		return &wire.UpdateResponse{}, nil
+		return &wire.UpdateResponse{}, nil // what is not there is not made, and is no error
 	}
 	var n int32
 	for records, err := range s.scan(ctx, ns, f) {
@@ -236,28 +236,23 @@ func (s *Served) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.Updat
 	return &wire.UpdateResponse{MatchedRecords: &n}, nil
 }
 
-func (s *Served) updateOne(ctx context.Context, ns string, r *wire.UpdateRequest) error {
+// updateOne updates a record by its id, if it is there.
+func (s *Served) updateOne(ctx context.Context, ns string, r *wire.UpdateRequest) (there bool, err error) {
 	got, err := s.fetch(ctx, ns, []string{r.GetId()})
 	if err != nil {
-		return err
+		return false, failed(err)
 	}
 	rec := got[r.GetId()]
-	if rec == nil && s.Elsewhere != nil {
-		others, err := s.Elsewhere(ctx, ns, []string{r.GetId()})
-		if err != nil {
-			return err
-		}
-		for i := range others {
-			rec = &others[i]
-		}
-	}
 	if rec == nil {
-		return nil // what is not there is not made, and is no error
+		return false, nil
 	}
 	if err := patch(rec, r); err != nil {
-		return err
+		return true, err
 	}
-	return s.put(ctx, ns, []vector.Record{*rec})
+	if err := s.put(ctx, ns, []vector.Record{*rec}); err != nil {
+		return true, refusals(err)
+	}
+	return true, nil
 }
 
 // patch sets what an update sets. To set it twice is to set it once.

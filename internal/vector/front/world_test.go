@@ -127,9 +127,9 @@ func (w *world) start() {
 	w.ledger, w.copies = sqlite.NewFronts(w.db), sqlite.NewCopies(w.db)
 	w.index, err = front.New(w.t.Context(), front.Options{
 		Name: index, Pinecone: pinecone.Relay{Store: w.store}, Ledger: w.ledger,
-		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: w.memory, IDs: w.ledger,
-			Elsewhere: w.elsewhere},
-		Log: slog.New(slog.DiscardHandler), Clock: time.Now, Sleep: soon, Random: rand.Float64,
+		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: w.memory, IDs: w.ledger},
+		Source: w.store.Fetch,
+		Log:    slog.New(slog.DiscardHandler), Clock: time.Now, Sleep: soon, Random: rand.Float64,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -137,14 +137,6 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stop = cancel
 	w.running.Go(func() { w.index.Run(ctx) })
-}
-
-func (w *world) elsewhere(ctx context.Context, ns string, ids []string) ([]vector.Record, error) {
-	of := make([]vector.ID, len(ids))
-	for i := range ids {
-		of[i] = vector.IDOf(ids[i])
-	}
-	return w.store.Fetch(ctx, ns, of)
 }
 
 // end ends the process; what is on the disk stays.

@@ -240,16 +240,9 @@ func (e *entry) open(ctx context.Context) (err error) {
 		return err
 	}
 	o := e.k.o
-	served := &front.Served{Index: spec.Name, Contract: contract, Target: target, IDs: o.Ledger,
-		Elsewhere: func(ctx context.Context, ns string, ids []string) ([]vector.Record, error) {
-			of := make([]vector.ID, len(ids))
-			for i := range ids {
-				of[i] = vector.IDOf(ids[i])
-			}
-			return fast.Fetch(ctx, ns, of)
-		}}
+	served := &front.Served{Index: spec.Name, Contract: contract, Target: target, IDs: o.Ledger}
 	ix, err := front.New(within, front.Options{
-		Name: spec.Name, Pinecone: pinecone.Relay{Store: fast}, Served: served, Ledger: o.Ledger, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
+		Name: spec.Name, Pinecone: pinecone.Relay{Store: fast}, Served: served, Ledger: o.Ledger, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
 		Reads: func() float64 { return e.now().Reads }, Shadow: func() float64 { return e.now().Shadow }, Compared: e.shadows.add,
 	})
 	if err != nil {

@@ -46,6 +46,7 @@ var may = table(`
 	feedback            : classify jsondoor suggest
 	engine              :
 	engine/enginetest   : engine
+	parttest            : engine/enginetest
 	meter               : llm
 	catalog             : dialect llm meter regular
 	upstream            : pemfile upstream/h1
@@ -96,18 +97,18 @@ var may = table(`
 	vector/pinecone/sim  : vector/pinecone vector/pinecone/plane vector/pinecone/wire
 	vector/milvus        : vector vector/milvus/wire
 	vector/milvus/wire   :
-	vector/milvus/milvustest : engine/enginetest vector/milvus/wire
+	vector/milvus/milvustest : parttest vector/milvus/wire
 	vector/qdrant        : vector
-	vector/qdrant/qdranttest : engine/enginetest
+	vector/qdrant/qdranttest : parttest
 	vector/rest          : vector
 	vector/weaviate      : vector vector/rest
 	vector/weaviate/weaviatetest : vector
 	vector/opensearch    : vector vector/rest
 	vector/opensearch/opensearchtest : vector
 	vector/chroma        : vector vector/rest
-	vector/chroma/chromatest : engine/enginetest
+	vector/chroma/chromatest : parttest
 	vector/pgvector      : vector
-	vector/pgvector/pgtest : engine/enginetest
+	vector/pgvector/pgtest : parttest
 	vector/front         : vector vector/pinecone vector/pinecone/plane vector/pinecone/wire vector/transfer
 	vector/moves         : history vector vector/front vector/pinecone vector/pinecone/plane vector/plan vector/transfer
 

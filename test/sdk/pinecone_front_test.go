@@ -115,7 +115,7 @@ func targets(t *testing.T) map[string]place {
 // against Pinecone: in front of Pinecone, and in front of each other store.
 func TestFrontPython(t *testing.T) {
 	t.Parallel()
-	home := pythonHome(t, "pinecone.json", "the official Python client of Pinecone")
+	home := pineconeClient.Find(t)
 	for store, to := range targets(t) {
 		s := startPinecone(t)
 		if _, err := s.Add(sim.Index{Name: "books", Dimension: 4, Metric: "dotproduct"}); err != nil {

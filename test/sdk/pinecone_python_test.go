@@ -2,11 +2,9 @@ package sdk
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"testing"
-	"time"
 
+	"freehold/internal/parttest"
 	"freehold/internal/vector/pinecone/sim"
 )
 
@@ -23,21 +21,22 @@ func startPinecone(t *testing.T) *sim.Server {
 	return s
 }
 
+var pineconeClient = parttest.Part{Name: "pinecone", What: "the official Python client of Pinecone"}
+
 // TestPineconePython has the official Python client of Pinecone do all that
 // python/pinecone_checks.py does, against the simulator.
 func TestPineconePython(t *testing.T) {
 	t.Parallel()
-	home := pythonHome(t, "pinecone.json", "the official Python client of Pinecone")
+	home := pineconeClient.Find(t)
 	s := startPinecone(t)
 	checkPinecone(t, home, object{"control": s.URL(), "key": pineconeKey, "index": "books"})
 }
 
-func checkPinecone(t *testing.T, home home, where object) {
+func checkPinecone(t *testing.T, home *parttest.Home, where object) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), home.Interpreter, "-s", "-B", "python/pinecone_checks.py")
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+home.Site, "NO_PROXY=*", "PINECONE_API_KEY=", "PINECONE_DEBUG_CURL=")
+	cmd := home.Command(t.Context(), "test/sdk/python/pinecone_checks.py")
+	cmd.Env = append(cmd.Env, "PINECONE_API_KEY=", "PINECONE_DEBUG_CURL=")
 	cmd.Stdin = bytes.NewReader(append(mustJSON(t, where), '\n'))
-	cmd.WaitDelay = 5 * time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -4,15 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
 
-	"freehold/internal/engine/enginetest"
+	"freehold/internal/parttest"
 )
 
 // python calls through a Python SDK: one process serves all steps of a cell.
@@ -26,10 +21,9 @@ type python struct {
 // startPython starts python/driver.py with the packages of `make test`.
 func startPython(t *testing.T, client string, w *world) *python {
 	t.Helper()
-	home := pythonHome(t, "python.json", "the set of the official Python SDKs")
-	cmd := exec.CommandContext(t.Context(), home.Interpreter, "-s", "-B", "-u", "python/driver.py")
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+home.Site, "NO_PROXY=*", "OPENAI_LOG=", "ANTHROPIC_LOG=")
-	cmd.WaitDelay = 5 * time.Second
+	home := parttest.Part{Name: "python", What: "the set of the official Python SDKs"}.Find(t)
+	cmd := home.Command(t.Context(), "test/sdk/python/driver.py")
+	cmd.Env = append(cmd.Env, "PYTHONUNBUFFERED=1", "OPENAI_LOG=", "ANTHROPIC_LOG=")
 	p := &python{client: client, stderr: &bytes.Buffer{}}
 	cmd.Stderr = p.stderr
 	var err error
@@ -52,27 +46,6 @@ func startPython(t *testing.T, client string, w *world) *python {
 	})
 	p.send(t, object{"url": w.url, "key": w.key})
 	return p
-}
-
-// home is where scripts/parts has put the interpreter and the packages.
-type home struct{ Interpreter, Site string }
-
-func pythonHome(t *testing.T, file, what string) home {
-	t.Helper()
-	var h home
-	data, err := os.ReadFile(filepath.Join(enginetest.CacheDir(t), file))
-	if err == nil {
-		err = json.Unmarshal(data, &h)
-	}
-	switch {
-	case err == nil:
-		return h
-	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
-		t.Skipf("%s is not installed: run `make test`, or `go run ./scripts/parts python pinecone`", what)
-	default:
-		t.Fatalf("%s is not installed: %v", what, err)
-	}
-	return h
 }
 
 func (p *python) send(t *testing.T, v any) {

@@ -4,54 +4,37 @@
 package pgtest
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"freehold/internal/engine/enginetest"
+	"freehold/internal/parttest"
 )
 
 // Server is a PostgreSQL server.
 type Server struct {
-	Host           string // with its port
-	Database, User string
-	Password       string
-
-	home home
-	root string // of the repository
-	dir  string
-	run  *process // nil: stopped, or not ours
+	*parttest.Server        // nil: it is not ours
+	Host             string // with its port
+	Database, User   string
+	Password         string
 }
 
-type process struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	stderr *bytes.Buffer
-}
+var part = parttest.Part{Name: "pgvector", What: "PostgreSQL"}
 
-// home is where scripts/parts has put the interpreter and the packages.
-type home struct{ Interpreter, Site string }
+const (
+	script   = "test/pgvector/server.py"
+	password = "a test's password"
+)
 
-var shared struct {
-	once sync.Once
-	s    *Server
-	err  error
-}
+var shared parttest.Shared[*Server]
 
 // names counts the tables of a test binary.
 var names atomic.Int64
@@ -60,70 +43,43 @@ var names atomic.Int64
 // see [Server.Name]. [Stop] ends it.
 func Shared(t testing.TB) *Server {
 	t.Helper()
-	var h home
-	var root string
-	if os.Getenv("FREEHOLD_TEST_POSTGRES") == "" {
-		h, root = parts(t)
+	if at := os.Getenv("FREEHOLD_TEST_POSTGRES"); at != "" {
+		return shared.Get(t, func() (*Server, func() error, error) {
+			s, err := given(at)
+			if err == nil {
+				err = s.extend()
+			}
+			return s, nil, err
+		})
 	}
-	shared.once.Do(func() {
-		if at := os.Getenv("FREEHOLD_TEST_POSTGRES"); at != "" {
-			shared.s, shared.err = given(at)
-		} else {
-			shared.s, shared.err = fresh(h, root)
+	home := part.Find(t)
+	return shared.Get(t, func() (*Server, func() error, error) {
+		started, err := home.Start(script, "--password", password)
+		if err != nil {
+			return nil, nil, err
 		}
-		if shared.err == nil {
-			shared.err = shared.s.extend()
-		}
+		s := ours(started)
+		return s, s.Close, s.extend()
 	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.s
 }
 
 // Stop ends the shared server, if there is one: for a TestMain. No test may run any
 // more.
-func Stop() error {
-	if shared.s == nil || shared.s.dir == "" {
-		return nil
-	}
-	return errors.Join(shared.s.stop(""), os.RemoveAll(shared.s.dir))
-}
+func Stop() error { return shared.Stop() }
 
 // Start starts a server for one test, which may crash it and start it again. It is
 // never the one of FREEHOLD_TEST_POSTGRES.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	h, root := parts(t)
-	s, err := fresh(h, root)
-	t.Cleanup(func() {
-		if err := errors.Join(s.stop(""), os.RemoveAll(s.dir)); err != nil {
-			t.Error(err)
-		}
-	})
-	if err == nil {
-		err = s.extend()
-	}
-	if err != nil {
+	s := ours(part.Find(t).For(t, script, "--password", password))
+	if err := s.extend(); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// Start starts the server again, where it was and with what it had.
-func (s *Server) Start(t testing.TB) {
-	t.Helper()
-	if err := s.start(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Crash ends the server as a loss of power to it would.
-func (s *Server) Crash(t testing.TB) {
-	t.Helper()
-	if err := s.stop("crash\n"); err != nil {
-		t.Fatal(err)
-	}
+func ours(s *parttest.Server) *Server {
+	return &Server{Server: s, Host: s.Addr(), Database: "postgres", User: "postgres", Password: password}
 }
 
 func given(at string) (*Server, error) {
@@ -133,95 +89,6 @@ func given(at string) (*Server, error) {
 	}
 	password, _ := u.User.Password()
 	return &Server{Host: u.Host, Database: u.Path[1:], User: u.User.Username(), Password: password}, nil
-}
-
-func fresh(h home, root string) (*Server, error) {
-	// Not a test's own directory: the server runs as a user who may not look into that.
-	dir, err := os.MkdirTemp("", "pgvector-")
-	s := &Server{Database: "postgres", User: "postgres", Password: "a test's password", home: h, root: root, dir: dir}
-	if err == nil {
-		err = s.start()
-	}
-	return s, err
-}
-
-// parts finds what scripts/parts has installed.
-func parts(t testing.TB) (h home, root string) {
-	t.Helper()
-	cache := enginetest.CacheDir(t)
-	data, err := os.ReadFile(filepath.Join(cache, "pgvector.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &h)
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
-		t.Skip("PostgreSQL is not installed: run `make test`, or `go run ./scripts/parts pgvector`")
-	default:
-		t.Fatalf("PostgreSQL is not installed: %v", err)
-	}
-	if root, err = os.Getwd(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			return h, root
-		}
-		if filepath.Dir(root) == root {
-			t.Fatal("pgtest: no go.mod above the test")
-		}
-		root = filepath.Dir(root)
-	}
-}
-
-func (s *Server) start() error {
-	args := []string{"-s", "-B", filepath.Join(s.root, "test", "pgvector", "server.py"), "--dir", s.dir, "--password", s.Password}
-	if s.Host != "" {
-		args = append(args, "--port", s.Host[len("127.0.0.1:"):])
-	}
-	// Not under the test's context: it ends when its standard input does, and so
-	// with the test binary, however that ends.
-	cmd := exec.CommandContext(context.Background(), s.home.Interpreter, args...)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+s.home.Site)
-	p := &process{cmd: cmd, stderr: &bytes.Buffer{}}
-	cmd.Stderr = p.stderr
-	cmd.WaitDelay = 10 * time.Second
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	p.in = in
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	var ready struct{ Port int }
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &ready)
-	}
-	if err != nil {
-		in.Close()
-		return fmt.Errorf("PostgreSQL does not start: %w", errors.Join(err, cmd.Wait(), errors.New(p.stderr.String())))
-	}
-	s.run, s.Host = p, "127.0.0.1:"+strconv.Itoa(ready.Port)
-	return nil
-}
-
-func (s *Server) stop(how string) error {
-	if s.run == nil {
-		return nil
-	}
-	p := s.run
-	s.run = nil
-	_, err := io.WriteString(p.in, how)
-	if err = errors.Join(err, p.in.Close(), p.cmd.Wait()); err != nil {
-		return fmt.Errorf("PostgreSQL: %w: %s", err, p.stderr)
-	}
-	return nil
 }
 
 func (s *Server) extend() error {
@@ -254,7 +121,7 @@ func (s *Server) Name(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf(`Table "%d" of %.40s`, names.Add(1), filepath.Base(t.Name()))
 	t.Cleanup(func() {
-		if s.run == nil && s.dir != "" {
+		if s.Server != nil && !s.Runs() {
 			return // stopped: its directory goes, too
 		}
 		if err := s.exec("DROP TABLE IF EXISTS " + pgx.Identifier{name}.Sanitize() + " CASCADE"); err != nil {

@@ -4,20 +4,13 @@
 package qdranttest
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,35 +19,22 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
-	"freehold/internal/engine/enginetest"
+	"freehold/internal/parttest"
 )
 
 // Server is a Qdrant server on loopback.
 type Server struct {
-	Host string
-	Port int
-	Key  string // that it asks for; empty: none
-
-	home home
-	root string // of the repository
-	dir  string
-	run  *process // nil: stopped, or not ours
+	*parttest.Server // nil: it is not ours
+	Host             string
+	Port             int
+	Key              string // that it asks for; empty: none
 }
 
-type process struct {
-	cmd    *exec.Cmd
-	in     io.Closer
-	stderr *bytes.Buffer
-}
+var part = parttest.Part{Name: "qdrant", What: "the Qdrant engine"}
 
-// home is where scripts/parts has put the interpreter and the packages.
-type home struct{ Interpreter, Site string }
+const script = "test/qdrant/server.py"
 
-var shared struct {
-	once sync.Once
-	s    *Server
-	err  error
-}
+var shared parttest.Shared[*Server]
 
 // Shared is the server that all tests of a binary use, each with collections of
 // its own: see [Server.Name]. [Stop] ends it.
@@ -68,150 +48,29 @@ func Shared(t testing.TB) *Server {
 		}
 		return &Server{Host: host, Port: n}
 	}
-	h, root := parts(t)
-	shared.once.Do(func() {
-		dir, err := os.MkdirTemp("", "qdrant-") //nolint:usetesting // it outlives the test
+	home := part.Find(t)
+	return shared.Get(t, func() (*Server, func() error, error) {
+		s, err := home.Start(script)
 		if err != nil {
-			shared.err = err
-			return
+			return nil, nil, err
 		}
-		shared.s = &Server{Host: "127.0.0.1", home: h, root: root, dir: dir}
-		shared.err = shared.s.start()
+		return ours(s, ""), s.Close, nil
 	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	return shared.s
+}
+
+func ours(s *parttest.Server, key string) *Server {
+	return &Server{Server: s, Host: "127.0.0.1", Port: s.Port, Key: key}
 }
 
 // Stop ends the shared server, if there is one: for a TestMain. No test may run
 // any more.
-func Stop() error {
-	if shared.s == nil {
-		return nil
-	}
-	return errors.Join(shared.s.stop(), os.RemoveAll(shared.s.dir))
-}
+func Stop() error { return shared.Stop() }
 
 // Start starts a server for one test, which may stop it and start it again. It
 // is never the one of FREEHOLD_TEST_QDRANT.
 func Start(t testing.TB, key string) *Server {
 	t.Helper()
-	h, root := parts(t)
-	s := &Server{Host: "127.0.0.1", Key: key, home: h, root: root, dir: t.TempDir()}
-	t.Cleanup(func() {
-		if err := s.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	s.Start(t)
-	return s
-}
-
-// Start starts the server again, where it was and with what it had.
-func (s *Server) Start(t testing.TB) {
-	t.Helper()
-	if err := s.start(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Stop ends the server in order.
-func (s *Server) Stop(t testing.TB) {
-	t.Helper()
-	if err := s.stop(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Kill ends the server as a loss of power to it would.
-func (s *Server) Kill(t testing.TB) {
-	t.Helper()
-	if s.run == nil {
-		return
-	}
-	if err := s.run.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	s.run.in.Close()
-	_ = s.run.cmd.Wait() // it was killed, which is what Wait says
-	s.run = nil
-}
-
-// parts finds what scripts/parts has installed.
-func parts(t testing.TB) (h home, root string) {
-	t.Helper()
-	cache := enginetest.CacheDir(t)
-	data, err := os.ReadFile(filepath.Join(cache, "qdrant.json"))
-	if err == nil {
-		err = json.Unmarshal(data, &h)
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, os.ErrNotExist) && os.Getenv("CI") != "true":
-		t.Skip("the Qdrant engine is not installed: run `make test`, or `go run ./scripts/parts qdrant`")
-	default:
-		t.Fatalf("the Qdrant engine is not installed: %v", err)
-	}
-	if root, err = os.Getwd(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			return h, root
-		}
-		if filepath.Dir(root) == root {
-			t.Fatal("qdranttest: no go.mod above the test")
-		}
-		root = filepath.Dir(root)
-	}
-}
-
-func (s *Server) start() error {
-	args := []string{"-s", "-B", filepath.Join(s.root, "test", "qdrant", "server.py"), "--dir", s.dir, "--port", strconv.Itoa(s.Port), "--api-key", s.Key}
-	// Not under the test's context: it ends when its standard input does, and so
-	// with the test binary, however that ends.
-	cmd := exec.CommandContext(context.Background(), s.home.Interpreter, args...)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+s.home.Site, "NO_PROXY=*")
-	p := &process{cmd: cmd, stderr: &bytes.Buffer{}}
-	cmd.Stderr = p.stderr
-	cmd.WaitDelay = 10 * time.Second
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	p.in = in
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	var ready struct{ Port int }
-	line, err := bufio.NewReader(stdout).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &ready)
-	}
-	if err != nil {
-		in.Close()
-		return fmt.Errorf("the Qdrant test server does not start: %w", errors.Join(err, cmd.Wait(), errors.New(p.stderr.String())))
-	}
-	s.run, s.Port = p, ready.Port
-	return nil
-}
-
-func (s *Server) stop() error {
-	if s.run == nil {
-		return nil
-	}
-	p := s.run
-	s.run = nil
-	p.in.Close()
-	if err := p.cmd.Wait(); err != nil {
-		return fmt.Errorf("the Qdrant test server: %w: %s", err, p.stderr)
-	}
-	return nil
+	return ours(part.Find(t).For(t, script, "--api-key", key), key)
 }
 
 // Addr is host:port.
@@ -223,7 +82,7 @@ func (s *Server) Name(t testing.TB) string {
 	name := fmt.Sprintf("%s-%d", strings.NewReplacer("/", "-", "#", "-").Replace(t.Name()), time.Now().UnixNano())
 	conn := s.Conn(t)
 	t.Cleanup(func() {
-		if s.run == nil && s.dir != "" {
+		if s.Server != nil && !s.Runs() {
 			return // stopped: its directory goes, too
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

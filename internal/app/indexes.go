@@ -31,15 +31,24 @@ func (a *App) openIndexes(cfg *config.Config) {
 	a.Indexes = moves.New(moves.Options{
 		Ledger: a.fronts, Copies: sqlite.NewCopies(a.DB), History: a.History, Log: a.Log, Clock: a.Clock, Sleep: sleep, NewID: newID,
 	})
-	use := func(c *config.Config) {
-		specs := make(map[string]moves.Spec, len(c.Indexes))
-		for name, x := range c.Indexes {
-			specs[name] = a.indexSpec(c, x)
-		}
-		a.Indexes.Use(specs)
+	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) { a.Indexes.Use(a.indexSpecs(c)) })
+	a.Indexes.Use(a.indexSpecs(cfg))
+}
+
+// checkIndexes refuses a configuration whose indexes cannot go on by it.
+func (a *App) checkIndexes(ctx context.Context, c *config.Config) error {
+	if a.Indexes == nil {
+		return nil
 	}
-	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) { use(c) })
-	use(cfg)
+	return a.Indexes.Check(ctx, a.indexSpecs(c))
+}
+
+func (a *App) indexSpecs(c *config.Config) map[string]moves.Spec {
+	specs := make(map[string]moves.Spec, len(c.Indexes))
+	for name, x := range c.Indexes {
+		specs[name] = a.indexSpec(c, x)
+	}
+	return specs
 }
 
 func (a *App) closeIndexes() {
@@ -55,7 +64,7 @@ func (a *App) indexSpec(c *config.Config, x *config.Index) moves.Spec {
 	from, to := x.Source, x.Target
 	key := fmt.Sprint(from.Address.String(), from.APIKey.Reveal(), from.Networks, to.Address.String(), to.APIKey.Reveal(), to.Networks)
 	return moves.Spec{
-		Name: x.Name, From: from.Address.String(), To: to.Address.String(), Create: to.Address.Name, Reads: float64(x.Reads), Shadow: float64(x.Shadow), Key: key,
+		Name: x.Name, From: from.Address, To: to.Address, Reads: float64(x.Reads), Shadow: float64(x.Shadow), Key: key,
 		Source: func(ctx context.Context, fast bool) (*pinecone.Store, error) {
 			s, err := openStore(ctx, from, fast)
 			if err != nil {

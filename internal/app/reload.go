@@ -93,6 +93,9 @@ func (a *App) take(ctx context.Context, l loaded, c change) (out Result, err err
 			return out, &UnfitError{err}
 		}
 	}
+	if err := a.checkIndexes(ctx, l.cfg); err != nil {
+		return out, &UnfitError{err}
+	}
 	f, err := a.build(l.cfg, l.cat, a.fleet.Load(), true)
 	if err != nil {
 		a.Engines.Discard()

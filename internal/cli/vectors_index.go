@@ -218,13 +218,6 @@ func (p *program) shownIndex(out *admin.Index, err error) error {
 	return err
 }
 
-var phases = map[string]string{
-	string(front.Relay): "relay: Pinecone answers, and nothing follows",
-	string(front.Sync):  "sync: Pinecone answers, and the new store follows",
-	string(front.Cut):   "cutover: the new store answers, and Pinecone follows",
-	string(front.Own):   "own: the new store answers alone",
-}
-
 func (p *program) printIndex(x *admin.Index) {
 	filled := ""
 	if x.Filled != nil {
@@ -234,7 +227,11 @@ func (p *program) printIndex(x *admin.Index) {
 	if x.Oldest != nil {
 		behind += ", the oldest of " + at(*x.Oldest) + " UTC"
 	}
-	p.fields("index", x.Name, "from", x.From, "to", x.To, "closed", x.Closed, "phase", phases[x.Phase])
+	phase := x.Phase
+	if phase != "" {
+		phase += ": " + front.Phase(x.Phase).About()
+	}
+	p.fields("index", x.Name, "from", x.From, "to", x.To, "closed", x.Closed, "phase", phase)
 	if x.Phase == string(front.Sync) || x.Phase == string(front.Cut) {
 		p.fields("filled", filled, "records", count(x.Records), "behind", behind)
 		if x.Unknown > 0 {

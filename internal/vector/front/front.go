@@ -34,9 +34,41 @@ const (
 	Own Phase = "own"
 )
 
+// About says what a phase is.
+func (p Phase) About() string {
+	switch p {
+	case Relay:
+		return "Pinecone answers, and nothing follows"
+	case Sync:
+		return "Pinecone answers, and the new store follows"
+	case Cut:
+		return "the new store answers, and Pinecone follows"
+	case Own:
+		return "the new store answers alone"
+	}
+	return "no phase that there is"
+}
+
+// next says how an index goes on from a phase.
+func (p Phase) next(index string) string {
+	switch p {
+	case Relay:
+		return "freehold vectors sync " + index + " begins the move"
+	case Sync:
+		return "freehold vectors cutover " + index + " goes on, freehold vectors sync " + index + " --end gives the move up"
+	case Cut:
+		return "freehold vectors rollback " + index + " goes back, freehold vectors cutover " + index + " --final ends the way back"
+	}
+	return "there is no way back; freehold vectors copy carries its records elsewhere"
+}
+
 // Move is what is kept of an index on its way.
 type Move struct {
-	Index   string         `json:"index"`
+	Index string `json:"index"`
+	// From and To are the stores, by their addresses: those of the configuration may
+	// have become others.
+	From    string         `json:"from,omitempty"`
+	To      string         `json:"to,omitempty"`
 	Phase   Phase          `json:"phase"`
 	Mapping vector.Mapping `json:"mapping"`
 	// Contract is what the index was at Pinecone, who need not be there any more.

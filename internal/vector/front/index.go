@@ -21,6 +21,7 @@ import (
 // Options of [New]. All are required, but for Reads, Shadow and Compared.
 type Options struct {
 	Name     string
+	From, To string // the addresses of Pinecone and of the other store
 	Pinecone wire.Server
 	Served   *Served
 	Ledger   Ledger

@@ -17,9 +17,26 @@ type StageError struct{ Why, Hint string }
 
 func (e *StageError) Error() string { return e.Why }
 
+// only refuses what is for another phase than that in which the index is.
+func (ix *Index) only(p Phase, what string) error {
+	now := ix.Move().Phase
+	if now == p {
+		return nil
+	}
+	return &StageError{fmt.Sprintf("the index %s is in phase %s (%s), and %s is for phase %s", ix.Name, now, now.About(), what, p), now.next(ix.Name)}
+}
+
+// some counts things in words.
+func some(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", one, "s")
+}
+
 // change persists and takes on what the index is from now. turning is held for writing.
 func (ix *Index) change(ctx context.Context, m Move) error {
-	m.Changed = ix.Clock()
+	m.Changed, m.From, m.To = ix.Clock(), ix.From, ix.To
 	if err := ix.Ledger.PutMove(ctx, m); err != nil {
 		return err
 	}
@@ -32,11 +49,11 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	switch ix.Move().Phase {
-	case Sync:
+	if ix.Move().Phase == Sync {
 		return nil
-	case Cut:
-		return &StageError{"the index is cut over: " + ix.Name + " is written to the new store, and Pinecone follows", "freehold vectors rollback goes back"}
+	}
+	if err := ix.only(Relay, "a sync"); err != nil {
+		return err
 	}
 	if err := mapping.Check(); err != nil {
 		return err
@@ -70,10 +87,10 @@ func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (trans
 	}
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	m = ix.Move()
-	if m.Phase != Sync {
-		return tally, &StageError{"the index went on while it was filled", ""}
+	if err := ix.only(Sync, "a copy"); err != nil {
+		return tally, err
 	}
+	m = ix.Move()
 	if err := ix.mended(ctx, m.PassFrom); err != nil {
 		return tally, err
 	}
@@ -125,8 +142,8 @@ func (ix *Index) filled(ctx context.Context, id string) (Move, error) {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
 	m := ix.Move()
-	if m.Phase != Sync {
-		return m, &StageError{fmt.Sprintf("the index is in %s, and is filled in %s only", m.Phase, Sync), "freehold vectors sync begins it"}
+	if err := ix.only(Sync, "a copy"); err != nil {
+		return m, err
 	}
 	if m.Pass == id {
 		return m, nil
@@ -218,19 +235,17 @@ func (ix *Index) drain(ctx context.Context) error {
 // Blocked says why the index cannot be cut over, but for what a verification finds;
 // nil: nothing is in the way.
 func (ix *Index) Blocked(ctx context.Context) error {
-	m := ix.Move()
-	lag, err := ix.Ledger.Lag(ctx, ix.Name)
-	switch {
-	case err != nil:
+	if err := ix.only(Sync, "a cutover"); err != nil {
 		return err
-	case m.Phase != Sync:
-		return &StageError{fmt.Sprintf("the index is in %s, and is cut over from %s only", m.Phase, Sync), ""}
-	case m.Passed.IsZero():
-		return &StageError{"the new store does not have all records yet", "freehold vectors sync fills it, and shows how far it is"}
-	case lag.Refused > 0:
-		return &StageError{fmt.Sprintf("%d writes could not be carried out on the new store", lag.Refused), "freehold vectors status names them; a new sync copies those records again"}
 	}
-	return nil
+	if ix.Move().Passed.IsZero() {
+		return &StageError{"the new store does not have all records yet", "freehold vectors sync " + ix.Name + " fills it, and shows how far it is"}
+	}
+	lag, err := ix.Ledger.Lag(ctx, ix.Name)
+	if err == nil && lag.Refused > 0 {
+		err = &StageError{"the new store could not carry out " + some(lag.Refused, "write"), "freehold vectors status " + ix.Name + " names them; freehold vectors sync " + ix.Name + " --again copies what became of those records"}
+	}
+	return err
 }
 
 // Cutover makes the new store the authority, when it has all that Pinecone has.
@@ -238,28 +253,32 @@ func (ix *Index) Cutover(ctx context.Context) error {
 	if err := ix.Blocked(ctx); err != nil {
 		return err
 	}
-	return ix.turn(ctx, Sync, Cut)
+	return ix.turn(ctx, Sync, Cut, "a cutover")
 }
 
 // Rollback makes Pinecone the authority again, when it has all that was written since.
 func (ix *Index) Rollback(ctx context.Context) error {
-	if p := ix.Move().Phase; p != Cut {
-		return &StageError{fmt.Sprintf("the index is in %s, and goes back from %s only", p, Cut), ""}
+	if err := ix.only(Cut, "a rollback"); err != nil {
+		return err
 	}
-	return ix.turn(ctx, Cut, Sync)
+	return ix.turn(ctx, Cut, Sync, "a rollback")
 }
 
 // Leave has the other store follow no more, before a cutover: Pinecone is alone again.
-func (ix *Index) Leave(ctx context.Context) error { return ix.alone(ctx, Sync, Relay) }
+func (ix *Index) Leave(ctx context.Context) error {
+	return ix.alone(ctx, Sync, Relay, "an end of the sync")
+}
 
 // Finish has Pinecone follow no more, after a cutover: there is no way back.
-func (ix *Index) Finish(ctx context.Context) error { return ix.alone(ctx, Cut, Own) }
+func (ix *Index) Finish(ctx context.Context) error {
+	return ix.alone(ctx, Cut, Own, "an end of the way back")
+}
 
-func (ix *Index) alone(ctx context.Context, from, to Phase) error {
+func (ix *Index) alone(ctx context.Context, from, to Phase, what string) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
-	if ix.Move().Phase != from {
-		return &StageError{fmt.Sprintf("the index is in %s, not in %s", ix.Move().Phase, from), ""}
+	if err := ix.only(from, what); err != nil {
+		return err
 	}
 	for w := ix.stuck.first(); w != nil; w = ix.stuck.first() {
 		if err := ix.retry(ctx, w); err != nil {
@@ -279,7 +298,7 @@ func (ix *Index) alone(ctx context.Context, from, to Phase) error {
 const turnTime = 10 * time.Second
 
 // turn changes the authority while nobody writes.
-func (ix *Index) turn(ctx context.Context, from, to Phase) error {
+func (ix *Index) turn(ctx context.Context, from, to Phase, what string) error {
 	// Most of what is behind follows while applications go on writing.
 	for range 100 {
 		if n, err := ix.follow(ctx); err != nil {
@@ -292,8 +311,8 @@ func (ix *Index) turn(ctx context.Context, from, to Phase) error {
 	defer ix.turning.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, turnTime)
 	defer cancel()
-	if ix.Move().Phase != from {
-		return &StageError{fmt.Sprintf("the index is in %s by now", ix.Move().Phase), ""}
+	if err := ix.only(from, what); err != nil {
+		return err
 	}
 	for w := ix.stuck.first(); w != nil; w = ix.stuck.first() {
 		if err := ix.retry(ctx, w); err != nil {

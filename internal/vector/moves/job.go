@@ -40,13 +40,13 @@ func (j *Job) progress(n, of int64) {
 }
 
 // start runs a job unless one is under way.
-func (e *entry) start(ctx context.Context, kind string, run func(ctx context.Context, j *Job) error) error {
+func (e *entry) start(kind string, run func(ctx context.Context, j *Job) error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.job != nil && !e.job.over() {
 		return &front.StageError{Why: fmt.Sprintf("a %s is under way", e.job.Kind), Hint: "freehold vectors status shows how far it is"}
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(e.ctx)
 	j := &Job{Kind: kind, Started: e.k.o.Clock(), done: make(chan struct{}), canceled: cancel}
 	e.job = j
 	e.wait.Go(func() {
@@ -73,12 +73,12 @@ func (j *Job) over() bool {
 }
 
 // resume goes on with a copy that was under way when the process ended.
-func (e *entry) resume(ctx context.Context) {
+func (e *entry) resume() {
 	m := e.index.Move()
 	if m.Phase != front.Sync || m.Pass == "" || !m.Passed.IsZero() {
 		return
 	}
-	if err := e.start(ctx, "fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, m.Pass) }); err != nil {
+	if err := e.start("fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, m.Pass) }); err != nil {
 		e.k.o.Log.Error("vectors: a copy does not go on", "index", e.index.Name, "error", err)
 	}
 }
@@ -121,7 +121,7 @@ func (e *entry) putCopy(ctx context.Context, id string, started, ended time.Time
 	if err != nil {
 		return err
 	}
-	p := plan.Plan{Version: plan.Version, Made: started, From: spec.From, To: spec.To, Mapping: m.Mapping}
+	p := plan.Plan{Version: plan.Version, Made: started, From: spec.From.String(), To: spec.To.String(), Mapping: m.Mapping}
 	for _, ns := range d.Namespaces {
 		p.Namespaces = append(p.Namespaces, ns.Name)
 	}
@@ -129,7 +129,7 @@ func (e *entry) putCopy(ctx context.Context, id string, started, ended time.Time
 	if err != nil {
 		return err
 	}
-	return e.k.o.Copies.PutCopy(ctx, transfer.Copy{ID: id, From: spec.From, To: spec.To, Started: started, Ended: ended, Plan: text})
+	return e.k.o.Copies.PutCopy(ctx, transfer.Copy{ID: id, From: p.From, To: p.To, Started: started, Ended: ended, Plan: text})
 }
 
 // opened is an index whose stores are open.
@@ -141,7 +141,11 @@ func (k *Keeper) opened(name string) (*entry, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.why != nil {
-		return nil, &front.StageError{Why: fmt.Sprintf("the index %s is not open: %v", e.spec.Name, e.why)}
+		out := &front.StageError{Why: fmt.Sprintf("the index %s is not open: %v", e.spec.Name, e.why)}
+		if stage := (*front.StageError)(nil); errors.As(e.why, &stage) {
+			out.Hint = stage.Hint
+		}
+		return nil, out
 	}
 	return e, nil
 }
@@ -174,7 +178,7 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 	if err := e.putCopy(ctx, id, k.o.Clock(), time.Time{}); err != nil {
 		return err
 	}
-	if err := e.start(k.ctx, "fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, id) }); err != nil {
+	if err := e.start("fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, id) }); err != nil {
 		return err
 	}
 	return k.record(ctx, e, "sync", who, why, nil)
@@ -188,7 +192,7 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
 		return err
 	}
 	if p == nil {
-		p, err = plan.Make(ctx, plan.Inputs{From: spec.From, To: spec.To, Source: e.source, Target: e.target, Create: spec.Create, Now: e.k.o.Clock(), Perimeter: now})
+		p, err = plan.Make(ctx, plan.Inputs{From: spec.From.String(), To: spec.To.String(), Source: e.source, Target: e.target, Create: spec.To.Name, Now: e.k.o.Clock(), Perimeter: now})
 		if err != nil {
 			return err
 		}
@@ -228,14 +232,14 @@ func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why 
 	if err := e.index.Blocked(ctx); err != nil {
 		return err
 	}
-	return e.start(k.ctx, "cutover", func(ctx context.Context, j *Job) error {
+	return e.start("cutover", func(ctx context.Context, j *Job) error {
 		if err := e.prove(ctx, j); err != nil {
 			return err
 		}
 		if err := e.index.Cutover(ctx); err != nil {
 			return err
 		}
-		return k.record(ctx, e, "cutover", who, why, j.report)
+		return k.record(context.WithoutCancel(ctx), e, "cutover", who, why, j.report)
 	})
 }
 
@@ -331,7 +335,7 @@ func (k *Keeper) told(ctx context.Context, name, what string, who history.Who, w
 // record puts on record who moved the index.
 func (k *Keeper) record(ctx context.Context, e *entry, what string, who history.Who, why string, proof *transfer.Report) error {
 	spec, m := e.now(), e.index.Move()
-	details := map[string]string{"what": what, "phase": string(m.Phase), "from": spec.From, "to": spec.To}
+	details := map[string]string{"what": what, "phase": string(m.Phase), "from": spec.From.String(), "to": spec.To.String()}
 	if proof != nil {
 		details["compared"] = fmt.Sprint(proof.Compared)
 		for _, ns := range proof.Namespaces {

@@ -22,6 +22,7 @@ import (
 
 	"freehold/internal/history"
 	"freehold/internal/vector"
+	"freehold/internal/vector/address"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/pinecone"
 	"freehold/internal/vector/pinecone/plane"
@@ -31,9 +32,9 @@ import (
 
 // Spec is an index as the configuration has it.
 type Spec struct {
-	Name, From, To string  // the stores' addresses, without keys
-	Create         string  // the name of a collection that is made
-	Reads, Shadow  float64 // shares, 0 to 1
+	Name          string
+	From, To      address.Address // of the stores
+	Reads, Shadow float64         // shares, 0 to 1
 	// Key changes when the stores must be opened again.
 	Key string
 	// Source opens Pinecone, and Target the new store. fast: without freehold's own
@@ -80,6 +81,7 @@ type Keeper struct {
 // entry is an index, open or not.
 type entry struct {
 	k    *Keeper
+	ctx  context.Context // until the index is closed
 	stop context.CancelFunc
 	wait sync.WaitGroup
 
@@ -121,7 +123,7 @@ func (k *Keeper) Use(specs map[string]Spec) {
 			continue
 		}
 		ctx, stop := context.WithCancel(k.ctx)
-		e := &entry{k: k, stop: stop, spec: s, why: errors.New("it is being opened")}
+		e := &entry{k: k, ctx: ctx, stop: stop, spec: s, why: errors.New("it is being opened")}
 		k.all[name] = e
 		e.wait.Go(func() { e.serve(ctx) })
 	}
@@ -197,7 +199,7 @@ func (e *entry) serve(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	e.resume(ctx)
+	e.resume()
 	e.index.Run(ctx)
 	e.mu.Lock()
 	job := e.job
@@ -205,7 +207,11 @@ func (e *entry) serve(ctx context.Context) {
 	if job != nil {
 		<-job.done
 	}
-	if err := errors.Join(e.source.Close(), e.target.Close()); err != nil {
+	err := e.target.Close()
+	if e.source != nil {
+		err = errors.Join(err, e.source.Close())
+	}
+	if err != nil {
 		e.k.o.Log.Warn("vectors: the stores of an index do not close", "index", e.index.Name, "error", err)
 	}
 }
@@ -216,7 +222,14 @@ const openTime = 10 * time.Second
 func (e *entry) open(ctx context.Context) (err error) {
 	within, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	spec := e.now()
+	spec, o := e.now(), e.k.o
+	move, err := e.k.move(within, spec.Name)
+	if err != nil {
+		return err
+	}
+	if err := fits(move, &spec); err != nil {
+		return err
+	}
 	var closing []interface{ Close() error }
 	defer func() {
 		if err != nil {
@@ -225,24 +238,30 @@ func (e *entry) open(ctx context.Context) (err error) {
 			}
 		}
 	}()
-	fast, err := spec.Source(within, true)
-	if err != nil {
-		return err
+	var fast *pinecone.Store
+	if move.Phase != front.Own { // Pinecone need not be there any more
+		if fast, err = spec.Source(within, true); err != nil {
+			return err
+		}
+		closing = append(closing, fast)
 	}
-	closing = append(closing, fast)
 	target, err := spec.Target(within)
 	if err != nil {
 		return err
 	}
 	closing = append(closing, target)
-	contract, err := e.contract(within, fast)
-	if err != nil {
-		return err
+	contract := move.Contract
+	if contract.VectorType == "" { // it never began to move
+		d, err := fast.Describe(within)
+		if err != nil {
+			return err
+		}
+		contract = contractOf(d)
 	}
-	o := e.k.o
 	served := &front.Served{Index: spec.Name, Contract: contract, Target: target, IDs: o.Ledger}
 	ix, err := front.New(within, front.Options{
-		Name: spec.Name, Pinecone: pinecone.Relay{Store: fast}, Served: served, Ledger: o.Ledger, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
+		Name: spec.Name, From: spec.From.String(), To: spec.To.String(), Pinecone: pinecone.Relay{Store: fast}, Served: served,
+		Ledger: o.Ledger, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
 		Reads: func() float64 { return e.now().Reads }, Shadow: func() float64 { return e.now().Shadow }, Compared: e.shadows.add,
 	})
 	if err != nil {
@@ -253,25 +272,6 @@ func (e *entry) open(ctx context.Context) (err error) {
 	e.mu.Unlock()
 	e.k.set.Put(ix)
 	return nil
-}
-
-// contract is what the index takes: as it was when it began to move, else what
-// Pinecone says.
-func (e *entry) contract(ctx context.Context, s *pinecone.Store) (plane.Contract, error) {
-	moves, err := e.k.o.Ledger.Moves(ctx)
-	if err != nil {
-		return plane.Contract{}, err
-	}
-	for _, m := range moves {
-		if m.Index == e.now().Name && m.Contract.VectorType != "" {
-			return m.Contract, nil
-		}
-	}
-	d, err := s.Describe(ctx)
-	if err != nil {
-		return plane.Contract{}, err
-	}
-	return contractOf(d), nil
 }
 
 func contractOf(d *vector.Description) plane.Contract {

@@ -2,6 +2,7 @@ package moves
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -106,9 +107,12 @@ func (k *Keeper) Status(ctx context.Context, name string) (*Status, error) {
 		return nil, err
 	}
 	e.mu.Lock()
-	out := &Status{Name: name, From: e.spec.From, To: e.spec.To, Reads: e.spec.Reads, Shadow: e.spec.Shadow, Shadows: e.shadows.sum()}
+	out := &Status{Name: name, From: e.spec.From.String(), To: e.spec.To.String(), Reads: e.spec.Reads, Shadow: e.spec.Shadow, Shadows: e.shadows.sum()}
 	if e.why != nil {
 		out.Why = e.why.Error()
+		if stage := (*front.StageError)(nil); errors.As(e.why, &stage) && stage.Hint != "" {
+			out.Why += ": " + stage.Hint
+		}
 	}
 	ix, job := e.index, e.job
 	e.mu.Unlock()

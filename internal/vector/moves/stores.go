@@ -1,0 +1,62 @@
+package moves
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"freehold/internal/vector/address"
+	"freehold/internal/vector/front"
+)
+
+// Check refuses indexes whose stores are no longer those between which they move.
+func (k *Keeper) Check(ctx context.Context, specs map[string]Spec) error {
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		m, err := k.move(ctx, name)
+		if err != nil {
+			return err
+		}
+		s := specs[name]
+		if err := fits(m, &s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// move is where an index is, by what is kept.
+func (k *Keeper) move(ctx context.Context, name string) (front.Move, error) {
+	moves, err := k.o.Ledger.Moves(ctx)
+	if err != nil {
+		return front.Move{}, err
+	}
+	if i := slices.IndexFunc(moves, func(m front.Move) bool { return m.Index == name }); i >= 0 {
+		return moves[i], nil
+	}
+	return front.Move{Index: name, Phase: front.Relay}, nil
+}
+
+// fits says why an index cannot go on between these stores: what is on record of it is
+// of two others. Before a move and after it there is nothing that would have to fit:
+// the store that answers alone may have gone elsewhere with all its records.
+func fits(m front.Move, s *Spec) error {
+	if m.Phase == front.Relay || m.Phase == front.Own {
+		return nil
+	}
+	for _, end := range []struct {
+		key, was string
+		is       *address.Address
+	}{{"from", m.From, &s.From}, {"to", m.To, &s.To}} {
+		was, err := address.Parse(end.was)
+		if err == nil && was.Same(end.is) {
+			continue
+		}
+		back := map[front.Phase]string{front.Cut: "freehold vectors rollback " + m.Index + ", then "}[m.Phase]
+		return &front.StageError{
+			Why:  fmt.Sprintf("the index %s is on its way (%s) with %s for its %s, and config.yaml has %s now", m.Index, m.Phase, end.was, end.key, end.is),
+			Hint: "put it back, and end that move before: " + back + "freehold vectors sync " + m.Index + " --end",
+		}
+	}
+	return nil
+}

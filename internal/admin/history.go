@@ -8,6 +8,7 @@ import (
 	drills "freehold/internal/drill/runner"
 	"freehold/internal/history"
 	"freehold/internal/rollout/runner"
+	"freehold/internal/vector/moves"
 )
 
 // HistoryIn selects changes.
@@ -24,6 +25,7 @@ func HistoryKinds() []history.Kind {
 	return []history.Kind{
 		history.KindConfig, history.KindOverlay, history.KindKeyCreate, history.KindKeyRotate, history.KindKeyRevoke,
 		history.KindCapture, capture.KindRead, capture.KindList, capture.KindErase, history.KindRouteUse, runner.Kind, drills.KindStart, drills.KindEnd, KindDrillSelf, history.KindHistoryKey,
+		moves.KindSync, moves.KindCutover, moves.KindRollback, moves.KindEnd, moves.KindFinal,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"freehold/internal/auth"
 	"freehold/internal/history"
+	"freehold/internal/server"
 )
 
 // Key is a virtual key without its secret.
@@ -61,7 +62,7 @@ func (s *Service) keysList(ctx context.Context, _ Caller, _ None) (KeysOut, erro
 // KeysCreateIn describes a key.
 type KeysCreateIn struct {
 	Name        string    `json:"name" doc:"what the key is for"`
-	Workloads   []string  `json:"workloads,omitempty" doc:"names, or beginnings that end in *; absent: all, but none for an administration key"`
+	Workloads   []string  `json:"workloads,omitempty" doc:"names, of vector indexes index:NAME, or beginnings that end in *; absent: all, but none for an administration key"`
 	Models      bool      `json:"models,omitempty" doc:"may also ask for models by name"`
 	Admin       bool      `json:"admin,omitempty" doc:"may administer"`
 	Expires     time.Time `json:"expires,omitzero"`
@@ -92,7 +93,12 @@ func (s *Service) keysCreate(ctx context.Context, c Caller, in KeysCreateIn) (Ke
 		}
 	}
 	for _, w := range in.Workloads {
-		if !strings.HasSuffix(w, "*") && cfg.Workloads[w] == nil {
+		index, isIndex := strings.CutPrefix(w, server.IndexScope)
+		switch {
+		case strings.HasSuffix(w, "*"):
+		case isIndex && cfg.Indexes[index] == nil:
+			return KeyIssued{}, missing("index", index, cfg.Indexes, "indexes in config.yaml names them")
+		case !isIndex && cfg.Workloads[w] == nil:
 			return KeyIssued{}, missing("workload", w, cfg.Workloads, "freehold workloads lists them")
 		}
 	}

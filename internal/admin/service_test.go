@@ -172,6 +172,7 @@ func TestKeys(t *testing.T) {
 	}
 	fails(t, w.socket, admin.KeysRevoke, admin.KeysRevokeIn{ID: "nokey"}, admin.CodeNotFound)
 	fails(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "x", Workloads: []string{"nope"}}, admin.CodeInvalid)
+	fails(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "x", Workloads: []string{"index:nope"}}, admin.CodeInvalid)
 	fails(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "x", DataClasses: []string{"nope"}}, admin.CodeInvalid)
 
 	var got []string
@@ -179,6 +180,9 @@ func TestKeys(t *testing.T) {
 		got = append(got, string(r.Kind)+" "+r.Who.String()+" "+r.Why)
 	}
 	want := []string{"key.revoke os:tester leaked", "key.rotate os:tester ", "key.create os:tester a new shop"}
+	if made := call(t, w.socket, admin.KeysCreate, admin.KeysCreateIn{Name: "books", Workloads: []string{"index:docs"}}); made.Key == "" {
+		t.Error("no key for one index")
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("history (-want +got):\n%s", d)
 	}

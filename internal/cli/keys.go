@@ -41,7 +41,7 @@ cannot be shown again. Without --workload the key may call all workloads (an
 		},
 	}))
 	f := c.Flags()
-	f.StringSliceVar(&in.Workloads, "workload", nil, "`NAME` of a workload that it may call, or the beginning of names and a *")
+	f.StringSliceVar(&in.Workloads, "workload", nil, "`NAME` of a workload that it may call, index:NAME of a vector index, or the beginning of names and a *")
 	f.BoolVar(&in.Models, "models", false, "it may also ask for models by name")
 	f.BoolVar(&in.Admin, "admin", false, "it may administer")
 	f.Var(p.coming(&in.Expires), "expires", "`WHEN` it ends: in 90d or 24h, 2026-12-31")

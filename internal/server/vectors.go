@@ -11,9 +11,10 @@ import (
 
 // Vectors serves vector indexes in the dialect of their clients.
 type Vectors interface {
-	http.Handler
 	// Index is which one a request is about; empty: none of them.
 	Index(r *http.Request) string
+	// Serve serves a request; may is of which indexes its client may know.
+	Serve(w http.ResponseWriter, r *http.Request, may func(index string) bool)
 	// Refuse answers instead.
 	Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error)
 }
@@ -33,34 +34,33 @@ func (s *Server) vectors(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // tests' writers have none
 	}
 	s.deadline(w)
-	lease, f := s.admitVectors(settings, w, r)
+	lease, may, f := s.admitVectors(settings, w, r)
 	if f != nil {
 		s.Vectors.Refuse(w, r, f)
 		return
 	}
 	defer lease()
-	s.Vectors.ServeHTTP(w, r)
+	s.Vectors.Serve(w, r, may)
 }
 
-func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http.Request) (leave func(), f *fault.Error) {
+func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http.Request) (leave func(), may func(index string) bool, f *fault.Error) {
 	if f := s.foreign(r); f != nil {
-		return nil, f
+		return nil, nil, f
 	}
 	key, f := s.authenticate(settings, r)
 	if f != nil {
-		return nil, f
+		return nil, nil, f
 	}
 	if s.Draining() {
-		return nil, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second}
+		return nil, nil, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second}
 	}
-	if key != nil {
-		if err := key.AllowWorkload(IndexScope + s.Vectors.Index(r)); err != nil {
-			return nil, denied(err)
-		}
+	may = func(index string) bool { return key == nil || key.AllowWorkload(IndexScope+index) == nil }
+	if index := s.Vectors.Index(r); index != "" && !may(index) {
+		return nil, nil, denied(key.AllowWorkload(IndexScope + index))
 	}
 	room, err := s.Room.Acquire(r.Context(), false)
 	if err != nil {
-		return nil, crowded(err)
+		return nil, nil, crowded(err)
 	}
 	var lease auth.Lease
 	if key != nil {
@@ -69,7 +69,7 @@ func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http
 		facts.SetHeaders(w.Header())
 		if err != nil {
 			room()
-			return nil, denied(err)
+			return nil, nil, denied(err)
 		}
 	}
 	return func() {
@@ -77,5 +77,5 @@ func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http
 			lease.Done(0)
 		}
 		room()
-	}, nil
+	}, may, nil
 }

@@ -261,7 +261,7 @@ func TestFrontKilled(t *testing.T) {
 	if out := s.run("vectors", "cutover", "docs"); !strings.Contains(out, "all the same") {
 		t.Errorf("the stores differ:\n%s", out)
 	}
-	if out := s.run("history", "list", "--json"); strings.Count(out, `"index"`) < 4 {
+	if out := s.run("history", "list", "--json"); strings.Count(out, `"index.`) < 5 {
 		t.Errorf("history: %s", out)
 	}
 	k.mu.Lock()

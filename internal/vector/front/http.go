@@ -3,6 +3,7 @@ package front
 import (
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,8 @@ const Prefix = "/pinecone/"
 // own words.
 const largest = 8 << 20
 
-// Set is the indexes that are served, by HTTP.
+// Set is the indexes that there are, by HTTP: those that are served, and those that
+// cannot be now.
 type Set struct {
 	mu  sync.RWMutex
 	all map[string]*planes
@@ -32,34 +34,42 @@ type Set struct {
 
 // planes are the data plane of an index.
 type planes struct {
+	why   error // it is closed: index is nil
 	index *Index
 	rest  *http.ServeMux
 	grpc  *grpc.Server
 }
 
-// Put serves an index, in the place of one of its name.
-func (s *Set) Put(ix *Index) {
+// Open serves an index, in the place of one of its name.
+func (s *Set) Open(ix *Index) {
 	p := &planes{index: ix, rest: http.NewServeMux(), grpc: grpc.NewServer(grpc.MaxRecvMsgSize(largest), grpc.MaxSendMsgSize(64<<20))}
 	wire.Register(p.grpc, ix)
 	for _, r := range plane.Routes(ix) {
 		p.rest.Handle(r.Pattern, r.Handler)
 	}
+	s.put(ix.Name, p)
+}
+
+// Close says that there is an index of a name, and why it is not served now.
+func (s *Set) Close(name string, why error) { s.put(name, &planes{why: why}) }
+
+func (s *Set) put(name string, p *planes) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
 		s.all = map[string]*planes{}
 	}
-	s.all[ix.Name] = p
+	s.all[name] = p
 }
 
-// Remove serves an index no more.
+// Remove says that there is no index of a name.
 func (s *Set) Remove(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, name)
 }
 
-// Find is an index by its name; nil: there is none.
+// Find is an index by its name; nil: there is none, or it is closed.
 func (s *Set) Find(name string) *Index {
 	if p := s.find(name); p != nil {
 		return p.index
@@ -92,96 +102,116 @@ func Refuse(w http.ResponseWriter, r *http.Request, st *status.Status, after tim
 	plane.Refuse(w, r, name == "indexes" || rest == "", st, after)
 }
 
-// ServeHTTP serves both planes. gRPC knows no prefix: which index is meant is said by
-// the host's first label, or by the header x-freehold-index, where there are several.
-func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if plane.GRPC(r) {
-		p := s.meant(r)
-		if p == nil {
-			Refuse(w, r, status.New(codes.NotFound, "no index is meant: have its name as the host's first label, or in the header x-freehold-index"), 0)
-			return
-		}
-		p.grpc.ServeHTTP(w, r)
+// Serve serves both planes. may is of which indexes the client may know. Which one is
+// meant is for [Set.Index] to say.
+func (s *Set) Serve(w http.ResponseWriter, r *http.Request, may func(index string) bool) {
+	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
+	control := !plane.GRPC(r) && first == "indexes"
+	name := s.Index(r)
+	if control && name == "" {
+		s.list(w, r, may)
 		return
 	}
-	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
-	if name == "indexes" {
-		s.control(w, r, rest)
+	if name == "" {
+		Refuse(w, r, status.New(codes.NotFound, "no index is meant: have the name of one as the host's first label, or in the header x-freehold-index"), 0)
 		return
 	}
 	p := s.find(name)
-	if p == nil {
+	switch {
+	case control && r.Method != http.MethodGet:
+		Refuse(w, r, unmade, 0)
+	case p == nil:
 		Refuse(w, r, status.Newf(codes.NotFound, "Resource %s not found", name), 0)
-		return
+	case p.index == nil:
+		Refuse(w, r, status.Newf(codes.Unavailable, "the index %s is not ready: %v", name, p.why), time.Second)
+	case control:
+		plane.Write(w, http.StatusOK, p.index.describe(r, r.Header.Get("X-Pinecone-Api-Version")))
+	case plane.GRPC(r):
+		p.grpc.ServeHTTP(w, r)
+	default:
+		p.serve(w, r, rest)
 	}
+}
+
+// unmade refuses to make and to change indexes.
+var unmade = status.New(codes.PermissionDenied, "indexes are made and changed in freehold's configuration, under indexes")
+
+// serve answers a path of the data plane. What is not there is refused in its form:
+// [http.ServeMux] would also send a client elsewhere, where the index is not.
+func (p *planes) serve(w http.ResponseWriter, r *http.Request, rest string) {
 	in := r.Clone(r.Context())
-	in.URL.Path, in.URL.RawPath = "/"+rest, strings.TrimPrefix(in.URL.RawPath, Prefix+name)
-	if _, pattern := p.rest.Handler(in); pattern == "" {
-		Refuse(w, r, status.Newf(codes.Unimplemented, "%s %s is not served here", r.Method, "/"+rest), 0)
+	in.URL.Path, in.URL.RawPath = "/"+rest, strings.TrimPrefix(in.URL.RawPath, Prefix+p.index.Name)
+	served := func(method string) bool {
+		probe := *in
+		probe.Method = method
+		_, pattern := p.rest.Handler(&probe)
+		return pattern != ""
+	}
+	escaped := in.URL.EscapedPath()
+	if path.Clean(escaped) == escaped {
+		if served(r.Method) {
+			p.rest.ServeHTTP(w, in)
+			return
+		}
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+			if served(method) {
+				w.Header().Add("Allow", method)
+			}
+		}
+	}
+	if w.Header()["Allow"] != nil {
+		plane.Write(w, http.StatusMethodNotAllowed, map[string]any{"code": int(codes.Unimplemented), "message": r.Method + " is not for /" + rest, "details": []any{}})
 		return
 	}
-	p.rest.ServeHTTP(w, in)
+	Refuse(w, r, status.Newf(codes.NotFound, "there is no path /%s", rest), 0)
 }
 
-// Index is the name of the index that a request is about; empty: of none.
+// Index is the name of the index that a request is about, whether there is one or not;
+// empty: of none. gRPC knows no prefix: the header x-freehold-index says the name, else
+// the host's first label; where there is one index only, it is always that.
 func (s *Set) Index(r *http.Request) string {
-	if plane.GRPC(r) {
-		if p := s.meant(r); p != nil {
-			return p.index.Name
+	if !plane.GRPC(r) {
+		name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
+		if name == "indexes" {
+			return rest
 		}
-		return ""
+		return name
 	}
-	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
-	if name == "indexes" {
-		return rest
-	}
-	return name
-}
-
-func (s *Set) meant(r *http.Request) *planes {
 	if name := r.Header.Get("X-Freehold-Index"); name != "" {
-		return s.find(name)
+		return name
 	}
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	first, _, _ := strings.Cut(host, ".")
+	first, _, _ := strings.Cut(strings.ToLower(host), ".")
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if p := s.all[first]; p != nil {
-		return p
+	if s.all[first] != nil {
+		return first
 	}
-	if len(s.all) == 1 {
-		for _, p := range s.all {
-			return p
+	if len(s.all) == 1 { // also of those that are closed: no other one is meant in their place
+		for name := range s.all {
+			return name
 		}
 	}
-	return nil
+	return ""
 }
 
-// control is the control plane. Indexes are made and changed by the configuration.
-func (s *Set) control(w http.ResponseWriter, r *http.Request, name string) {
-	version := r.Header.Get("X-Pinecone-Api-Version")
-	switch {
-	case r.Method != http.MethodGet:
-		Refuse(w, r, status.New(codes.PermissionDenied, "indexes are made and changed in freehold's configuration, under indexes"), 0)
-	case name == "":
-		list := []any{}
-		for _, name := range s.Names() {
-			if ix := s.Find(name); ix != nil {
-				list = append(list, ix.describe(r, version))
-			}
-		}
-		plane.Write(w, http.StatusOK, map[string]any{"indexes": list})
-	default:
-		ix := s.Find(name)
-		if ix == nil {
-			Refuse(w, r, status.Newf(codes.NotFound, "Resource %s not found", name), 0)
-			return
-		}
-		plane.Write(w, http.StatusOK, ix.describe(r, version))
+// list answers which indexes there are. Indexes are made and changed by the
+// configuration.
+func (s *Set) list(w http.ResponseWriter, r *http.Request, may func(index string) bool) {
+	if r.Method != http.MethodGet {
+		Refuse(w, r, unmade, 0)
+		return
 	}
+	list := []any{}
+	for _, name := range s.Names() {
+		if ix := s.Find(name); ix != nil && may(name) {
+			list = append(list, ix.describe(r, r.Header.Get("X-Pinecone-Api-Version")))
+		}
+	}
+	plane.Write(w, http.StatusOK, map[string]any{"indexes": list})
 }
 
 // describe says where the index is served: where the request came to.

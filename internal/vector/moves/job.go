@@ -44,7 +44,7 @@ func (e *entry) start(kind string, run func(ctx context.Context, j *Job) error) 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.job != nil && !e.job.over() {
-		return &front.StageError{Why: fmt.Sprintf("a %s is under way", e.job.Kind), Hint: "freehold vectors status shows how far it is"}
+		return busy(e.job)
 	}
 	ctx, cancel := context.WithCancel(e.ctx)
 	j := &Job{Kind: kind, Started: e.k.o.Clock(), done: make(chan struct{}), canceled: cancel}
@@ -61,6 +61,11 @@ func (e *entry) start(kind string, run func(ctx context.Context, j *Job) error) 
 		}
 	})
 	return nil
+}
+
+func busy(j *Job) error {
+	what := map[string]string{"fill": "a copy", "cutover": "a proof and the cutover behind it"}[j.Kind]
+	return &front.StageError{Why: what + " is under way", Hint: "freehold vectors status shows how far it is"}
 }
 
 func (j *Job) over() bool {
@@ -181,7 +186,7 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 	if err := e.start("fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, id) }); err != nil {
 		return err
 	}
-	return k.record(ctx, e, "sync", who, why, nil)
+	return k.record(ctx, e, KindSync, who, why, nil)
 }
 
 // begin makes the collection, and has it follow.
@@ -239,7 +244,7 @@ func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why 
 		if err := e.index.Cutover(ctx); err != nil {
 			return err
 		}
-		return k.record(context.WithoutCancel(ctx), e, "cutover", who, why, j.report)
+		return k.record(context.WithoutCancel(ctx), e, KindCutover, who, why, j.report)
 	})
 }
 
@@ -296,20 +301,20 @@ func (e *entry) prove(ctx context.Context, j *Job) error {
 // Rollback makes Pinecone the authority again. Nothing that was written since the
 // cutover is lost.
 func (k *Keeper) Rollback(ctx context.Context, name string, who history.Who, why string) error {
-	return k.told(ctx, name, "rollback", who, why, (*front.Index).Rollback)
+	return k.told(ctx, name, KindRollback, who, why, (*front.Index).Rollback)
 }
 
-// Leave has the new store follow no more, before a cutover.
+// Leave has the new store follow no more, before a cutover. A copy under way ends.
 func (k *Keeper) Leave(ctx context.Context, name string, who history.Who, why string) error {
-	return k.told(ctx, name, "leave", who, why, (*front.Index).Leave)
+	return k.told(ctx, name, KindEnd, who, why, (*front.Index).Leave)
 }
 
 // Finish has Pinecone follow no more, after a cutover.
 func (k *Keeper) Finish(ctx context.Context, name string, who history.Who, why string) error {
-	return k.told(ctx, name, "finish", who, why, (*front.Index).Finish)
+	return k.told(ctx, name, KindFinal, who, why, (*front.Index).Finish)
 }
 
-func (k *Keeper) told(ctx context.Context, name, what string, who history.Who, why string, do func(*front.Index, context.Context) error) error {
+func (k *Keeper) told(ctx context.Context, name string, kind history.Kind, who history.Who, why string, do func(*front.Index, context.Context) error) error {
 	e, err := k.opened(name)
 	if err != nil {
 		return err
@@ -320,8 +325,8 @@ func (k *Keeper) told(ctx context.Context, name, what string, who history.Who, w
 	job := e.job
 	e.mu.Unlock()
 	if job != nil && !job.over() {
-		if what != "leave" {
-			return &front.StageError{Why: fmt.Sprintf("a %s is under way", job.Kind), Hint: "freehold vectors status shows how far it is"}
+		if kind != KindEnd {
+			return busy(job)
 		}
 		job.canceled()
 		<-job.done
@@ -329,20 +334,25 @@ func (k *Keeper) told(ctx context.Context, name, what string, who history.Who, w
 	if err := do(e.index, ctx); err != nil {
 		return err
 	}
-	return k.record(ctx, e, what, who, why, nil)
+	return k.record(ctx, e, kind, who, why, nil)
 }
 
 // record puts on record who moved the index.
-func (k *Keeper) record(ctx context.Context, e *entry, what string, who history.Who, why string, proof *transfer.Report) error {
+func (k *Keeper) record(ctx context.Context, e *entry, kind history.Kind, who history.Who, why string, proof *transfer.Report) error {
 	spec, m := e.now(), e.index.Move()
-	details := map[string]string{"what": what, "phase": string(m.Phase), "from": spec.From.String(), "to": spec.To.String()}
+	details := map[string]string{"phase": string(m.Phase), "from": spec.From.String(), "to": spec.To.String()}
 	if proof != nil {
 		details["compared"] = fmt.Sprint(proof.Compared)
 		for _, ns := range proof.Namespaces {
-			details["digest "+ns.Name] = ns.Digest
+			switch {
+			case m.Mapping.Flat: // the new store has all in one
+				details["digest"] = ns.Digest
+			default:
+				details["digest "+cmp.Or(ns.Name, front.DefaultNamespace)] = ns.Digest
+			}
 		}
 	}
-	_, err := k.o.History.Append(ctx, history.Change{Kind: KindIndex, Subject: spec.Name, Who: who, Why: why, Details: details})
+	_, err := k.o.History.Append(ctx, history.Change{Kind: kind, Subject: spec.Name, Who: who, Why: why, Details: details})
 	if err != nil {
 		return errors.Join(errors.New("it is done, and cannot be put into the history"), err)
 	}

@@ -13,12 +13,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"freehold/internal/history"
 	"freehold/internal/vector"
@@ -64,8 +60,14 @@ type History interface {
 // ErrNoIndex is that there is no index of a name.
 var ErrNoIndex = errors.New("there is no index")
 
-// KindIndex is the kind of changes of indexes in the history.
-const KindIndex history.Kind = "index"
+// The kinds of changes of indexes in the history.
+const (
+	KindSync     history.Kind = "index.sync"
+	KindCutover  history.Kind = "index.cutover"
+	KindRollback history.Kind = "index.rollback"
+	KindEnd      history.Kind = "index.end"   // of a sync
+	KindFinal    history.Kind = "index.final" // there is no way back
+)
 
 // Keeper keeps indexes. Close it.
 type Keeper struct {
@@ -109,9 +111,12 @@ func (k *Keeper) Use(specs map[string]Spec) {
 	defer k.mu.Unlock()
 	for name, e := range k.all {
 		if s, ok := specs[name]; !ok || s.Key != e.now().Key {
-			k.set.Remove(name)
+			k.set.Close(name, errors.New("it is being closed"))
 			e.close()
 			delete(k.all, name)
+			if !ok {
+				k.set.Remove(name)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
@@ -123,8 +128,9 @@ func (k *Keeper) Use(specs map[string]Spec) {
 			continue
 		}
 		ctx, stop := context.WithCancel(k.ctx)
-		e := &entry{k: k, ctx: ctx, stop: stop, spec: s, why: errors.New("it is being opened")}
+		e := &entry{k: k, ctx: ctx, stop: stop, spec: s}
 		k.all[name] = e
+		e.closed(errors.New("it is being opened"))
 		e.wait.Go(func() { e.serve(ctx) })
 	}
 }
@@ -160,25 +166,21 @@ func (k *Keeper) find(name string) (*entry, error) {
 	return e, nil
 }
 
-// ServeHTTP serves Pinecone's API.
-func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !plane.GRPC(r) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, front.Prefix), "/")
-		if e, err := k.find(name); err == nil {
-			e.mu.Lock()
-			why := e.why
-			e.mu.Unlock()
-			if why != nil {
-				front.Refuse(w, r, status.Newf(codes.Unavailable, "the index %s is not ready: %v", name, why), time.Second)
-				return
-			}
-		}
-	}
-	k.set.ServeHTTP(w, r)
+// Serve serves Pinecone's API. may is of which indexes the client may know.
+func (k *Keeper) Serve(w http.ResponseWriter, r *http.Request, may func(index string) bool) {
+	k.set.Serve(w, r, may)
 }
 
 // Index is the name of the index that a request is about; empty: of none.
 func (k *Keeper) Index(r *http.Request) string { return k.set.Index(r) }
+
+// closed says why the index is not open.
+func (e *entry) closed(why error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.why = why
+	e.k.set.Close(e.spec.Name, why)
+}
 
 // serve opens the index, and serves it until ctx ends.
 func (e *entry) serve(ctx context.Context) {
@@ -187,9 +189,10 @@ func (e *entry) serve(ctx context.Context) {
 		if err == nil {
 			break
 		}
-		e.mu.Lock()
-		e.why = err
-		e.mu.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		e.closed(err)
 		wait := min(time.Second<<min(n, 5), 30*time.Second)
 		e.k.o.Log.Warn("vectors: an index cannot be opened, and it is tried again", "index", e.now().Name, "wait", wait, "error", err)
 		if e.k.o.Sleep(ctx, wait) != nil {
@@ -268,9 +271,9 @@ func (e *entry) open(ctx context.Context) (err error) {
 		return err
 	}
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.index, e.source, e.target, e.why = ix, fast, target, nil
-	e.mu.Unlock()
-	e.k.set.Put(ix)
+	e.k.set.Open(ix)
 	return nil
 }
 

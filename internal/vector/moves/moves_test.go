@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -256,6 +257,16 @@ func TestNoWayBack(t *testing.T) {
 		told(t, w.sync(again), "phase own", "no way back")
 	}
 	told(t, w.keeper.Rollback(t.Context(), "docs", tester, ""), "phase own")
+	var kinds []history.Kind
+	for _, c := range w.changes {
+		kinds = append(kinds, c.Kind)
+		if c.Kind == KindCutover && (c.Details["digest"] == "" || c.Details["compared"] != "2") {
+			t.Errorf("on record of the cutover is %v", c.Details)
+		}
+	}
+	if !slices.Equal(kinds, []history.Kind{KindSync, KindCutover, KindFinal}) {
+		t.Errorf("on record are %v", kinds)
+	}
 	w.stop()
 	w.mu.Lock()
 	w.gone = true

@@ -182,6 +182,8 @@ type ExplainOut struct {
 	Over         string       `json:"budget_over,omitempty" doc:"how that budget is exceeded"`
 	Refused      *Error       `json:"refused,omitempty" doc:"why the request would be refused before any attempt"`
 	Live         bool         `json:"live" doc:"health was known: a server runs"`
+	// ConfigVersion is of what the plan is by.
+	ConfigVersion string `json:"config_version" doc:"short hash of the configuration that the plan is by"`
 }
 
 func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainOut, error) {
@@ -205,6 +207,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 		return ExplainOut{
 			Asked: in.Workload, DataClasses: []string{}, Features: []string{}, Detected: []Detection{}, Detectors: []Detector{}, Rules: []Ruling{},
 			Candidates: []Candidate{}, Excluded: []Exclusion{}, Live: s.app.URL() != "", Refused: refused(f),
+			ConfigVersion: s.app.Fleet().Version,
 		}, nil
 	}
 	planner, err := s.app.Planner(ctx)
@@ -226,6 +229,7 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 		Asked: in.Workload, Tenant: e.Tenant, Warned: e.Warned, Over: e.Over, DataClasses: orEmpty(e.Classes), PromptTokens: e.PromptTokens, Features: orEmpty(e.Facts.Features.Names()),
 		Cascade: cascadeOf(&e), Candidates: []Candidate{}, Excluded: exclusions(e.Plan.Excluded), Live: s.app.URL() != "",
 		Language: e.Language, Rules: rulings(&e.Plan), Detected: append([]Detection{}, e.Detected...),
+		ConfigVersion: s.app.Fleet().Version,
 	}
 	if c := e.Plan.Class; c != nil {
 		out.Prompt = &Prompt{Task: c.Task, Unsure: e.Plan.Unsure, Confidence: c.Confidence, Complexity: c.Complexity, Model: c.Model}

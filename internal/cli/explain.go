@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"freehold/internal/admin"
 	"freehold/internal/app"
+	"freehold/internal/fleet"
 	"freehold/internal/jsondoor"
 )
 
@@ -28,6 +30,8 @@ func (p *program) explainCommand() *cobra.Command {
 in which order, what excluded every other deployment, and which rule decided,
 with the values that it saw. The request is a prompt, a file with one, or a file
 with a whole JSON request (what begins with {" is one); - reads standard input.
+Where the file differs from what a running server has, the file decides, and
+that is said: so an edit can be seen before it goes live.
 It ends with 1 if the request would be refused.`,
 		Example: `  freehold explain chat "Summarize this ticket"
   freehold explain support-chat request.json --data-class restricted
@@ -49,7 +53,7 @@ It ends with 1 if the request would be refused.`,
 			if c.Flags().Changed("max-tokens") && in.MaxTokens < 1 {
 				return usagef("--max-tokens is %d; it must be at least 1", in.MaxTokens)
 			}
-			out, err := call(c.Context(), p, admin.Explain, in)
+			out, serves, err := p.plan(c.Context(), in)
 			if err != nil {
 				return err
 			}
@@ -57,6 +61,13 @@ It ends with 1 if the request would be refused.`,
 				err = printJSON(p.out, out)
 			} else {
 				p.printExplain(out)
+			}
+			switch {
+			case serves != "":
+				fmt.Fprintf(p.err, "planned by %s as it is now (%s), and the server runs with another configuration (%s): health is not known\n",
+					tame(p.configPath()), out.ConfigVersion, serves)
+			case !out.Live:
+				fmt.Fprintln(p.err, "no server runs: health is not known")
 			}
 			if err == nil && out.Refused != nil {
 				err = errNo
@@ -76,6 +87,40 @@ It ends with 1 if the request would be refused.`,
 	f.BoolVar(&in.JSON, "json-answer", false, "the request asks for JSON")
 	f.Var(choice(&in.Dialect, slices.Sorted(maps.Keys(app.Codecs()))...), "dialect", "`DIALECT` of a JSON request: openai or anthropic")
 	return c
+}
+
+// plan asks the running server, if it runs with what the file says. Else the file
+// decides, so that an edit can be seen before it goes live, and serves is the
+// version that the server has.
+func (p *program) plan(ctx context.Context, in admin.ExplainIn) (out admin.ExplainOut, serves string, err error) {
+	if p.remote != "" {
+		out, err = call(ctx, p, admin.Explain, in)
+		return out, "", err
+	}
+	cfg, ds := p.lenient()
+	if cfg == nil && p.configFlag != "" {
+		return out, "", &app.ConfigError{Diagnostics: ds}
+	}
+	server := p.server(ctx)
+	if server == nil || cfg == nil {
+		out, err = call(ctx, p, admin.Explain, in)
+		return out, "", err
+	}
+	st, err := admin.Status.Call(ctx, server, admin.None{})
+	if err != nil {
+		return out, "", err
+	}
+	if st.ConfigVersion == fleet.Version(cfg.Identity()) {
+		out, err = admin.Explain.Call(ctx, server, in)
+		return out, "", err
+	}
+	r, done, err := p.local(ctx)
+	if err != nil {
+		return out, "", err
+	}
+	defer finish(&err, done)
+	out, err = admin.Explain.Call(ctx, r, in)
+	return out, st.ConfigVersion, err
 }
 
 // jsonRequest reports a text that is meant as a request, whole or not. What
@@ -202,9 +247,6 @@ func (p *program) printExplain(e admin.ExplainOut) {
 		if r.Hint != "" {
 			p.sayLines("  hint: " + r.Hint)
 		}
-	}
-	if !e.Live {
-		fmt.Fprintln(p.err, "no server runs: health is not known")
 	}
 }
 

@@ -4,7 +4,7 @@ import "freehold/internal/classify"
 
 const (
 	// replayWeight is what a replayed prompt counts beside a row.
-	replayWeight = 0.2
+	replayWeight = 0.4
 	// FewOfTask is how many rows of a task it takes for the rows to speak of it.
 	FewOfTask = 10
 	// ReplayName is what freehold's prompts of tasks that the rows lack are called
@@ -12,7 +12,7 @@ const (
 	ReplayName = "other tasks"
 )
 
-// replay takes freehold's own prompts, one of each wording, but for those that are
+// replay takes freehold's own prompts, one of every second wording, but for those that are
 // among the rows. A model that is adapted is held to what it made of them before,
 // right or wrong: rows of few kinds would else take the place of all others, for
 // nothing in them speaks against it. Their labels are there to measure by.
@@ -32,6 +32,9 @@ func (t *trainer) replay() error {
 			continue
 		}
 		groups[r.Group] = true
+		if len(groups)%2 == 0 {
+			continue
+		}
 		e := &example{file: own, row: r, own: fold(r.Prompt), group: fold(r.Group), vector: classify.Read(r.System, r.Prompt)}
 		t.replayed = append(t.replayed, e)
 	}

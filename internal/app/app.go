@@ -24,6 +24,7 @@ import (
 	"freehold/internal/config"
 	"freehold/internal/dialect"
 	"freehold/internal/dialect/anthropic"
+	"freehold/internal/dialect/cohere"
 	"freehold/internal/dialect/openaichat"
 	drills "freehold/internal/drill/runner"
 	"freehold/internal/feedback"
@@ -167,7 +168,7 @@ func open(ctx context.Context, o Options, serving bool) (a *App, err error) {
 
 // Codecs are the dialects, by name.
 func Codecs() map[string]dialect.Codec {
-	return map[string]dialect.Codec{"openai": openaichat.Codec{}, "anthropic": anthropic.Codec{}}
+	return map[string]dialect.Codec{"openai": openaichat.Codec{}, "anthropic": anthropic.Codec{}, "cohere": cohere.Codec{}}
 }
 
 // Env is what a configuration is read with. The catalog that it was checked

@@ -207,7 +207,7 @@ func (a *App) gateway(observer Observer) *gateway.Gateway {
 func (a *App) handler(h Hooks, g *gateway.Gateway, observer Observer, draining *atomic.Bool) *server.Server {
 	l := a.Config().Server.Limits
 	o := server.Options{
-		Fleet: a.Fleet, Gateway: g, OpenAI: a.codecs["openai"], Claude: a.codecs["anthropic"],
+		Fleet: a.Fleet, Gateway: g, OpenAI: a.codecs["openai"], Claude: a.codecs["anthropic"], Cohere: a.codecs["cohere"],
 		Keyring: a.Keys, Limiter: auth.NewMemoryLimiter(a.Clock),
 		Room:  health.NewLimiter(health.LimiterConfig{Concurrent: l.Concurrency, Queue: l.Queue, MaxWait: l.QueueWait}, a.Clock),
 		Clock: a.Clock, NewID: newID, Log: a.Log, Relay: &gateway.Relay{Gateway: g}, Metrics: observer.Metrics(),

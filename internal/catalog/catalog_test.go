@@ -24,7 +24,7 @@ func load(t testing.TB, o Options) *Catalog {
 
 func TestEmbeddedPresets(t *testing.T) {
 	c := load(t, Options{})
-	want := strings.Fields(`anthropic azure-openai coreweave deepinfra fireworks groq infinity lambda llama.cpp lmstudio
+	want := strings.Fields(`anthropic azure-openai cohere coreweave deepinfra fireworks groq infinity lambda llama.cpp lmstudio
 		mistral nebius ollama openai openai-compatible openrouter ovhcloud runpod scaleway sglang tei tgi together vllm`)
 	if d := cmp.Diff(want, c.PresetNames()); d != "" {
 		t.Fatal(d)

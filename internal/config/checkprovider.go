@@ -107,7 +107,7 @@ func (c *checker) remote(p *Provider, at func(...string) []string) {
 	case p.BaseURL == "" && !c.has(at("base_url")...):
 		c.rep.errorf(c.keyPos(at()...), "add base_url: https://HOST/v1", "%s needs base_url: the preset %s has no address of its own", label(at()), p.Preset)
 	case p.Dialect == "" && !c.has(at("dialect")...):
-		c.rep.errorf(c.keyPos(at()...), "add dialect: openai or dialect: anthropic", "%s needs dialect", label(at()))
+		c.rep.errorf(c.keyPos(at()...), "add dialect: openai, anthropic or cohere", "%s needs dialect", label(at()))
 	}
 	if u := c.address(p, at); u != nil {
 		if p.Inside && loopback(u.Hostname()) {

@@ -99,9 +99,10 @@ type Dialect string
 const (
 	DialectOpenAI    Dialect = "openai"
 	DialectAnthropic Dialect = "anthropic"
+	DialectCohere    Dialect = "cohere"
 )
 
-func (Dialect) values() []string { return []string{"openai", "anthropic"} }
+func (Dialect) values() []string { return []string{"openai", "anthropic", "cohere"} }
 
 // Hosting is who runs the machines of a provider.
 type Hosting string

@@ -442,6 +442,8 @@ func (b *builder) preset(p *config.Provider) catalog.Preset {
 		name = string(p.Engine)
 	case name == "" && p.Dialect == config.DialectAnthropic:
 		name = "anthropic"
+	case name == "" && p.Dialect == config.DialectCohere:
+		name = "cohere"
 	case name == "":
 		name = "openai-compatible"
 	}

@@ -384,3 +384,108 @@ models:
 		t.Errorf("%d %.300s", v.status, v.raw)
 	}
 }
+
+// askCohere asks in Cohere's form.
+func askCohere(t testing.TB, url, body string) (int, http.Header, string) {
+	t.Helper()
+	resp, err := mocktest.Client().Post(url+"/v2/embed", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(raw)
+}
+
+// Cohere's form before any model, and OpenAI's before Cohere's models.
+func TestCohereForms(t *testing.T) {
+	tei, far := mocktest.Start(t, mock.Options{Profile: mock.TEI}), mocktest.Start(t, mock.Options{Profile: mock.Cohere, Context: 20})
+	s := apptest.Start(t, fmt.Sprintf(`
+providers:
+  tei: {preset: tei, base_url: "%s/v1", probe: {enabled: false}}
+  cohere: {preset: cohere, base_url: "%s", api_key: k, probe: {enabled: false}}
+models:
+  own: {provider: tei, id: e, mode: embedding}
+  embed-v4.0: {provider: cohere, mode: embedding, context: 20}
+  cutting: {provider: cohere, id: embed-v4.0, mode: embedding, context: 20, truncate: true}
+workloads:
+  docs: {model: embed-v4.0, params: {defaults: {input_type: search_document}}}
+`, tei.URL(), far.URL()))
+	type form struct {
+		ID, Message string
+		Embeddings  struct {
+			Float  [][]float64
+			Base64 []string
+			Int8   [][]int
+		}
+		Meta struct {
+			Billed struct {
+				In int `json:"input_tokens"`
+			} `json:"billed_units"`
+		}
+	}
+	cohere := func(body string) (int, http.Header, form) {
+		status, h, raw := askCohere(t, s.URL, body)
+		var f form
+		if err := json.Unmarshal([]byte(raw), &f); err != nil {
+			t.Fatalf("%v in %.200s", err, raw)
+		}
+		return status, h, f
+	}
+	texts, err := json.Marshal(numbered(40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A model of our own, asked in both forms, in parts.
+	status, h, f := cohere(fmt.Sprintf(`{"model":"own","input_type":"search_document","embedding_types":["float"],"texts":%s}`, texts))
+	v := askVectors(t, s.URL, "own", numbered(40), "")
+	if status != 200 || len(f.Embeddings.Float) != 40 || fmt.Sprint(f.Embeddings.Float[39]) != fmt.Sprint(v.of(t, 39)) || f.Meta.Billed.In != v.Usage.In || h.Get("X-Freehold-Dropped") != "input_type" {
+		t.Errorf("%d %.200v %q", status, f, h)
+	}
+	if status, _, f := cohere(`{"model":"own","input_type":"search_query","embedding_types":["base64"],"texts":["a"]}`); status != 200 || len(f.Embeddings.Base64) != 1 {
+		t.Errorf("base64: %d %+v", status, f)
+	}
+	if status, _, f := cohere(`{"model":"own","input_type":"search_query","embedding_types":["int8"],"texts":["a"]}`); status != 400 || !strings.Contains(f.Message, "embedding_types") {
+		t.Errorf("int8 of a model that has none: %d %+v", status, f)
+	}
+	// Cohere's models: what is not known there is refused here, by name.
+	for _, body := range []string{`{"model":"docs","input":["a","b"]}`, `{"model":"embed-v4.0","input":"a","input_type":"search_query","dimensions":512}`} {
+		resp, err := mocktest.Client().Post(s.URL+"/v1/embeddings", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(resp.Body)
+		if cerr := resp.Body.Close(); err != nil || cerr != nil || resp.StatusCode != 200 {
+			t.Errorf("%s: %d %.200s", body, resp.StatusCode, raw)
+		}
+	}
+	if v := askVectors(t, s.URL, "embed-v4.0", "a", ""); v.status != 400 || v.Error.Param != "input_type" {
+		t.Errorf("no input type: %d %.300s", v.status, v.raw)
+	}
+	if v := askVectors(t, s.URL, "docs", numbered(100), ""); v.status != 200 || len(v.Data) != 100 || v.header.Get("X-Freehold-Attempts") != "2" {
+		t.Errorf("parts: %d %.200s", v.status, v.raw)
+	}
+	if status, _, f := cohere(`{"model":"docs","input_type":"search_query","embedding_types":["int8"],"texts":["a"]}`); status != 200 || len(f.Embeddings.Int8) != 1 {
+		t.Errorf("int8 of a model that has it: %d %+v", status, f)
+	}
+	long := strings.TrimSpace(strings.Repeat("word ", 30))
+	if status, _, f := cohere(fmt.Sprintf(`{"model":"docs","texts":["a",%q]}`, long)); status != 400 || !strings.Contains(f.Message, "input 1 ") {
+		t.Errorf("too long: %d %+v", status, f)
+	}
+	for _, how := range []string{"END", "START"} {
+		if status, h, f := cohere(fmt.Sprintf(`{"model":"docs","texts":["a",%q],"truncate":%q}`, long, how)); status != 200 || h.Get("X-Freehold-Truncated") != "1" {
+			t.Errorf("too long, %s: %d %q %+v", how, status, h, f.Message)
+		}
+	}
+	if v := askVectors(t, s.URL, "cutting", []string{long}, `,"input_type":"search_query"`); v.status != 200 || v.header.Get("X-Freehold-Truncated") != "0" {
+		t.Errorf("cut: %d %.300s", v.status, v.raw)
+	}
+	for _, q := range far.Requests() {
+		if !strings.Contains(string(q.Body), `"truncate":"NONE"`) {
+			t.Errorf("cut without a word: %.200s", q.Body)
+		}
+	}
+}

@@ -48,7 +48,7 @@ var members = map[string]Parameters{
 	"frequency_penalty": ParamFrequencyPenalty, "presence_penalty": ParamPresencePenalty, "top_logprobs": ParamTopLogprobs,
 	"user": ParamUser, "metadata": ParamMetadata, "service_tier": ParamServiceTier, "store": ParamStore, "prediction": ParamPrediction,
 	"modalities": ParamModalities, "verbosity": ParamVerbosity, "best_of": ParamBestOf, "echo": ParamEcho,
-	"safety_identifier": ParamSafetyIdentifier, "prompt_cache_key": ParamPromptCacheKey, "dimensions": ParamDimensions, "encoding_format": ParamEncodingFormat,
+	"safety_identifier": ParamSafetyIdentifier, "prompt_cache_key": ParamPromptCacheKey, "dimensions": ParamDimensions, "encoding_format": ParamEncodingFormat, "texts": 0, "output_dimension": ParamDimensions, "embedding_types": ParamEncodingFormat,
 }
 
 // ParameterOf is the parameter that a top-level member gives; 0: it is none.

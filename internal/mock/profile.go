@@ -62,7 +62,7 @@ func (p Profile) traits() traits {
 		return traits{openai: true, prefill: "never", schema: true, aged: true, apiKey: true, extra: []string{"data_sources", "user_security_context"}}
 	case Anthropic:
 		return traits{anthropic: true}
-	case TEI, Infinity:
+	case TEI, Infinity, Cohere:
 		return traits{openai: true, vectorsOnly: true}
 	case Mistral:
 		return traits{openai: true, prefill: "marked", echo: true, unasked: true, callID: 9,

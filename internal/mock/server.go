@@ -55,6 +55,7 @@ type Server struct {
 	traits    traits
 	openai    *openai
 	anthropic *anthropic
+	cohere    *cohere
 	armed     armed
 	player    player
 	book      book
@@ -98,6 +99,7 @@ func New(o Options) *Server {
 		vectors.context = o.Context
 	}
 	s.openai = &openai{profile: o.Profile, traits: s.traits, vectors: vectors, shapes: newOpenAIShapes(s.traits, vectors, o.Lenient), author: a, chunks: o.Chunking}
+	s.cohere = newCohere(vectors)
 	s.anthropic = &anthropic{profile: o.Profile, author: a, chunks: o.Chunking}
 	s.anthropic.message, s.anthropic.beta, s.anthropic.countToo = newAnthropicShapes(o.Lenient)
 	s.armed.seed = o.Seed
@@ -180,7 +182,7 @@ func (x *exchange) settle(o outcome) {
 
 // route is what a path means.
 type route struct {
-	name   string // chat, completions, embeddings, models, messages, count_tokens
+	name   string // chat, completions, embeddings, embed, models, messages, count_tokens
 	model  string // of models/ID, or of the path of an Azure deployment
 	method string
 }
@@ -193,7 +195,7 @@ func find(path string) route {
 		r.model, _, _ = strings.Cut(rest, "/")
 	}
 	for _, e := range []struct{ end, name string }{
-		{"/chat/completions", "chat"}, {"/fim/completions", "completions"}, {"/completions", "completions"}, {"/embeddings", "embeddings"},
+		{"/chat/completions", "chat"}, {"/fim/completions", "completions"}, {"/completions", "completions"}, {"/embeddings", "embeddings"}, {"/v2/embed", "embed"},
 		{"/messages/count_tokens", "count_tokens"}, {"/messages", "messages"}} {
 		if strings.HasSuffix(path, e.end) {
 			r.name, r.method = e.name, http.MethodPost
@@ -219,6 +221,10 @@ func (x *exchange) answer(w http.ResponseWriter) *script {
 	if isAnthropic {
 		x.dialect = s.anthropic
 	}
+	isCohere := s.opts.Profile == Cohere
+	if isCohere {
+		x.dialect = s.cohere
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
 	s.book.body(x.entry, body)
 	if err != nil {
@@ -228,7 +234,7 @@ func (x *exchange) answer(w http.ResponseWriter) *script {
 		return x.refuse(&problem{status: http.StatusRequestEntityTooLarge, message: "Request exceeds the maximum size", code: "request_too_large"})
 	}
 	switch {
-	case x.route.name == "", s.traits.vectorsOnly && x.route.name != "embeddings" && x.route.name != "models", isAnthropic && !s.traits.anthropic, !isAnthropic && !s.traits.openai:
+	case x.route.name == "", isCohere != (x.route.name == "embed") && x.route.name != "models", s.traits.vectorsOnly && x.route.name != "embeddings" && x.route.name != "embed" && x.route.name != "models", isAnthropic && !s.traits.anthropic, !isAnthropic && !s.traits.openai:
 		return x.refuse(&problem{status: http.StatusNotFound, message: fmt.Sprintf("Invalid URL (%s %s)", r.Method, r.URL.Path)})
 	case r.Method != x.route.method:
 		return x.refuse(&problem{status: http.StatusMethodNotAllowed, message: fmt.Sprintf("Not allowed to %s on %s. (HINT: Perhaps you meant to use a different HTTP method?)", r.Method, r.URL.Path), code: "method_not_supported"})
@@ -330,6 +336,12 @@ func (x *exchange) create(tree map[string]any) (*script, *problem) {
 			t, _ := parse(b)
 			t["data"] = []any{}
 			b = []byte(compact(t))
+		}
+		return plain(http.StatusOK, nil, b), nil
+	case "embed":
+		b, p := s.cohere.embed(tree, s.opts.Seed, x.id)
+		if p != nil {
+			return nil, p
 		}
 		return plain(http.StatusOK, nil, b), nil
 	case "completions":

@@ -21,10 +21,7 @@ import (
 
 // model serves a request that a model is to answer.
 func (s *Server) model(w http.ResponseWriter, r *http.Request, e endpoint) {
-	codec := s.OpenAI
-	if e.claude {
-		codec = s.Claude
-	}
+	codec := e.codec(s)
 	c := s.call(r, codec, e.op)
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", "POST")

@@ -70,6 +70,9 @@ func (s *Server) codecFor(r *http.Request) dialect.Codec {
 	if strings.HasPrefix(r.URL.Path, "/v1/messages") || r.Header.Get("Anthropic-Version") != "" {
 		return s.Claude
 	}
+	if strings.HasPrefix(r.URL.Path, "/v2/") {
+		return s.Cohere
+	}
 	return s.OpenAI
 }
 

@@ -39,6 +39,7 @@ type Options struct {
 	Gateway *gateway.Gateway
 	OpenAI  dialect.Codec
 	Claude  dialect.Codec // Anthropic's dialect
+	Cohere  dialect.Codec
 	Keyring *auth.Keyring
 	Limiter auth.Limiter
 	Room    *health.Limiter // bounds what runs at once
@@ -77,16 +78,21 @@ func (s *Server) Configure(n Settings) { s.settings.Store(&n) }
 
 // endpoint is a path that models answer.
 type endpoint struct {
-	op     llm.Operation
-	claude bool
+	op    llm.Operation
+	codec func(*Server) dialect.Codec
 }
 
+func (s *Server) openAI() dialect.Codec { return s.OpenAI }
+func (s *Server) claude() dialect.Codec { return s.Claude }
+func (s *Server) cohere() dialect.Codec { return s.Cohere }
+
 var endpoints = map[string]endpoint{
-	"/v1/chat/completions":      {llm.Chat, false},
-	"/v1/completions":           {llm.Completion, false},
-	"/v1/embeddings":            {llm.Embedding, false},
-	"/v1/messages":              {llm.Chat, true},
-	"/v1/messages/count_tokens": {llm.CountTokens, true},
+	"/v1/chat/completions":      {llm.Chat, (*Server).openAI},
+	"/v1/completions":           {llm.Completion, (*Server).openAI},
+	"/v1/embeddings":            {llm.Embedding, (*Server).openAI},
+	"/v1/messages":              {llm.Chat, (*Server).claude},
+	"/v1/messages/count_tokens": {llm.CountTokens, (*Server).claude},
+	"/v2/embed":                 {llm.Embedding, (*Server).cohere},
 }
 
 var closing = []string{"close"}

@@ -25,6 +25,7 @@ var may = table(`
 	dialect             : llm fault sse variant std
 	dialect/openaichat  : llm fault sse jsondoor dialect variant std
 	dialect/anthropic   : llm fault sse jsondoor dialect variant std
+	dialect/cohere      : llm fault sse jsondoor dialect std
 	dialect/dialecttest : llm fault sse jsondoor dialect
 
 	redact              : detect

@@ -10,12 +10,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
+	stores "freehold/internal/vector/address"
 	"freehold/internal/vector/connect"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
@@ -112,7 +114,20 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 	if e.target, err = openEnd(ctx, p, &e.to, "", connect.Open); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
+	e.lean()
 	return e, nil
+}
+
+// leanMemory is how much memory Go may hold before it collects, whatever is alive.
+const leanMemory = 40 << 20
+
+// lean has garbage collected before it piles up on what a copy holds, which is
+// bounded by bytes. An archive sorts in memory and needs more; GOMEMLIMIT in the
+// environment wins.
+func (e *ends) lean() {
+	if os.Getenv("GOMEMLIMIT") == "" && e.from.at.Store != stores.File && e.to.at.Store != stores.File {
+		debug.SetMemoryLimit(leanMemory)
+	}
 }
 
 // openPlanned opens both ends by the plan that --plan names, nil of none.

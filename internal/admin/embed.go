@@ -75,6 +75,7 @@ type EmbedAskIn struct {
 	Model       string   `json:"model" doc:"that alias stood for when it was planned: no other is asked"`
 	Input       []string `json:"input"`
 	Dimensions  int64    `json:"dimensions,omitempty"`
+	InputType   string   `json:"input_type,omitempty" doc:"what the vectors are for, where the model tells it apart: search_document or search_query"`
 	DataClasses []string `json:"data_classes,omitempty"`
 }
 
@@ -102,6 +103,9 @@ func (s *Service) embedAsk(ctx context.Context, _ Caller, in EmbedAskIn) (EmbedA
 	body := map[string]any{"model": in.Alias, "input": in.Input}
 	if in.Dimensions > 0 {
 		body["dimensions"] = in.Dimensions
+	}
+	if in.InputType != "" {
+		body["input_type"] = in.InputType
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {

@@ -26,6 +26,7 @@ type embedFlags struct {
 	dimensions        int64
 	maxTokens         int64
 	chunk, keep       bool
+	inputType         string
 
 	requests, batch int
 	yes             bool
@@ -44,6 +45,7 @@ func (f *embedFlags) add(c *cobra.Command) {
 func (f *embedFlags) addTexts(c *cobra.Command) {
 	c.Flags().Var(whole(&f.dimensions, 1, 1<<20), "dimensions", "ask the model for vectors of `N` numbers")
 	c.Flags().Var(whole(&f.maxTokens, 1, 1<<30), "max-token", "texts have at most about `N` tokens: longer ones are refused, or cut by --chunk")
+	c.Flags().StringVar(&f.inputType, "input-type", "", "send this input_type, to models that know it: `WORD`, as search_document")
 	c.Flags().BoolVar(&f.chunk, "chunk", false, "make several records of a longer text (ID#0, ID#1, ...), between sentences")
 }
 
@@ -69,7 +71,7 @@ func (f *embedFlags) embed(name string) (plan.Embed, error) {
 	}
 	return plan.Embed{
 		Alias: f.alias, Text: cmp.Or(f.text, "text"), TextFrom: f.from, Vector: name, Dimensions: f.dimensions,
-		MaxTokens: f.maxTokens, Chunk: f.chunk, Keep: f.keep,
+		MaxTokens: f.maxTokens, Chunk: f.chunk, Keep: f.keep, InputType: f.inputType,
 	}, nil
 }
 
@@ -136,7 +138,8 @@ func (p *program) openEmbedding(ctx context.Context, asked *plan.Embed, f *embed
 	if f.most.Valid && !m.token().Valid {
 		return nil, hintedf("models.MODEL.price in config.yaml says it", "--max-cost cannot hold what nobody knows the price of: %s", asked.Model)
 	}
-	asker := &embedAsker{server: server, in: admin.EmbedAskIn{Alias: asked.Alias, Model: asked.Model, Dimensions: asked.Dimensions, DataClasses: classes}}
+	in := admin.EmbedAskIn{Alias: asked.Alias, Model: asked.Model, Dimensions: asked.Dimensions, DataClasses: classes, InputType: asked.InputType}
+	asker := &embedAsker{server: server, in: in}
 	m.texts = &embed.Texts{
 		Client: embed.New(embed.Options{
 			Asker: asker, Model: asked.Model, Dim: asked.Dim, Batch: f.batch, Concurrency: f.requests, Limit: f.most, Token: m.token(), Sleep: sleep,

@@ -29,7 +29,7 @@ func (p *program) vectorsCommand() *cobra.Command {
     --out plan.yaml
   freehold vectors copy --plan plan.yaml
   freehold vectors verify --plan plan.yaml`,
-		p.vectorsPlanCommand(), p.vectorsCopyCommand(), p.vectorsVerifyCommand(), p.vectorsSyncCommand(), p.vectorsStatusCommand(), p.vectorsCutoverCommand(), p.vectorsRollbackCommand())
+		p.vectorsPlanCommand(), p.vectorsCopyCommand(), p.vectorsVerifyCommand(), p.vectorsGateCommand(), p.vectorsSyncCommand(), p.vectorsStatusCommand(), p.vectorsCutoverCommand(), p.vectorsRollbackCommand())
 }
 
 // vectorFlags are what the commands about vectors have in common.

@@ -61,6 +61,9 @@ func (x *exchange) embed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if x.call.Aside != nil { // texts of freehold's own questions are whole, or refused
+		r.Truncate = llm.TruncateNone
+	}
 	e := newEmbedding(r)
 	for {
 		c, ok := x.next()

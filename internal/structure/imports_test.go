@@ -65,6 +65,7 @@ var may = table(`
 	vector/archive      : vector
 	vector/transfer     : vector
 	vector/plan         : policy vector
+	vector/gate         : vector
 	vector/connect      : upstream vector vector/address vector/archive vector/chroma vector/milvus vector/opensearch vector/pgvector vector/pinecone vector/qdrant vector/weaviate
 
 	fleet               : cascade catalog config detect detect/remote dialect health llm meter policy rule suggest upstream variant

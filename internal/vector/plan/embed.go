@@ -22,7 +22,8 @@ type Embed struct {
 	Vector   string `json:"vector,omitempty"` // its name in the target
 	Dim      int    `json:"dim"`
 	// Dimensions are asked for; 0: as many as the model makes by itself.
-	Dimensions int64 `json:"dimensions,omitempty"`
+	Dimensions int64  `json:"dimensions,omitempty"`
+	InputType  string `json:"input_type,omitempty"` // that models get which know it
 	// MaxTokens is how long a text may be; 0: nobody minds but the model. Chunk: a longer
 	// one becomes several records; else it is refused.
 	MaxTokens int64    `json:"max_tokens,omitempty"`

@@ -145,7 +145,7 @@ it goes, and may end. --again copies once more what was changed past freehold.
 			}
 			out, err := p.beginSync(ctx, s, in)
 			if err == nil {
-				out, err = p.followIndex(ctx, s, name)
+				out, err = p.followIndex(ctx, s, name, front.Sync)
 			}
 			return p.shownIndex(&out, err)
 		},
@@ -172,31 +172,44 @@ func (p *program) beginSync(ctx context.Context, s *admin.Client, in admin.Index
 	return out, err
 }
 
-// followIndex shows the work on an index until it is over, or ctx ends: the server
-// goes on with it.
-func (p *program) followIndex(ctx context.Context, s *admin.Client, name string) (admin.Index, error) {
+// followIndex shows the work that brings an index to a phase until it is over, or ctx
+// ends: the server goes on with it.
+func (p *program) followIndex(ctx context.Context, s *admin.Client, name string, to front.Phase) (admin.Index, error) {
 	var show *vectorProgress
 	for {
 		out, err := admin.IndexStatus.Call(ctx, s, admin.IndexIn{Index: name})
-		if err != nil || out.Work == nil {
+		if err == nil && out.Closed == "" && (out.Work == nil || out.Work.Ended != nil) {
+			return out, unreached(&out, to)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				fmt.Fprintln(p.err, "the server goes on; freehold vectors status shows how far it is")
 			}
 			return out, err
 		}
-		if show == nil {
-			show = p.newVectorProgress(map[string]string{"fill": "copy", "cutover": "verify"}[out.Work.Kind], out.Work.Of)
-			defer show.close()
-		}
-		show.set(out.Work.Records, out.Work.Of, 0)
-		if out.Work.Ended != nil {
-			return out, nil
+		if w := out.Work; w != nil {
+			if show == nil {
+				show = p.newVectorProgress(map[string]string{"fill": "copy", "cutover": "verify"}[w.Kind], w.Of)
+				defer show.close()
+			}
+			show.set(w.Records, w.Of, 0)
 		}
 		if sleep(ctx, 500*time.Millisecond) != nil {
 			fmt.Fprintln(p.err, "the server goes on; freehold vectors status shows how far it is")
 			return out, ctx.Err()
 		}
 	}
+}
+
+// unreached says that no work is under way, none has failed, and yet an index is not
+// where the work should have brought it.
+func unreached(x *admin.Index, to front.Phase) error {
+	if x.Work != nil && x.Work.Error != "" || x.Phase == string(to) && x.Filled != nil {
+		return nil
+	}
+	what := map[front.Phase]string{front.Sync: "sync", front.Cut: "cutover"}[to]
+	return &admin.Error{Code: admin.CodeConflict, Message: fmt.Sprintf("the %s of %s broke off: the server has begun anew, or someone else has ended it; %s is in phase %s", what, x.Name, x.Name, x.Phase),
+		Hint: "freehold vectors " + what + " " + x.Name + " begins it once more"}
 }
 
 // shownIndex prints an index; the error is that of the call, or of its work.
@@ -223,7 +236,7 @@ func (p *program) printIndex(x *admin.Index) {
 	if x.Filled != nil {
 		filled = at(*x.Filled) + " UTC"
 	}
-	behind := count(x.Behind) + " writes"
+	behind := plural(int(x.Behind), "write")
 	if x.Oldest != nil {
 		behind += ", the oldest of " + at(*x.Oldest) + " UTC"
 	}
@@ -235,10 +248,10 @@ func (p *program) printIndex(x *admin.Index) {
 	if x.Phase == string(front.Sync) || x.Phase == string(front.Cut) {
 		p.fields("filled", filled, "records", count(x.Records), "behind", behind)
 		if x.Unknown > 0 {
-			p.fields("unknown", count(x.Unknown)+" writes, tried again")
+			p.fields("unknown", plural(int(x.Unknown), "write")+", tried again")
 		}
 		if x.Refused > 0 {
-			p.fields("refused", count(x.Refused)+" writes that the store which follows cannot hold")
+			p.fields("refused", plural(int(x.Refused), "write")+" that the store which follows cannot hold")
 		}
 		p.fields("reads", fmt.Sprintf("%g %% by the store which follows", x.Reads*100), "shadow", fmt.Sprintf("%g %% of queries ask both", x.Shadow*100))
 	}
@@ -375,7 +388,7 @@ nothing. --final ends that: Pinecone follows no more, and may be deleted.
 			}
 			out, err := admin.IndexCutover.Call(ctx, s, in)
 			if err == nil {
-				out, err = p.followIndex(ctx, s, name)
+				out, err = p.followIndex(ctx, s, name, front.Cut)
 			}
 			return p.shownIndex(&out, err)
 		},

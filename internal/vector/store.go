@@ -235,6 +235,9 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string {
 	for id, why := range e.Records {
+		if len(e.Records) == 1 {
+			return fmt.Sprintf("1 record is refused; %s: %s", id, why)
+		}
 		return fmt.Sprintf("%d records are refused; %s: %s", len(e.Records), id, why)
 	}
 	return "records are refused"

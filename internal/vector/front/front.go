@@ -80,6 +80,9 @@ type Move struct {
 	Passed   time.Time `json:"passed,omitzero"`
 }
 
+// Filling reports whether a copy is under way, or was when it broke off.
+func (m *Move) Filling() bool { return m.Pass != "" && m.Passed.Before(m.PassFrom) }
+
 // State is of a [Write].
 type State int
 

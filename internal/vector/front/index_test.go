@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"freehold/internal/vector"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/pinecone"
@@ -370,5 +372,52 @@ func TestRefused(t *testing.T) {
 	w.verify("")
 	if err := w.index.Cutover(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMended: what Pinecone refuses after a cutover is in the way of a rollback until it
+// can hold what has become of those records.
+func TestMended(t *testing.T) {
+	w := newWorld(t)
+	for i := range 30 {
+		w.upsert("", doc(t, fmt.Sprintf("d%02d", i), i))
+	}
+	w.begin()
+	if err := w.fill("c1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.index.Cutover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refuse := func(op string) *sim.Fault {
+		if op == "upsert" || op == "delete" {
+			return &sim.Fault{Code: codes.InvalidArgument}
+		}
+		return nil
+	}
+	w.broken.Store(&refuse)
+	w.upsert("", doc(t, "d00", 100), doc(t, "new", 101))
+	w.upsert("", doc(t, "gone", 102))
+	for _, r := range []*wire.DeleteRequest{{Ids: []string{"gone"}}, {Filter: metadata(t, map[string]any{"n": map[string]any{"$gte": 20, "$lt": 50}})}} {
+		if _, err := w.index.Delete(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.upsert("", doc(t, "later", 25)) // a deletion that is repeated would take it along
+	var stage *front.StageError
+	if err := w.index.Rollback(t.Context()); !errors.As(err, &stage) || !strings.Contains(stage.Why, "5 writes") || !strings.Contains(stage.Why, "d00, new") || stage.Hint == "" {
+		t.Errorf("rolled back: %v", err)
+	}
+	if p := w.index.Move().Phase; p != front.Cut {
+		t.Errorf("phase %s", p)
+	}
+	w.broken.Store(nil)
+	if err := w.index.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
+	w.verify("")
+	if n := len(w.sim.Records(index, "")); n != 22 { // d00 to d19, new, later
+		t.Errorf("Pinecone has %d records", n)
 	}
 }

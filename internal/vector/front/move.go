@@ -307,6 +307,11 @@ func (ix *Index) turn(ctx context.Context, from, to Phase, what string) error {
 			break
 		}
 	}
+	if from == Cut {
+		if err := ix.mend(ctx); err != nil {
+			return fmt.Errorf("what Pinecone refused has to follow first: %w", err)
+		}
+	}
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, turnTime)
@@ -341,7 +346,10 @@ func (ix *Index) turn(ctx context.Context, from, to Phase, what string) error {
 		return errors.New("not all that was written has followed")
 	}
 	if lag.Refused > 0 {
-		return &StageError{fmt.Sprintf("%d writes could not be carried out on the other store", lag.Refused), "freehold vectors status names them"}
+		if from == Cut {
+			return ix.unmended(ctx, lag.Refused)
+		}
+		return ix.Blocked(ctx)
 	}
 	m := ix.Move()
 	m.Phase = to

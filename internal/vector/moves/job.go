@@ -80,7 +80,7 @@ func (j *Job) over() bool {
 // resume goes on with a copy that was under way when the process ended.
 func (e *entry) resume() {
 	m := e.index.Move()
-	if m.Phase != front.Sync || m.Pass == "" || !m.Passed.IsZero() {
+	if m.Phase != front.Sync || !m.Filling() {
 		return
 	}
 	if err := e.start("fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, m.Pass) }); err != nil {
@@ -174,7 +174,7 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 		id = k.o.NewID()
 	case m.Phase != front.Sync:
 		return e.index.Begin(ctx, m.Mapping) // it says why not
-	case m.Passed.IsZero() && id != "":
+	case m.Filling(): // that one goes on
 	case !again && id != "":
 		return &front.StageError{Why: "the new store has been filled, and follows", Hint: "--again copies once more what was changed past freehold"}
 	default:

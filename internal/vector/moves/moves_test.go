@@ -313,3 +313,27 @@ func TestOtherStores(t *testing.T) {
 		t.Errorf("%d records: %v", n, err)
 	}
 }
+
+// TestCopyOnceMoreGoesOn: a copy that is made once more goes on where it was when the
+// process begins anew, as the first one does.
+func TestCopyOnceMoreGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.upsert("a", "b"), w.sync(false))
+	away := func(doing string) error {
+		return &vector.Error{Trouble: vector.Denied, Store: "memory", Doing: doing, Message: "away"}
+	}
+	m := w.memory("docs")
+	m.Fail = away
+	if err := w.sync(true); err == nil {
+		t.Fatal("it copied into a store that is away")
+	}
+	w.stop()
+	m.Fail = nil
+	w.start()
+	w.use(w.spec("docs"))
+	w.until(func(x *Status) bool { return x.Job != nil })
+	w.must(w.work())
+	if x := w.status(); x.Move.Filling() || x.Move.Pass == "" {
+		t.Errorf("%+v", x.Move)
+	}
+}

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"freehold/internal/admin"
+	"freehold/internal/vector/front"
+)
+
+// TestUnreached: work that is gone without an error has not been done.
+func TestUnreached(t *testing.T) {
+	now := time.Now()
+	failed := &admin.IndexWork{Ended: &now, Error: "the stores differ"}
+	for _, test := range []struct {
+		what string
+		x    admin.Index
+		to   front.Phase
+		ok   bool
+	}{
+		{"cut over", admin.Index{Phase: "cutover", Filled: &now}, front.Cut, true},
+		{"a server that began anew", admin.Index{Phase: "sync", Filled: &now}, front.Cut, false},
+		{"a cutover that failed says so itself", admin.Index{Phase: "sync", Filled: &now, Work: failed}, front.Cut, true},
+		{"filled", admin.Index{Phase: "sync", Filled: &now}, front.Sync, true},
+		{"not filled", admin.Index{Phase: "sync"}, front.Sync, false},
+		{"ended by someone else", admin.Index{Phase: "relay", Filled: &now}, front.Sync, false},
+	} {
+		if err := unreached(&test.x, test.to); (err == nil) != test.ok {
+			t.Errorf("%s: %v", test.what, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -131,7 +132,7 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 		ix.missed.add(&w)
 		return n, ix.Ledger.Miss(ctx, &w)
 	case err == nil:
-		return n, ix.Ledger.Forget(ctx, ix.Name, append(seqs, ix.made(&w)...))
+		return n, ix.Ledger.Forget(ctx, ix.Name, slices.Concat(seqs, ix.made(&w)))
 	case definite(err) && n > 1: // each by itself, to find the one
 		return ix.together(ctx, writes[:1])
 	case definite(err):
@@ -159,7 +160,9 @@ func (ix *Index) carry(ctx context.Context, w *Write) (missed bool, err error) {
 		there, err := ix.Served.updateOne(ctx, w.Namespace, r)
 		return err == nil && !there, err
 	}
-	_, err = apply(ctx, ix.follower(phase), w)
+	if _, err = apply(ctx, ix.follower(phase), w); nothing(w, err) {
+		err = nil
+	}
 	return false, err
 }
 

@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -132,14 +133,14 @@ func apply(ctx context.Context, on wire.Server, w *Write) (proto.Message, error)
 		if err := proto.Unmarshal(w.Body, r); err != nil {
 			return nil, fmt.Errorf("write %d: %w", w.Seq, err)
 		}
-		out, err := on.Delete(ctx, r)
-		if status.Code(err) == codes.NotFound { // a namespace that is not there has nothing
-			return &wire.DeleteResponse{}, nil
-		}
-		return out, err
+		return on.Delete(ctx, r)
 	}
 	return nil, fmt.Errorf("write %d: %q is no write", w.Seq, w.Op)
 }
+
+// nothing reports whether an error of a deletion says that its namespace is not there:
+// it is as done as can be, by an earlier try perhaps.
+func nothing(w *Write, err error) bool { return w.Op == Delete && status.Code(err) == codes.NotFound }
 
 // definite reports whether an error says that nothing was written: the request is not
 // to the store's liking. Of all else it is not known.
@@ -187,14 +188,30 @@ const writeTime = 30 * time.Second
 func (ix *Index) finish(ctx context.Context, w *Write) (proto.Message, error) {
 	out, err := apply(ctx, ix.authority(ix.Move().Phase), w)
 	record := context.WithoutCancel(ctx)
+	var some *partial
+	var none error // that there was nothing to delete, for the client
+	if nothing(w, err) {
+		none, err = err, nil
+	}
 	switch {
+	case errors.As(err, &some): // what is carried out follows
+		rest, gone := without(w, some.refused)
+		if gone == nil {
+			gone = ix.Ledger.Narrow(record, rest)
+		}
+		if gone != nil {
+			ix.stuck.add(w)
+			return nil, status.Errorf(codes.Unavailable, "a part of the write is done, and cannot be put on record: %v", gone)
+		}
+		ix.hurry()
+		return nil, err
 	case err == nil:
 		if err := ix.Ledger.Acknowledge(record, w); err != nil {
 			ix.stuck.add(w)
 			return nil, status.Errorf(codes.Unavailable, "the write is done, and cannot be put on record: %v", err)
 		}
 		ix.hurry()
-		return out, nil
+		return out, none
 	case definite(err):
 		if gone := ix.Ledger.Void(record, w); gone != nil {
 			ix.stuck.add(w)
@@ -203,6 +220,23 @@ func (ix *Index) finish(ctx context.Context, w *Write) (proto.Message, error) {
 	}
 	ix.stuck.add(w)
 	return nil, status.Errorf(codes.Unavailable, "%v", err)
+}
+
+// without is an upsert without the records of some ids.
+func without(w *Write, ids map[string]bool) (*Write, error) {
+	out := *w
+	if w.Op != Upsert {
+		return &out, nil
+	}
+	r := &wire.UpsertRequest{}
+	if err := proto.Unmarshal(w.Body, r); err != nil {
+		return nil, fmt.Errorf("write %d: %w", w.Seq, err)
+	}
+	r.Vectors = slices.DeleteFunc(r.Vectors, func(v *wire.Vector) bool { return ids[v.GetId()] })
+	out.IDs = slices.DeleteFunc(slices.Clone(w.IDs), func(id string) bool { return ids[id] })
+	var err error
+	out.Body, err = proto.Marshal(r)
+	return &out, err
 }
 
 // hurry has the follower follow at once.

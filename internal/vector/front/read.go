@@ -2,33 +2,54 @@ package front
 
 import (
 	"context"
+	"time"
 
 	"freehold/internal/vector/pinecone/wire"
 )
 
 // reader is who answers a read: the authority, but for the share that the follower
-// gets once it has all there is.
-func (ix *Index) reader() (by, other wire.Server) {
+// gets once it has all there is. shared: it is the follower. other is the other one; nil:
+// it cannot be asked.
+func (ix *Index) reader() (by, other wire.Server, shared bool) {
 	m := ix.Move()
 	by, other = ix.authority(m.Phase), ix.follower(m.Phase)
 	if m.Phase == Relay || m.Phase == Own || m.Phase == Sync && m.Passed.IsZero() {
-		return by, nil
+		return by, nil, false
 	}
 	if share := ix.Reads; share != nil && ix.Random() < share() {
-		return other, by
+		return other, by, true
 	}
-	return by, other
+	return by, other, false
+}
+
+// shareTime is how long the store that follows may take for a read: the authority
+// answers it then.
+const shareTime = 5 * time.Second
+
+// read has a read answered; by is who did, and the authority does where the store
+// that follows cannot.
+func read[In, Out any](ctx context.Context, ix *Index, r In, ask func(wire.Server) func(context.Context, In) (Out, error)) (out Out, by, other wire.Server, err error) {
+	by, other, shared := ix.reader()
+	if shared {
+		within, cancel := context.WithTimeout(ctx, shareTime)
+		defer cancel()
+		if out, err = ask(by)(within, r); err == nil {
+			return out, by, other, nil
+		}
+		ix.Log.Warn("vectors: a read is answered by the authority, since the store that follows does not", "index", ix.Name, "error", err)
+		by, other = other, nil
+	}
+	out, err = ask(by)(ctx, r)
+	return out, by, other, err
 }
 
 // Query implements [wire.Server].
 func (ix *Index) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryResponse, error) {
-	by, other := ix.reader()
-	if other == nil || ix.Shadow == nil || ix.Compared == nil || ix.Random() >= ix.Shadow() {
-		return by.Query(ctx, r)
-	}
 	began := ix.Clock()
-	out, err := by.Query(ctx, r)
-	if err == nil {
+	out, by, other, err := read(ctx, ix, r, func(s wire.Server) func(context.Context, *wire.QueryRequest) (*wire.QueryResponse, error) {
+		return s.Query
+	})
+	if err == nil && other != nil && ix.Shadow != nil && ix.Compared != nil && ix.Random() < ix.Shadow() {
 		ix.shadow(ctx, by == wire.Server(ix.Served), other, r, out, ix.Clock().Sub(began))
 	}
 	return out, err
@@ -36,8 +57,10 @@ func (ix *Index) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 
 // Fetch implements [wire.Server].
 func (ix *Index) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchResponse, error) {
-	by, _ := ix.reader()
-	return by.Fetch(ctx, r)
+	out, _, _, err := read(ctx, ix, r, func(s wire.Server) func(context.Context, *wire.FetchRequest) (*wire.FetchResponse, error) {
+		return s.Fetch
+	})
+	return out, err
 }
 
 // FetchByMetadata implements [wire.Server].

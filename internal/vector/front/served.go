@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -67,6 +68,12 @@ func failed(err error) error {
 		code = codes.InvalidArgument
 	}
 	return status.Error(code, away.Error())
+}
+
+// free is what a read costs at a store that counts no units.
+func free() *wire.Usage {
+	units := uint32(0)
+	return &wire.Usage{ReadUnits: &units}
 }
 
 // recordOf is a record of a message, before the mapping.
@@ -135,7 +142,7 @@ func (s *Served) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchRe
 	if err != nil {
 		return nil, failed(err)
 	}
-	out := &wire.FetchResponse{Namespace: r.GetNamespace(), Vectors: make(map[string]*wire.Vector, len(got)), Usage: &wire.Usage{}}
+	out := &wire.FetchResponse{Namespace: r.GetNamespace(), Vectors: make(map[string]*wire.Vector, len(got)), Usage: free()}
 	for id, rec := range got {
 		if out.Vectors[id], err = vectorOf(rec); err != nil {
 			return nil, failed(err)
@@ -151,7 +158,7 @@ func (s *Served) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 		return nil, err
 	}
 	ns := plain(r.GetNamespace())
-	out := &wire.QueryResponse{Namespace: r.GetNamespace(), Usage: &wire.Usage{}}
+	out := &wire.QueryResponse{Namespace: r.GetNamespace(), Usage: free()}
 	dense, sparse := r.GetVector(), r.GetSparseVector()
 	if r.GetId() != "" {
 		got, err := s.fetch(ctx, ns, []string{r.GetId()})
@@ -346,7 +353,7 @@ func (s *Served) List(ctx context.Context, r *wire.ListRequest) (*wire.ListRespo
 	if err != nil {
 		return nil, err
 	}
-	out := &wire.ListResponse{Namespace: r.GetNamespace(), Pagination: next, Usage: &wire.Usage{}}
+	out := &wire.ListResponse{Namespace: r.GetNamespace(), Pagination: next, Usage: free()}
 	for _, id := range page {
 		out.Vectors = append(out.Vectors, &wire.Listed{Id: id})
 	}
@@ -377,7 +384,7 @@ func (s *Served) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataReq
 	if f == nil {
 		return nil, status.Error(codes.InvalidArgument, "a filter is required")
 	}
-	after, most, err := plane.Paging("", r.GetPaginationToken(), r.Limit)
+	after, most, err := plane.PagingRecords(r.GetPaginationToken(), r.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -405,7 +412,7 @@ func (s *Served) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataReq
 			}
 		}
 	}
-	out := &wire.FetchByMetadataResponse{Namespace: r.GetNamespace(), Vectors: map[string]*wire.Vector{}, Usage: &wire.Usage{}}
+	out := &wire.FetchByMetadataResponse{Namespace: r.GetNamespace(), Vectors: map[string]*wire.Vector{}, Usage: free()}
 	for _, id := range ids[:min(most, len(ids))] {
 		if out.Vectors[id], err = vectorOf(found[id]); err != nil {
 			return nil, failed(err)
@@ -455,9 +462,11 @@ func (s *Served) ListNamespaces(ctx context.Context, r *wire.ListNamespacesReque
 	if err != nil {
 		return nil, failed(err)
 	}
-	names := make([]string, 0, len(counts))
+	names := make([]string, 0, len(counts)) // the total is of those with the prefix, too
 	for ns := range counts {
-		names = append(names, shown(ns))
+		if name := shown(ns); strings.HasPrefix(name, r.GetPrefix()) {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	page, next, err := plane.PageOf(names, r.GetPrefix(), r.GetPaginationToken(), r.Limit)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -101,6 +102,32 @@ func refusals(err error) error {
 	return failed(err)
 }
 
+// partial is that a store has carried out a part of a write, and refuses the rest.
+type partial struct {
+	error                   // a status
+	refused map[string]bool // ids; nil: the write was not about ids
+}
+
+// GRPCStatus is what the client reads.
+func (e *partial) GRPCStatus() *status.Status { return status.Convert(e.error) }
+
+// Unwrap is the status.
+func (e *partial) Unwrap() error { return e.error }
+
+// part is the answer for a write of n records; err says which of them are refused.
+func part(n int, err error) error {
+	var no *vector.RefusedError
+	if !errors.As(err, &no) || len(no.Records) >= n {
+		return refusals(err)
+	}
+	out := &partial{refused: make(map[string]bool, len(no.Records))}
+	for id := range no.Records {
+		out.refused[id.String()] = true
+	}
+	out.error = status.Errorf(codes.InvalidArgument, "%v; the other %d of %d records are written", no, n-len(no.Records), n)
+	return out
+}
+
 // Upsert implements [wire.Server].
 func (s *Served) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
 	if err := s.Contract.Upsert(r); err != nil {
@@ -118,7 +145,7 @@ func (s *Served) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.Upser
 		}
 	}
 	if err := s.put(ctx, ns, records); err != nil {
-		return nil, refusals(err)
+		return nil, part(len(records), err)
 	}
 	return &wire.UpsertResponse{UpsertedCount: uint32(len(r.GetVectors()))}, nil
 }
@@ -130,6 +157,9 @@ func (s *Served) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.Delet
 		return nil, err
 	}
 	ns := plain(r.GetNamespace())
+	if err := s.there(ctx, ns); err != nil {
+		return nil, err
+	}
 	switch {
 	case f != nil:
 		err = s.deleteWhere(ctx, ns, f)
@@ -142,6 +172,25 @@ func (s *Served) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.Delet
 		return nil, failed(err)
 	}
 	return &wire.DeleteResponse{}, nil
+}
+
+// there is an error unless a namespace is there.
+func (s *Served) there(ctx context.Context, ns string) error {
+	ids, err := s.IDs.IDs(ctx, s.Index, ns, "", "", 1)
+	if err != nil {
+		return failed(err)
+	}
+	if len(ids) > 0 {
+		return nil
+	}
+	counts, err := s.IDs.Counts(ctx, s.Index)
+	if err != nil {
+		return failed(err)
+	}
+	if _, ok := counts[ns]; !ok {
+		return status.Error(codes.NotFound, "Namespace not found")
+	}
+	return nil
 }
 
 func (s *Served) deleteWhere(ctx context.Context, ns string, f *vector.Filter) error {
@@ -177,10 +226,7 @@ func (s *Served) deleteAll(ctx context.Context, ns string) error {
 
 // DeleteNamespace implements [wire.Server].
 func (s *Served) DeleteNamespace(ctx context.Context, r *wire.DeleteNamespaceRequest) (*wire.DeleteResponse, error) {
-	if err := s.deleteAll(ctx, plain(r.GetNamespace())); err != nil {
-		return nil, failed(err)
-	}
-	return &wire.DeleteResponse{}, nil
+	return s.Delete(ctx, &wire.DeleteRequest{Namespace: r.GetNamespace(), DeleteAll: true})
 }
 
 // CreateNamespace implements [wire.Server]. It is known here only: the store has a
@@ -215,25 +261,50 @@ func (s *Served) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.Updat
 		}
 		return &wire.UpdateResponse{}, nil // what is not there is not made, and is no error
 	}
-	var n int32
+	n, err := s.updateWhere(ctx, ns, f, r)
+	if err != nil {
+		err = part(int(n), err)
+		var some *partial
+		if errors.As(err, &some) {
+			some.refused = nil // Pinecone takes the write as it is
+		}
+		return nil, err
+	}
+	return &wire.UpdateResponse{MatchedRecords: &n}, nil
+}
+
+// updateWhere updates the records that match, and says how many do. Those that cannot
+// be what they would are in the error.
+func (s *Served) updateWhere(ctx context.Context, ns string, f *vector.Filter, r *wire.UpdateRequest) (n int32, err error) {
+	refused := map[vector.ID]string{}
 	for records, err := range s.scan(ctx, ns, f) {
 		if err != nil {
-			return nil, failed(err)
+			return n, err
 		}
 		n += int32(len(records))
 		if r.GetDryRun() {
 			continue
 		}
+		kept := records[:0]
 		for i := range records {
 			if err := patch(&records[i], r); err != nil {
-				return nil, err
+				refused[records[i].ID] = status.Convert(err).Message()
+				continue
 			}
+			kept = append(kept, records[i])
 		}
-		if err := s.put(ctx, ns, records); err != nil {
-			return nil, refusals(err)
+		err = s.put(ctx, ns, kept)
+		var no *vector.RefusedError
+		if errors.As(err, &no) {
+			maps.Copy(refused, no.Records)
+		} else if err != nil {
+			return n, err
 		}
 	}
-	return &wire.UpdateResponse{MatchedRecords: &n}, nil
+	if len(refused) > 0 {
+		return n, &vector.RefusedError{Records: refused}
+	}
+	return n, nil
 }
 
 // updateOne updates a record by its id, if it is there.

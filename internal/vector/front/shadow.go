@@ -13,7 +13,8 @@ import (
 // Comparison is what both stores found for one query.
 type Comparison struct {
 	K int // neighbours that the one which answered found
-	// Overlap is the share of them that the other one found, 0 to 1.
+	// Overlap is the share of what either found that both did, 0 to 1: of the longer
+	// answer, since a shorter one lacks the rest.
 	Overlap float64
 	// Pinecone and Store are how long each took.
 	Pinecone, Store time.Duration
@@ -56,13 +57,14 @@ func (ix *Index) shadow(ctx context.Context, byStore bool, other wire.Server, r 
 		if byStore {
 			c.Pinecone, c.Store = c.Store, c.Pinecone
 		}
-		if both := 0; len(found) > 0 {
-			for _, m := range out.GetMatches() {
-				if found[m.GetId()] {
-					both++
-				}
+		both := 0
+		for _, m := range out.GetMatches() {
+			if found[m.GetId()] {
+				both++
 			}
-			c.Overlap = float64(both) / float64(len(found))
+		}
+		if most := max(len(found), len(out.GetMatches())); most > 0 {
+			c.Overlap = float64(both) / float64(most)
 		}
 		ix.Compared(c)
 		s.mu.Lock()

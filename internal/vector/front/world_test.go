@@ -52,6 +52,9 @@ type world struct {
 	index   *front.Index
 	stop    context.CancelFunc
 	running sync.WaitGroup
+
+	reads, shadow float64
+	compared      chan front.Comparison
 }
 
 // soon waits for no time at all, so that what is tried again is tried at once; it
@@ -73,7 +76,7 @@ func mapping() vector.Mapping {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.db"), memory: vectortest.NewMemory()}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.db"), memory: vectortest.NewMemory(), compared: make(chan front.Comparison, 9)}
 	w.memory.Bounds.IDs, w.memory.Bounds.Namespace = []vector.IDKind{vector.UUIDID, vector.IntegerID}, false
 	w.memory.Fail = func(doing string) error {
 		if f := w.lost.Load(); f != nil {
@@ -130,6 +133,7 @@ func (w *world) start() {
 		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: w.memory, IDs: w.ledger},
 		Source: w.store.Fetch,
 		Log:    slog.New(slog.DiscardHandler), Clock: time.Now, Sleep: soon, Random: rand.Float64,
+		Reads: func() float64 { return w.reads }, Shadow: func() float64 { return w.shadow }, Compared: func(c front.Comparison) { w.compared <- c },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -289,12 +288,9 @@ func (e *entry) prove(ctx context.Context, j *Job) error {
 		return nil
 	}
 	out := &DriftError{Report: r}
-	for _, diff := range r.Differences {
-		if ns := cmp.Or(diff.Source.Namespace, front.DefaultNamespace); !slices.Contains(out.Namespaces, ns) {
-			out.Namespaces = append(out.Namespaces, ns)
-		}
+	for _, ns := range r.Drift {
+		out.Namespaces = append(out.Namespaces, cmp.Or(ns, front.DefaultNamespace))
 	}
-	slices.Sort(out.Namespaces)
 	return out
 }
 

@@ -60,9 +60,11 @@ type Report struct {
 	Altered     int64               `json:"altered"`
 	Extra       int64               `json:"extra"`
 	Differences []vector.Difference `json:"differences"`
-	Search      []SearchReport      `json:"search"`
-	Exact       []ExactReport       `json:"exact"`
-	Embedded    *EmbeddedReport     `json:"embedded,omitempty"`
+	// Drift are the namespaces of the source in which something differs, all of them.
+	Drift    []string        `json:"drift,omitempty"`
+	Search   []SearchReport  `json:"search"`
+	Exact    []ExactReport   `json:"exact"`
+	Embedded *EmbeddedReport `json:"embedded,omitempty"`
 }
 
 // NamespaceReport is what a namespace of the target has.
@@ -83,6 +85,13 @@ type SearchReport struct {
 	Worst    float64 `json:"worst"`   // of one query
 	Failed   int     `json:"failed,omitempty"`
 	Failure  string  `json:"failure,omitempty"` // the last
+}
+
+// drifts notes that something of a namespace differs.
+func (r *Report) drifts(ns string) {
+	if at, ok := slices.BinarySearch(r.Drift, ns); !ok {
+		r.Drift = slices.Insert(r.Drift, at, ns)
+	}
 }
 
 // Same reports whether the target has what it should have, and nothing else.
@@ -223,6 +232,9 @@ func (v *verifying) compare(ctx context.Context, records []vector.Record) error 
 	v.note(func(r *Report) {
 		r.Refused, r.Missing, r.Altered, r.Compared = r.Refused+c.known, r.Missing+c.missing, r.Altered+c.altered, r.Compared+int64(len(c.ids))
 		r.Differences = append(r.Differences, c.found[:min(len(c.found), max(0, v.Most-len(r.Differences)))]...)
+		if c.missing+c.altered > 0 {
+			r.drifts(records[0].Namespace)
+		}
 		for _, id := range c.ids {
 			v.want[c.namespace].add(id)
 		}
@@ -414,6 +426,7 @@ func (v *verifying) look(ctx context.Context, name string, want *digest) error {
 		}
 		was := v.Mapping.Back(r)
 		v.report.Extra++
+		v.report.drifts(was.Namespace)
 		if len(v.report.Differences) < v.Most {
 			v.report.Differences = append(v.report.Differences, vector.Difference{Namespace: name, ID: r.ID.String(), Source: &vector.Origin{Namespace: was.Namespace, ID: was.ID.String()}, What: "extra"})
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -247,4 +248,38 @@ func (s scans) Describe(ctx context.Context) (*vector.Description, error) {
 func (s scans) Search(context.Context, vector.Search) ([]vector.Hit, error) {
 	s.t.Error("a store without an index is searched")
 	return nil, nil
+}
+
+// TestDriftNamesAll: every namespace in which something differs is named, however many
+// differences are told.
+func TestDriftNamesAll(t *testing.T) {
+	source, target := vectortest.NewMemory(), vectortest.NewMemory()
+	for _, m := range []*vectortest.Memory{source, target} {
+		if err := m.Create(t.Context(), &vector.Description{Name: "docs", Vectors: []vector.Spec{{Form: vector.Dense, Dim: 1, Metric: vector.Dot}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put := func(m *vectortest.Memory, ns string, n int) {
+		t.Helper()
+		for i := range n {
+			r := vector.Record{ID: vector.IDOf(fmt.Sprint("r", i)), Namespace: ns, Vectors: []vector.Vector{{Dense: []float32{1}}}}
+			if err := m.Put(t.Context(), ns, []vector.Record{r}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(source, "many", 20)
+	put(source, "same", 3)
+	put(target, "same", 3)
+	put(source, "zlast", 1)
+	put(target, "zmore", 1)
+	r, err := transfer.Verify(t.Context(), transfer.VerifyOptions{
+		Source: source, Target: target, Namespaces: []string{"many", "same", "zlast", "zmore"}, Queries: -1, Exact: -1, Most: 5, Clock: time.Now, Random: rand.New(rand.NewPCG(1, 2)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Differences) != 5 || !slices.Equal(r.Drift, []string{"many", "zlast", "zmore"}) {
+		t.Errorf("%d differences, in %v", len(r.Differences), r.Drift)
+	}
 }

@@ -27,6 +27,7 @@ const (
 	topK          = 10000
 	topKWhole     = 1000 // with values or metadata
 	pageLimit     = 100
+	pageRecords   = 1000 // records in a page, whatever is asked for
 )
 
 // Contract is what an index takes, by what it is.

@@ -53,23 +53,42 @@ func Paging(prefix, text string, limit *uint32) (after string, most int, err err
 	return t.SkipPast, most, err
 }
 
+// PagingRecords is [Paging] of whole records. Their limit has no upper bound; a page has
+// fewer than it asks for where that are too many, and a token.
+func PagingRecords(text string, limit *uint32) (after string, most int, err error) {
+	most = pageLimit
+	if limit != nil {
+		if most = int(min(*limit, pageRecords)); most < 1 {
+			return "", 0, invalid("limit: from 1 on, not %d", most)
+		}
+	}
+	t, err := parseToken(text, "")
+	return t.SkipPast, most, err
+}
+
 // PageOf is a page of sorted names; next is empty where it is the last.
 func PageOf(names []string, prefix, text string, limit *uint32) (page []string, next string, err error) {
 	after, most, err := Paging(prefix, text, limit)
 	if err != nil {
 		return nil, "", err
 	}
+	page, next = PageBehind(names, prefix, after, most)
+	return page, next, nil
+}
+
+// PageBehind is a page of so many sorted names behind one.
+func PageBehind(names []string, prefix, after string, most int) (page []string, next string) {
 	from := sort.SearchStrings(names, prefix)
-	if text != "" {
+	if after != "" {
 		from = max(from, sort.Search(len(names), func(i int) bool { return names[i] > after }))
 	}
 	for i := from; i < len(names) && strings.HasPrefix(names[i], prefix); i++ {
 		if len(page) == most {
-			return page, Token(page[most-1], prefix), nil
+			return page, Token(page[most-1], prefix)
 		}
 		page = append(page, names[i])
 	}
-	return page, "", nil
+	return page, ""
 }
 
 // Pagination is that of an answer; nil where next is empty.

@@ -132,10 +132,11 @@ func (service) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataReque
 			ids = append(ids, id)
 		}
 	}
-	page, next, err := plane.PageOf(ids, "", r.GetPaginationToken(), r.Limit)
+	after, most, err := plane.PagingRecords(r.GetPaginationToken(), r.Limit)
 	if err != nil {
 		return nil, err
 	}
+	page, next := plane.PageBehind(ids, "", after, most)
 	for _, id := range page {
 		out.Vectors[id] = sp.records[id]
 	}

@@ -65,6 +65,7 @@ type IndexWork struct {
 	Missing     int64               `json:"missing,omitempty"`
 	Altered     int64               `json:"altered,omitempty"`
 	Extra       int64               `json:"extra,omitempty"`
+	Rounded     int64               `json:"rounded,omitempty" doc:"numbers of fields that the new store keeps as the double beside"`
 	Differences []vector.Difference `json:"differences,omitempty" doc:"the first hundred"`
 }
 
@@ -96,6 +97,7 @@ func indexOf(s *moves.Status) Index {
 		}
 		if r := j.Report; r != nil {
 			w.Compared, w.Missing, w.Altered, w.Extra, w.Differences = r.Compared, r.Missing, r.Altered, r.Extra, r.Differences
+			w.Rounded = r.Rounded
 		}
 		out.Work = w
 	}

@@ -259,8 +259,11 @@ func (p *program) printIndex(x *admin.Index) {
 		fmt.Fprintln(p.out, wrap(tame(fmt.Sprintf("  %d %s %s %s: %s", w.Seq, w.Op, w.Namespace, strings.Join(w.IDs, ", "), w.Why)), p.width(), "\n    "))
 	}
 	if s := x.Shadows; s != nil {
-		p.fields("compared", fmt.Sprintf("%s queries, %s failed, overlap %.1f %%; median Pinecone %s, new store %s",
-			count(s.Queries), count(s.Failed), s.Overlap*100, millis(s.PineconeMS), millis(s.StoreMS)))
+		found := "nothing to compare"
+		if s.Queries > s.Failed {
+			found = fmt.Sprintf("overlap %.1f %%; median Pinecone %s, new store %s", s.Overlap*100, millis(s.PineconeMS), millis(s.StoreMS))
+		}
+		p.fields("compared", fmt.Sprintf("%s queries, %s failed, %s", count(s.Queries), count(s.Failed), found))
 	}
 	if w := x.Work; w != nil {
 		p.fields("work", workOf(w))
@@ -292,7 +295,11 @@ func workOf(w *admin.IndexWork) string {
 	case w.Error != "":
 		return fmt.Sprintf("%s failed %s UTC: %s", what, at(*w.Ended), w.Error)
 	case w.Kind == "cutover":
-		return fmt.Sprintf("%s done %s UTC: %s records compared, all the same", what, at(*w.Ended), count(w.Compared))
+		out := fmt.Sprintf("%s done %s UTC: %s compared, all the same", what, at(*w.Ended), plural(int(w.Compared), "record"))
+		if w.Rounded > 0 {
+			out += ", but for " + rounded(w.Rounded)
+		}
+		return out
 	}
 	return fmt.Sprintf("%s done %s UTC", what, at(*w.Ended))
 }

@@ -160,9 +160,18 @@ func verdict(r *transfer.Report) string {
 		return fmt.Sprintf("all of %s are there, with vectors of the model (%s asked once more), and nothing else", plural(int(r.Compared), "record"), plural(x.Texts, "text"))
 	}
 	if r.Same() {
-		return fmt.Sprintf("all of %s are there, to the last byte, and nothing else", plural(int(r.Compared), "record"))
+		out := fmt.Sprintf("all of %s are there, to the last byte, and nothing else", plural(int(r.Compared), "record"))
+		if r.Rounded > 0 {
+			out = fmt.Sprintf("all of %s are there, and nothing else; %s", plural(int(r.Compared), "record"), rounded(r.Rounded))
+		}
+		return out
 	}
 	return fmt.Sprintf("no: of %s %s missing, %s altered; %s extra", plural(int(r.Compared), "record"), count(r.Missing), count(r.Altered), count(r.Extra))
+}
+
+// rounded says what a store has done to doubles, which is no difference.
+func rounded(n int64) string {
+	return fmt.Sprintf("%s of fields are kept as the double beside, and a filter by the exact value does not find them", plural(int(n), "number"))
 }
 
 func (p *program) printDifferences(r *transfer.Report) {

@@ -63,4 +63,9 @@ func TestRounds(t *testing.T) {
 			t.Errorf("%+v: %v", c, d)
 		}
 	}
+	for got, n := range map[float64]int{x: 0, beside: 1, apart: 0} {
+		if r := vector.Rounded(of(x), of(got)); r != n {
+			t.Errorf("%v for %v: %d rounded", got, float64(x), r)
+		}
+	}
 }

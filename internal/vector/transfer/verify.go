@@ -49,16 +49,19 @@ type VerifyOptions struct {
 
 // Report is what a verification found. Nothing is left out of its counts.
 type Report struct {
-	Started     time.Time           `json:"started"`
-	Took        float64             `json:"seconds"`
-	Source      vector.Description  `json:"source"`
-	Target      vector.Description  `json:"target"`
-	Namespaces  []NamespaceReport   `json:"namespaces"` // of the target
-	Compared    int64               `json:"compared"`
-	Refused     int64               `json:"refused"` // known not to be there
-	Missing     int64               `json:"missing"`
-	Altered     int64               `json:"altered"`
-	Extra       int64               `json:"extra"`
+	Started    time.Time          `json:"started"`
+	Took       float64            `json:"seconds"`
+	Source     vector.Description `json:"source"`
+	Target     vector.Description `json:"target"`
+	Namespaces []NamespaceReport  `json:"namespaces"` // of the target
+	Compared   int64              `json:"compared"`
+	Refused    int64              `json:"refused"` // known not to be there
+	Missing    int64              `json:"missing"`
+	Altered    int64              `json:"altered"`
+	Extra      int64              `json:"extra"`
+	// Rounded are numbers of fields that the target keeps as the double beside, which is
+	// no difference.
+	Rounded     int64               `json:"rounded,omitempty"`
 	Differences []vector.Difference `json:"differences"`
 	// Drift are the namespaces of the source in which something differs, all of them.
 	Drift    []string        `json:"drift,omitempty"`
@@ -231,6 +234,7 @@ func (v *verifying) compare(ctx context.Context, records []vector.Record) error 
 	}
 	v.note(func(r *Report) {
 		r.Refused, r.Missing, r.Altered, r.Compared = r.Refused+c.known, r.Missing+c.missing, r.Altered+c.altered, r.Compared+int64(len(c.ids))
+		r.Rounded += c.rounded
 		r.Differences = append(r.Differences, c.found[:min(len(c.found), max(0, v.Most-len(r.Differences)))]...)
 		if c.missing+c.altered > 0 {
 			r.drifts(records[0].Namespace)
@@ -252,6 +256,7 @@ type compared struct {
 	namespace               string      // of the target
 	ids                     []vector.ID // that the target should have
 	known, missing, altered int64
+	rounded                 int64 // numbers of those that do not differ
 	texts                   []embedded
 	found                   []vector.Difference
 	odd                     []vector.ID // of the source
@@ -310,6 +315,8 @@ func (v *verifying) pairs(ctx context.Context, records []vector.Record) (*compar
 				d[j].Source = origin
 			}
 			c.found = append(c.found, d...)
+		} else if v.target.Rounds {
+			c.rounded += int64(vector.Rounded(&want[i], g))
 		}
 	}
 	return c, nil
@@ -330,6 +337,7 @@ func (v *verifying) settle(ctx context.Context, namespace string, c *compared) e
 	if err != nil {
 		return err
 	}
+	c.rounded += again.rounded
 	c.missing, c.altered, c.found, c.texts = again.missing, again.altered, again.found, again.texts
 	return nil
 }

@@ -274,12 +274,12 @@ func TestDriftNamesAll(t *testing.T) {
 	put(source, "zlast", 1)
 	put(target, "zmore", 1)
 	r, err := transfer.Verify(t.Context(), transfer.VerifyOptions{
-		Source: source, Target: target, Namespaces: []string{"many", "same", "zlast", "zmore"}, Queries: -1, Exact: -1, Most: 5, Clock: time.Now, Random: rand.New(rand.NewPCG(1, 2)),
+		Source: source, Target: target, Mapping: vector.Mapping{IDs: vector.KeepIDs}, Namespaces: []string{"many", "same", "zlast", "zmore"}, Queries: -1, Exact: -1, Most: 5, Clock: time.Now, Random: rand.New(rand.NewPCG(1, 2)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Differences) != 5 || !slices.Equal(r.Drift, []string{"many", "zlast", "zmore"}) {
-		t.Errorf("%d differences, in %v", len(r.Differences), r.Drift)
+		t.Errorf("%d differences, in %v: %d missing, %d altered, %d extra: %+v", len(r.Differences), r.Drift, r.Missing, r.Altered, r.Extra, r.Differences)
 	}
 }

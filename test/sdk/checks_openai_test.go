@@ -48,6 +48,7 @@ func openAIChecks() []check {
 		{name: "refusal", run: oaRefusal},
 		{name: "content_filter", provider: "openai", run: oaFilter},
 		{name: "embedding_float", provider: "openai", mode: "embedding", run: oaEmbedding},
+		{name: "embedding_batches", provider: "openai", mode: "embedding", run: oaEmbeddingBatches},
 		{name: "embedding_elsewhere", provider: "anthropic", run: oaNoEmbedding},
 		{name: "completion", provider: "openai", mode: "completion", run: oaCompletion},
 		{name: "leaves_stream", run: oaLeavesStream},
@@ -459,6 +460,31 @@ func oaEmbedding(c *cell) {
 			}
 		}
 	}
+}
+
+// oaEmbeddingBatches: more inputs than the provider is asked for at once come in
+// order, in each form, and of the length that was asked for.
+func oaEmbeddingBatches(c *cell) {
+	var texts list
+	for i := range 20 {
+		texts = append(texts, fmt.Sprintf("text number %d", i))
+	}
+	for _, p := range []object{{}, {"encoding_format": "float"}, {"dimensions": 16}} {
+		o := c.must("embedding", merged(p, object{"input": texts}))
+		if len(o.Vectors) != len(texts) {
+			c.Fatalf("%v: %d vectors", p, len(o.Vectors))
+		}
+		if o.Headers != nil { // the Python SDK shows none of an answer
+			c.equal("attempts", o.Headers["x-freehold-attempts"], "3")
+		}
+		last := c.must("embedding", merged(p, object{"input": list{texts[19]}}))
+		c.that(len(last.Vectors) == 1 && fmt.Sprint(last.Vectors[0]) == fmt.Sprint(o.Vectors[19]), "%v: the vectors are not in order", p)
+		if p["dimensions"] != nil {
+			c.equal("numbers", len(o.Vectors[0]), 16)
+		}
+	}
+	f := c.ask("embedding", object{"input": "one", "dimensions": 100000}).Error
+	c.that(f != nil && f.Status == 400 && f.Param == "dimensions", "%+v", f)
 }
 
 // oaNoEmbedding: what a provider does not have is said.

@@ -52,11 +52,11 @@ func start(t *testing.T, provider string, checks []check) *world {
 	t.Cleanup(strange.Close)
 
 	var b strings.Builder
-	place := func(name, url, preset string) {
+	place := func(name, url, preset, more string) {
 		if preset != "anthropic" {
 			url += "/v1"
 		}
-		fmt.Fprintf(&b, "  %s: {preset: %s, base_url: %q, api_key: %s, probe: {enabled: false}}\n", name, preset, url, providerKey)
+		fmt.Fprintf(&b, "  %s: {preset: %s, base_url: %q, api_key: %s, probe: {enabled: false}%s}\n", name, preset, url, providerKey, more)
 	}
 	b.WriteString("server: {listen: \"127.0.0.1:0\", auth: keys}\nstate: sqlite:freehold.db\n")
 	b.WriteString("timeouts: {connect: 1m, first_token: 2m, idle: 2m, total: 5m}\nproviders:\n")
@@ -67,14 +67,18 @@ func start(t *testing.T, provider string, checks []check) *world {
 			if provider == "anthropic" {
 				preset = "anthropic"
 			}
-			place("p-"+c.name, w.thinker.URL(), preset)
+			place("p-"+c.name, w.thinker.URL(), preset, "")
 		case "strange":
-			place("p-"+c.name, strange.URL, provider)
+			place("p-"+c.name, strange.URL, provider, "")
 		default:
-			place("p-"+c.name, w.primary.URL(), provider)
+			more := ""
+			if c.mode == "embedding" {
+				more = ", batches: {inputs: 7}"
+			}
+			place("p-"+c.name, w.primary.URL(), provider, more)
 		}
 		if c.fallback {
-			place("b-"+c.name, w.backup.URL(), provider)
+			place("b-"+c.name, w.backup.URL(), provider, "")
 		}
 	}
 	id := models[provider]

@@ -65,7 +65,7 @@ func (w *world) churn(r *rand.Rand) {
 // TestFiltersBesideACopy: whatever is written by filter, by id and in whole, before,
 // beside and after copies, the store that follows comes to be what Pinecone is.
 func TestFiltersBesideACopy(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := newWorld(t)
 			var mu sync.Mutex
@@ -91,7 +91,7 @@ func TestFiltersBesideACopy(t *testing.T) {
 				write()
 			}
 			w.begin()
-			for pass := range 5 {
+			for pass := range 4 {
 				write()
 				w.lost.Store(&lost)
 				_, err := w.index.Fill(t.Context(), fmt.Sprint("c", pass), transfer.Options{

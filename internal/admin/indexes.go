@@ -15,22 +15,23 @@ import (
 
 // Index is a vector index that applications reach under /pinecone.
 type Index struct {
-	Name    string        `json:"index"`
-	From    string        `json:"from" doc:"Pinecone"`
-	To      string        `json:"to" doc:"the store that it moves to"`
-	Phase   string        `json:"phase" doc:"relay, sync, cutover, own"`
-	Closed  string        `json:"closed,omitempty" doc:"why it is not served now"`
-	Filled  *time.Time    `json:"filled,omitempty" doc:"since when the new store has all that Pinecone had"`
-	Records int64         `json:"records" doc:"that the new store has"`
-	Unknown int64         `json:"unknown" doc:"writes of which it is not known whether the authority has them; they are tried again"`
-	Behind  int64         `json:"behind" doc:"writes that the store which follows has not yet"`
-	Oldest  *time.Time    `json:"oldest,omitempty" doc:"the first of them"`
-	Refused int64         `json:"refused" doc:"writes that the store which follows cannot hold"`
-	Why     []IndexWrite  `json:"refusals,omitempty" doc:"the first of them"`
-	Reads   float64       `json:"reads" doc:"share of reads that the store which follows answers"`
-	Shadow  float64       `json:"shadow" doc:"share of queries that both are asked"`
-	Shadows *IndexShadows `json:"shadows,omitempty" doc:"what both found, since the server began"`
-	Work    *IndexWork    `json:"work,omitempty" doc:"the last copy or cutover, since the server began"`
+	Name      string        `json:"index"`
+	From      string        `json:"from" doc:"Pinecone"`
+	To        string        `json:"to" doc:"the store that it moves to"`
+	Phase     string        `json:"phase" doc:"relay, sync, cutover, own"`
+	Closed    string        `json:"closed,omitempty" doc:"why it is not served now"`
+	Forbidden string        `json:"forbidden,omitempty" doc:"why its records may not be at the new store: none are sent there"`
+	Filled    *time.Time    `json:"filled,omitempty" doc:"since when the new store has all that Pinecone had"`
+	Records   int64         `json:"records" doc:"that the new store has"`
+	Unknown   int64         `json:"unknown" doc:"writes of which it is not known whether the authority has them; they are tried again"`
+	Behind    int64         `json:"behind" doc:"writes that the store which follows has not yet"`
+	Oldest    *time.Time    `json:"oldest,omitempty" doc:"the first of them"`
+	Refused   int64         `json:"refused" doc:"writes that the store which follows cannot hold"`
+	Why       []IndexWrite  `json:"refusals,omitempty" doc:"the first of them"`
+	Reads     float64       `json:"reads" doc:"share of reads that the store which follows answers"`
+	Shadow    float64       `json:"shadow" doc:"share of queries that both are asked"`
+	Shadows   *IndexShadows `json:"shadows,omitempty" doc:"what both found, since the server began"`
+	Work      *IndexWork    `json:"work,omitempty" doc:"the last copy or cutover, since the server began"`
 }
 
 // IndexWrite is a write that a store refused.
@@ -71,7 +72,7 @@ type IndexWork struct {
 
 func indexOf(s *moves.Status) Index {
 	out := Index{
-		Name: s.Name, From: s.From, To: s.To, Phase: string(s.Move.Phase), Closed: s.Why, Filled: moment(s.Move.Passed), Records: s.Records,
+		Name: s.Name, From: s.From, To: s.To, Phase: string(s.Move.Phase), Closed: s.Why, Forbidden: s.Forbidden, Filled: moment(s.Move.Passed), Records: s.Records,
 		Unknown: s.Lag.Begun, Behind: s.Lag.Acknowledged, Oldest: moment(s.Lag.Oldest), Refused: s.Lag.Refused, Reads: s.Reads, Shadow: s.Shadow,
 	}
 	for i := range s.Refused {

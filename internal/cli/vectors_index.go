@@ -244,7 +244,7 @@ func (p *program) printIndex(x *admin.Index) {
 	if phase != "" {
 		phase += ": " + front.Phase(x.Phase).About()
 	}
-	p.fields("index", x.Name, "from", x.From, "to", x.To, "closed", x.Closed, "phase", phase)
+	p.fields("index", x.Name, "from", x.From, "to", x.To, "closed", x.Closed, "phase", phase, "forbidden", x.Forbidden)
 	if x.Phase == string(front.Sync) || x.Phase == string(front.Cut) {
 		p.fields("filled", filled, "records", count(x.Records), "behind", behind)
 		if x.Unknown > 0 {

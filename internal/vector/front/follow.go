@@ -148,6 +148,9 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 func (ix *Index) carry(ctx context.Context, w *Write) (missed bool, err error) {
 	phase := ix.Move().Phase
 	if phase == Sync {
+		if err := ix.permitted(w.Op); err != nil { // it waits until it may
+			return false, err
+		}
 		defer ix.filling.hold(w.Namespace, w.IDs)()
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTime)

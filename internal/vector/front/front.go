@@ -71,6 +71,8 @@ type Move struct {
 	To      string         `json:"to,omitempty"`
 	Phase   Phase          `json:"phase"`
 	Mapping vector.Mapping `json:"mapping"`
+	// AllowForbidden: the plan lets records go to the new store that the rules forbid.
+	AllowForbidden bool `json:"allow_forbidden,omitempty"`
 	// Contract is what the index was at Pinecone, who need not be there any more.
 	Contract plane.Contract `json:"contract"`
 	Changed  time.Time      `json:"changed"`

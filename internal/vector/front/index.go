@@ -19,7 +19,7 @@ import (
 	"freehold/internal/vector/pinecone/wire"
 )
 
-// Options of [New]. All are required, but for Reads, Shadow and Compared.
+// Options of [New]. All are required, but for Reads, Shadow, Permit and Compared.
 type Options struct {
 	Name     string
 	From, To string // the addresses of Pinecone and of the other store
@@ -31,6 +31,8 @@ type Options struct {
 	// Reads is the share of reads that the store which follows answers, Shadow that of
 	// queries which both are asked, 0 to 1. They may change.
 	Reads, Shadow func() float64
+	// Permit says why records may not be sent to the other store now; nil: they may.
+	Permit func() error
 	// Compared is told what both stores found; nil: nobody is.
 	Compared func(Comparison)
 
@@ -163,6 +165,11 @@ func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []strin
 	w := &Write{Index: ix.Name, Namespace: namespace, Op: op, IDs: ids, Body: body, At: ix.Clock()}
 	if ix.Move().Phase == Relay {
 		return apply(ctx, ix.Pinecone, w)
+	}
+	if p := ix.Move().Phase; p == Cut || p == Own {
+		if err := ix.permitted(op); err != nil {
+			return nil, err
+		}
 	}
 	release := ix.locks.hold(namespace, ids)
 	defer release()

@@ -46,7 +46,7 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 
 // Begin has the other store follow from now on: every write is put on record. Of an
 // index that is followed already the mapping stays.
-func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping) error {
+func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, allowForbidden bool) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
 	if ix.Move().Phase == Sync {
@@ -59,7 +59,7 @@ func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping) error {
 		return err
 	}
 	m := ix.Move()
-	m.Phase, m.Mapping, m.Contract = Sync, mapping, ix.Served.Contract
+	m.Phase, m.Mapping, m.Contract, m.AllowForbidden = Sync, mapping, ix.Served.Contract, allowForbidden
 	m.Pass, m.PassFrom, m.Passed = "", time.Time{}, time.Time{}
 	if err := ix.Ledger.Clear(ctx, ix.Name); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (trans
 		return transfer.Tally{}, err
 	}
 	g := &guarded{ix.Served.Target, ix, m.PassFrom.Add(-freshness)}
-	o.ID, o.Mapping, o.Target = id, m.Mapping, g
+	o.ID, o.Mapping, o.Target = id, m.Mapping, &asking{g}
 	tally, err := ix.fill(ctx, g, o)
 	if err != nil {
 		return tally, err

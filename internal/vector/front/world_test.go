@@ -155,7 +155,7 @@ func (w *world) end() {
 
 func (w *world) begin() {
 	w.t.Helper()
-	if err := w.index.Begin(w.t.Context(), mapping()); err != nil {
+	if err := w.index.Begin(w.t.Context(), mapping(), false); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -172,12 +172,15 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 		}
 		id = k.o.NewID()
 	case m.Phase != front.Sync:
-		return e.index.Begin(ctx, m.Mapping) // it says why not
+		return e.index.Begin(ctx, m.Mapping, false) // it says why not
 	case m.Filling(): // that one goes on
 	case !again && id != "":
 		return &front.StageError{Why: "the new store has been filled, and follows", Hint: "--again copies once more what was changed past freehold"}
 	default:
 		id = k.o.NewID()
+	}
+	if err := e.asked(); err != nil {
+		return err
 	}
 	if err := e.putCopy(ctx, id, k.o.Clock(), time.Time{}); err != nil {
 		return err
@@ -221,7 +224,7 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
 			p.Mapping.KeepLength = "_length"
 		}
 	}
-	return e.index.Begin(ctx, p.Mapping)
+	return e.index.Begin(ctx, p.Mapping, p.AllowForbidden)
 }
 
 // Cutover proves that the new store has all, and makes it the authority. It begins
@@ -234,6 +237,9 @@ func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why 
 	e.turn.Lock()
 	defer e.turn.Unlock()
 	if err := e.index.Blocked(ctx); err != nil {
+		return err
+	}
+	if err := e.asked(); err != nil {
 		return err
 	}
 	return e.start("cutover", func(ctx context.Context, j *Job) error {

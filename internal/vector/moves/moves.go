@@ -265,7 +265,7 @@ func (e *entry) open(ctx context.Context) (err error) {
 	ix, err := front.New(within, front.Options{
 		Name: spec.Name, From: spec.From.String(), To: spec.To.String(), Pinecone: pinecone.Relay{Store: fast}, Served: served,
 		Ledger: o.Ledger, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
-		Reads: func() float64 { return e.now().Reads }, Shadow: func() float64 { return e.now().Shadow }, Compared: e.shadows.add,
+		Permit: e.permit, Reads: func() float64 { return e.share(e.now().Reads) }, Shadow: func() float64 { return e.share(e.now().Shadow) }, Compared: e.shadows.add,
 	})
 	if err != nil {
 		return err

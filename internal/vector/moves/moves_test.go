@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"freehold/internal/history"
 	"freehold/internal/leaktest"
 	"freehold/internal/store/sqlite"
@@ -335,5 +338,39 @@ func TestCopyOnceMoreGoesOn(t *testing.T) {
 	w.must(w.work())
 	if x := w.status(); x.Move.Filling() || x.Move.Pass == "" {
 		t.Errorf("%+v", x.Move)
+	}
+}
+
+// TestForbidden: when the rules come to forbid the new store, nothing more goes there,
+// whoever sends it; what was written follows once it may, and Pinecone goes on.
+func TestForbidden(t *testing.T) {
+	w := newWorld(t)
+	judge := func(verdict string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.verdict = plan.Perimeter{Verdict: verdict, Why: "it is outside"}
+	}
+	w.must(w.upsert("a", "b"), w.sync(false))
+	judge(plan.Forbidden)
+	w.must(w.upsert("c"))
+	told(t, w.sync(true), "may not be at qdrant://", "it is outside")
+	told(t, w.keeper.Cutover(t.Context(), "docs", tester, ""), "it is outside")
+	x := w.status()
+	if x.Forbidden == "" || x.Lag.Acknowledged != 1 {
+		t.Errorf("%+v", x)
+	}
+	if n, err := w.memory("docs").Count(t.Context(), ""); n != 2 || err != nil {
+		t.Errorf("%d records are there: %v", n, err)
+	}
+	judge(plan.Allowed)
+	w.until(func(x *Status) bool { return x.Lag.Acknowledged == 0 })
+	w.must(w.cutover())
+	judge(plan.Forbidden)
+	if err := w.upsert("d"); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("written: %v", err)
+	}
+	w.must(w.keeper.Rollback(t.Context(), "docs", tester, ""), w.upsert("d"))
+	if n := len(w.sim.Records("docs", "")); n != 4 {
+		t.Errorf("Pinecone has %d records", n)
 	}
 }

@@ -16,6 +16,7 @@ import (
 type Status struct {
 	Name, From, To string
 	Why            string // it is not open; empty: it is
+	Forbidden      string // why records may not be at the new store; empty: they may
 	Move           front.Move
 	Lag            front.Lag
 	Reads, Shadow  float64
@@ -125,6 +126,11 @@ func (k *Keeper) Status(ctx context.Context, name string) (*Status, error) {
 		return out, nil
 	}
 	out.Move = ix.Move()
+	if out.Move.Phase != front.Relay {
+		if err := e.asked(); err != nil {
+			out.Forbidden = err.Error()
+		}
+	}
 	if out.Lag, err = k.o.Ledger.Lag(ctx, name); err != nil {
 		return nil, err
 	}

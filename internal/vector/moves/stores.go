@@ -8,6 +8,7 @@ import (
 
 	"freehold/internal/vector/address"
 	"freehold/internal/vector/front"
+	"freehold/internal/vector/plan"
 )
 
 // Check refuses indexes whose stores are no longer those between which they move.
@@ -59,4 +60,36 @@ func fits(m front.Move, s *Spec) error {
 		}
 	}
 	return nil
+}
+
+// permit says why records may not go to the new store by the rules of now.
+func (e *entry) permit() error {
+	spec := e.now()
+	p, err := spec.Perimeter()
+	if err != nil {
+		return err
+	}
+	if p.Verdict != plan.Forbidden {
+		return nil
+	}
+	return &front.StageError{
+		Why:  fmt.Sprintf("the records of the index %s may not be at %s: %s", spec.Name, &spec.To, p.Why),
+		Hint: "say under stores: what is known of it, or correct the data classes; freehold vectors rollback and sync --end leave it",
+	}
+}
+
+// asked is [entry.permit] where the index's plan does not allow what is forbidden.
+func (e *entry) asked() error {
+	if e.index.Move().AllowForbidden {
+		return nil
+	}
+	return e.permit()
+}
+
+// share is one of reads that the new store gets: none where a query may not go there.
+func (e *entry) share(of float64) float64 {
+	if e.index != nil && e.index.Move().Phase == front.Sync && e.asked() != nil {
+		return 0
+	}
+	return of
 }

@@ -26,7 +26,7 @@ type embedFlags struct {
 	dimensions        int64
 	maxTokens         int64
 	chunk, keep       bool
-	inputType         string
+	inputType, vector string
 
 	requests, batch int
 	yes             bool
@@ -38,7 +38,8 @@ func (f *embedFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.alias, "embed", "", "records get vectors of this workload or model, in the place of theirs: `ALIAS`")
 	c.Flags().StringVar(&f.text, "text", "", "`FIELD` of the payload that has the text (with --embed)")
 	c.Flags().StringVar(&f.from, "text-from", "", "the texts are in the field --text (default text) of this `FILE`, by the same ids")
-	c.Flags().BoolVar(&f.keep, "keep-vectors", false, "copy the source's vectors, too, beside the new one (?vector=NAME in --to)")
+	c.Flags().StringVar(&f.vector, "vector", "", "the new vector's `NAME` in the target (default: ?vector=NAME of --to, else none)")
+	c.Flags().BoolVar(&f.keep, "keep-vectors", false, "copy the source's vectors, too, beside the new one (--vector)")
 	f.addTexts(c)
 }
 
@@ -57,11 +58,18 @@ func (f *embedFlags) addAsk(c *cobra.Command) {
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask whether to go on")
 }
 
-func (f *embedFlags) given() bool { return f.alias != "" || f.text != "" || f.from != "" }
+func (f *embedFlags) given() bool {
+	return f.alias != "" || f.text != "" || f.from != "" || f.vector != "" || f.keep
+}
 
-// embed is what the flags ask for; name is the vector's in the target.
-func (f *embedFlags) embed(name string) (plan.Embed, error) {
+// embed is what the flags ask for; only is the one vector of the target that its address
+// lets be seen, empty: all.
+func (f *embedFlags) embed(only string) (plan.Embed, error) {
 	switch {
+	case f.keep && only != "":
+		return plan.Embed{}, usagef("--keep-vectors with ?vector=%s in --to: the others could not be read there. Name the new vector with --vector %s instead", only, only)
+	case f.vector != "" && only != "" && f.vector != only:
+		return plan.Embed{}, usagef("--vector is %s, and --to has ?vector=%s", f.vector, only)
 	case f.alias == "":
 		return plan.Embed{}, usagef("--text and --text-from are for --embed ALIAS: the workload or model that makes vectors of the texts")
 	case f.text == "" && f.from == "":
@@ -70,7 +78,7 @@ func (f *embedFlags) embed(name string) (plan.Embed, error) {
 		return plan.Embed{}, usagef("--chunk needs --max-token N: how long a text may be")
 	}
 	return plan.Embed{
-		Alias: f.alias, Text: cmp.Or(f.text, "text"), TextFrom: f.from, Vector: name, Dimensions: f.dimensions,
+		Alias: f.alias, Text: cmp.Or(f.text, "text"), TextFrom: f.from, Vector: cmp.Or(f.vector, only), Dimensions: f.dimensions,
 		MaxTokens: f.maxTokens, Chunk: f.chunk, Keep: f.keep, InputType: f.inputType,
 	}, nil
 }

@@ -98,7 +98,7 @@ func (p *Plan) embed(source *vector.Description, e *Embedder, limits *vector.Lim
 		return fmt.Errorf("the target has one vector for each record: the source's cannot be kept beside the new one")
 	}
 	if source.Vector(own.Vector) != nil {
-		return fmt.Errorf("the source has a vector %q already: name the new one, ?vector=NAME in the target's address", own.Vector)
+		return fmt.Errorf("the source has a vector %q already: name the new one with --vector", own.Vector)
 	}
 	return nil
 }

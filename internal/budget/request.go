@@ -56,10 +56,19 @@ func (o *Over) Error() string {
 		if o.Reserved > 0 {
 			s += ", " + Format(u, o.Reserved) + " reserved for requests under way"
 		}
+		if o.Passing() {
+			return s + "; what of that they do not use is free when they end"
+		}
 	default:
 		s = fmt.Sprintf("the budget of %s for %s is used up: %s spent", limit, o.whose(), Format(u, o.Spent))
 	}
 	return s + "; it begins anew at " + o.Resets.Format(time.RFC3339)
+}
+
+// Passing reports a strict budget that has room for the request as soon as those
+// under way have ended, whatever they use less than is reserved for them.
+func (o *Over) Passing() bool {
+	return o.Rule.Strict && o.Why == "" && o.Reserved > 0 && plus(o.Spent, o.Need) <= o.Rule.Limit
 }
 
 // whose says what the budget is for, and for how long.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/shopspring/decimal"
 
@@ -147,8 +148,19 @@ func (x *exchange) relayBudgets() error {
 	return nil
 }
 
+// reservedCode is the code of an answer for which a budget has no room only while
+// other requests are under way: the client may try again soon.
+const (
+	reservedCode = "budget_reserved"
+	reservedWait = time.Second
+)
+
 // quota is the fault of a request that a budget has no room for.
 func quota(o *budget.Over) *fault.Error {
+	if o.Passing() {
+		return &fault.Error{Kind: fault.Quota, Code: reservedCode, Message: o.Error(), RetryAfter: reservedWait,
+			Hint: "ask again; freehold usage budgets shows what is reserved", Cause: overError{o}}
+	}
 	return &fault.Error{Kind: fault.Quota, Message: o.Error(), NoRetry: true,
 		Hint: "freehold usage budgets shows what is spent; budgets in config.yaml sets the limits", Cause: overError{o}}
 }

@@ -239,6 +239,29 @@ func TestStrictCapsAnswers(t *testing.T) {
 	}
 }
 
+// What only requests under way have reserved is free again soon: the client may
+// retry, and then is answered.
+func TestStrictReserved(t *testing.T) {
+	s := newSpender(t, `budgets: [{per: workload, name: w, every: day, limit: 0.01 USD, strict: true}]`)
+	c := client{url: s.URL}
+	var other budget.Request
+	other.Open(t.Context(), s.App.Budgets, budget.Subject{Workload: "w"}, s.App.Clock())
+	hold, over, err := other.Reserve(t.Context(), "paid", &budget.Need{Money: 9_900_000_000})
+	if hold == nil || over != nil || err != nil {
+		t.Fatalf("%v, %v, %v", hold, over, err)
+	}
+	r := c.ask(t, "w", "hi", false, `,"max_tokens":1000`)
+	if r.Status != http.StatusTooManyRequests || r.Header.Get("X-Should-Retry") == "false" || r.Header.Get("Retry-After") != "1" ||
+		!strings.Contains(r.Body, `"budget_reserved"`) || !strings.Contains(r.Body, "reserved for requests under way; what of that") {
+		t.Errorf("%v, headers %v", r, r.Header)
+	}
+	refused(t, c.ask(t, "w", "hi", false, `,"max_tokens":20000`), "less than the")
+	other.Close(t.Context())
+	if r := c.ask(t, "w", "hi", false, `,"max_tokens":1000`); !r.Whole() {
+		t.Errorf("after what was under way has ended: %v", r)
+	}
+}
+
 // Under a strict budget nobody is asked whose price is not known, and no more is
 // reserved than fits.
 func TestStrictExcludes(t *testing.T) {

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -33,9 +35,10 @@ func (p *program) benchCommand() *cobra.Command {
 		Short: "Measure latency and throughput of a workload through the gateway",
 		Long: `bench asks a workload through the gateway, as applications do: first one request
 at a time (at rest), then many at a time (at peak). It shows the time to the
-first content, the gaps between pieces of a stream, whole answers, requests and
-tokens per second. It sends real requests: they cost what they cost. It ends
-with 1 if requests failed.`,
+first content, the gaps between pieces of a stream, whole answers, answers and
+tokens per second. Who is told to wait (Retry-After) does, for at most five
+seconds, before it asks again. It sends real requests: they cost what they cost.
+It ends with 1 if requests failed.`,
 		Example: `  freehold bench chat --concurrency 16 --duration 30s
   freehold bench chat --json --plot plots/`,
 		Args: takes(0, 1),
@@ -75,9 +78,10 @@ type part struct {
 	Name            string           `json:"name"`
 	Concurrency     int              `json:"concurrency"`
 	Seconds         float64          `json:"seconds"`
-	Requests        int64            `json:"requests"`
+	Requests        int64            `json:"requests"` // answered or not
+	Answered        int64            `json:"answered"`
 	Errors          map[string]int64 `json:"errors"`
-	RequestsPerSec  float64          `json:"requests_per_second"`
+	RequestsPerSec  float64          `json:"requests_per_second"` // that were answered
 	TokensOutPerSec float64          `json:"tokens_out_per_second"`
 	TokensOut       int64            `json:"tokens_out"`
 	FirstToken      quantiles        `json:"first_token"`
@@ -187,17 +191,49 @@ func (p *program) measure(ctx context.Context, g *gateway, q question, name stri
 				mu.Lock()
 				out.add(r, err, q.Stream)
 				mu.Unlock()
+				if err != nil {
+					pause(ctx, min(retryAfter(r), maxPause, d-p.clock().Sub(start)))
+				}
 			}
 		})
 	}
 	wait.Wait()
 	out.Seconds = p.clock().Sub(start).Seconds()
 	if out.Seconds > 0 {
-		out.RequestsPerSec = round2(float64(out.Requests) / out.Seconds)
+		out.RequestsPerSec = round2(float64(out.Answered) / out.Seconds)
 		out.TokensOutPerSec = round2(float64(out.TokensOut) / out.Seconds)
 	}
 	out.FirstToken, out.Gap, out.Total = quantilesOf(out.first), quantilesOf(out.gap), quantilesOf(out.total)
 	return out
+}
+
+// maxPause is how long a client of the measurement waits at most for its next
+// request, whatever it is told.
+const maxPause = 5 * time.Second
+
+// retryAfter is how long an answer asks its client to wait.
+func retryAfter(r *reply) time.Duration {
+	if r == nil {
+		return 0
+	}
+	s, err := strconv.ParseFloat(r.Header.Get("Retry-After"), 64)
+	if err != nil || !(s > 0) {
+		return 0
+	}
+	return time.Duration(min(s, maxPause.Seconds()) * float64(time.Second))
+}
+
+// pause waits, no longer than ctx.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // histogram holds microseconds up to an hour, to three digits.
@@ -211,6 +247,7 @@ func (t *part) add(r *reply, err error, stream bool) {
 		t.Errors[errorName(err)]++
 		return
 	}
+	t.Answered++
 	t.TokensOut += r.Usage.Out
 	record(t.total, r.Total)
 	if !stream {
@@ -236,7 +273,7 @@ func round2(v float64) float64 { return float64(int64(v*100+0.5)) / 100 }
 func (p *program) printBench(b *benched) {
 	fmt.Fprintf(p.out, "workload %s through %s\n\n", b.Workload, b.URL)
 	t := table{columns: []column{{head: "PART", keep: true}, {head: "AT A TIME", right: true, keep: true}, {head: "REQUESTS", right: true, keep: true}, {head: "ERRORS", right: true, keep: true},
-		{head: "REQ/S", right: true, keep: true}, {head: "TOKENS OUT/S", right: true, keep: true}}}
+		{head: "ANSWERS/S", right: true, keep: true}, {head: "TOKENS OUT/S", right: true, keep: true}}}
 	lines := table{columns: []column{{head: "PART", keep: true}, {head: "WHAT", keep: true}, {head: "COUNT", right: true, keep: true}, {head: "P50", right: true, keep: true},
 		{head: "P90", right: true, keep: true}, {head: "P99", right: true, keep: true}, {head: "MAX", right: true, keep: true}}}
 	for _, x := range b.Parts {
@@ -258,8 +295,8 @@ func (p *program) printBench(b *benched) {
 	fmt.Fprintln(p.out)
 	p.print(&lines)
 	for _, x := range b.Parts {
-		for name, n := range x.Errors {
-			fmt.Fprintf(p.out, "\n%s: %s failed with %s\n", tame(x.Name), plural(int(n), "request"), tame(name))
+		for _, name := range slices.Sorted(maps.Keys(x.Errors)) {
+			fmt.Fprintf(p.out, "\n%s: %s failed with %s\n", tame(x.Name), plural(int(x.Errors[name]), "request"), tame(name))
 		}
 	}
 	for _, f := range b.Plots {

@@ -20,7 +20,7 @@ build: ## the one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X freehold/internal/app.Version=$(VERSION)" -o $(BIN) ./cmd/freehold
 
 test: ## install what the tests need and run all of them, with INPUTS for each fuzz target
-	go run ./scripts/parts cc python engine qdrant pinecone milvus milvus-server pgvector chroma
+	go run ./scripts/parts cc python engine qdrant pinecone milvus milvus-server pgvector chroma minilm
 	@fuzz=0; scripts/fuzz -quick $(TESTFLAGS) $(INPUTS) $(PACKAGES) || fuzz=$$?; \
 	$(GOTEST) -- $(TESTFLAGS) -p 3 -timeout 20m $(PACKAGES) && exit $$fuzz
 

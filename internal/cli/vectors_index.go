@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
 	"freehold/internal/vector/front"
@@ -76,11 +77,22 @@ func (p *program) newIndex(ctx context.Context, s *admin.Client, f *indexFlags) 
 	if err != nil {
 		return "", err
 	}
+	to, err := p.vectorEnd(cfg, "to", f.to)
+	if err != nil {
+		return "", err
+	}
 	name := from.at.Name
 	value := map[string]any{"from": f.from, "to": f.to}
-	_, err = admin.ConfigSet.Call(ctx, s, admin.ConfigSetIn{Path: "indexes." + quotedPart(name), Value: value, Reason: p.reason})
-	if err == nil {
+	if from.at.Key != "" || to.at.Key != "" {
+		return "", hintedf("stores: {NAME: {url: ..., api_key: \"${env:NAME}\"}} in config.yaml,\n        and --from NAME", "a URL with a key cannot be that of an index: name the store")
+	}
+	out, err := admin.ConfigSet.Call(ctx, s, admin.ConfigSetIn{Path: "indexes." + quotedPart(name), Value: value, Reason: p.reason})
+	switch {
+	case err != nil:
+	case out.How == string(config.WritesFile):
 		fmt.Fprintf(p.err, "the index %s is in %s now\n", tame(name), p.configPath())
+	default:
+		fmt.Fprintf(p.err, "the server holds the index %s: %s does not have it\n", tame(name), p.configPath())
 	}
 	return name, err
 }

@@ -29,7 +29,7 @@ import (
 func (a *App) openIndexes(cfg *config.Config) {
 	a.fronts = sqlite.NewFronts(a.DB)
 	a.Indexes = moves.New(moves.Options{
-		Ledger: a.fronts, Copies: sqlite.NewCopies(a.DB), History: a.History, Log: a.Log, Clock: a.Clock, Sleep: sleep, NewID: newID,
+		Ledger: a.fronts, Copies: sqlite.NewCopies(a.DB), History: a.History, Log: a.Log, Clock: a.Clock, Sleep: Sleep, NewID: newID,
 	})
 	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) { a.Indexes.Use(a.indexSpecs(c)) })
 	a.Indexes.Use(a.indexSpecs(cfg))
@@ -118,13 +118,14 @@ func (i indexes) Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) 
 	front.Refuse(w, r, status.New(code, f.Message), f.RetryAfter)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or until ctx ends, and then says why that did.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }

@@ -232,7 +232,7 @@ func (p *program) keptAnyway(f *compareFlags, err error) error {
 // of the workload's traffic would break at each candidate.
 func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Comparison, portable []admin.PortabilityOut, err error) {
 	c = &compare.Comparison{
-		Candidates: f.to, Concurrency: f.concurrency, Limit: f.most, Sleep: sleep, Plan: rollout.Default(), Prices: map[string]compare.Price{},
+		Candidates: f.to, Concurrency: f.concurrency, Limit: f.most, Sleep: app.Sleep, Plan: rollout.Default(), Prices: map[string]compare.Price{},
 	}
 	c.Workload = f.workload
 	r, done, err := p.runner(ctx)
@@ -293,18 +293,6 @@ func (p *program) prepared(ctx context.Context, f *compareFlags) (c *compare.Com
 func perToken(million decimal.NullDecimal) decimal.NullDecimal {
 	million.Decimal = million.Decimal.Shift(-6)
 	return million
-}
-
-// sleep waits, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // rows are the data set.

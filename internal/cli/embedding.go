@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/app"
 	"freehold/internal/embed"
 	"freehold/internal/meter"
 	"freehold/internal/vector"
@@ -150,7 +151,7 @@ func (p *program) openEmbedding(ctx context.Context, asked *plan.Embed, f *embed
 	asker := &embedAsker{server: server, in: in}
 	m.texts = &embed.Texts{
 		Client: embed.New(embed.Options{
-			Asker: asker, Model: asked.Model, Dim: asked.Dim, Batch: f.batch, Concurrency: f.requests, Limit: f.most, Token: m.token(), Sleep: sleep,
+			Asker: asker, Model: asked.Model, Dim: asked.Dim, Batch: f.batch, Concurrency: f.requests, Limit: f.most, Token: m.token(), Sleep: app.Sleep,
 		}),
 		Vector: asked.Spec(), Field: asked.Text, LeaveOut: asked.LeaveOut, MaxTokens: asked.MaxTokens, Count: m.tokens.Text, Chunked: asked.Chunk,
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"freehold/internal/app"
 	"freehold/internal/embed"
 	"freehold/internal/vector"
 	"freehold/internal/vector/plan"
@@ -328,7 +329,7 @@ func (w *copyWork) transfer(ctx context.Context, job *transfer.Copy) (transfer.T
 	}
 	return transfer.Run(ctx, transfer.Options{
 		Embedding: w.e.embedding.of(), Unit: unit, Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.All(), Journal: w.journal, ID: job.ID,
-		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: sleep, Jitter: rand.Float64,
+		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: app.Sleep, Jitter: rand.Float64,
 		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed, t.Lag) },
 		More:     func(ctx context.Context) ([]string, error) { return w.more(ctx, job) },
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
+	"freehold/internal/app"
 	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
@@ -177,7 +178,7 @@ func (p *program) beginSync(ctx context.Context, s *admin.Client, in admin.Index
 		if !errors.As(err, &told) || told.Code != admin.CodeNotFound && !strings.Contains(told.Message, "is not open: it is being opened") {
 			return out, err
 		}
-		if sleep(ctx, 100*time.Millisecond) != nil {
+		if app.Sleep(ctx, 100*time.Millisecond) != nil {
 			return out, ctx.Err()
 		}
 	}
@@ -206,7 +207,7 @@ func (p *program) followIndex(ctx context.Context, s *admin.Client, name string,
 			}
 			show.set(w.Records, w.Of, 0)
 		}
-		if sleep(ctx, 500*time.Millisecond) != nil {
+		if app.Sleep(ctx, 500*time.Millisecond) != nil {
 			fmt.Fprintln(p.err, "the server goes on; freehold vectors status shows how far it is")
 			return out, ctx.Err()
 		}

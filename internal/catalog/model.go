@@ -207,13 +207,14 @@ func (c *Catalog) EngineLacks(preset string) llm.Features {
 func Key(id string) string {
 	id = strings.ToLower(id)
 	id = id[strings.LastIndexByte(id, '/')+1:]
-	id = pointVersion.ReplaceAllString(id, "${1}-${2}")
-	return strings.Trim(separators.ReplaceAllString(id, "-"), "-")
+	id = separators.ReplaceAllString(id, "-")
+	id = pointVersion.ReplaceAllStringFunc(id, func(v string) string { return v[:1] + strings.ReplaceAll(v[1:], "p", "-") })
+	return strings.Trim(id, "-")
 }
 
 var (
 	separators   = regexp.MustCompile(`[-_.:@ ]+`)
-	pointVersion = regexp.MustCompile(`([-_a-z]\d+)p(\d+)`)
+	pointVersion = regexp.MustCompile(`[-a-z]\d+(p\d+)+`)
 	marks        = regexp.MustCompile(`-(instruct|it|hf|turbo|lite|fast|free|latest|fp8|fp4|nvfp4|mxfp4|bf16|awq|gptq|int4|int8|gguf|q\d[a-z0-9-]*|reference|maas|20\d{6}|20\d\d-\d\d-\d\d)$`)
 )
 

@@ -87,14 +87,16 @@ func (p *program) readRows(paths []string) ([]*learn.File, error) {
 	return out, nil
 }
 
-// sayTrained warns of rows that the model was trained on.
-func (p *program) sayTrained(m *classify.Model, files []*learn.File) {
+// sayTrained warns of rows that the model was trained on, and counts them.
+func (p *program) sayTrained(m *classify.Model, files []*learn.File) (all int) {
 	for _, f := range files {
 		if n := f.SeenBy(m, nil); n > 0 {
+			all += n
 			fmt.Fprintf(p.err, "the model was trained on %d of the %s of %s: on new prompts it is not as good as here\n",
 				n, plural(len(f.Rows), "row"), tame(f.Path))
 		}
 	}
+	return all
 }
 
 // noSuchModel says that rows have no scores of a model, and which they have.

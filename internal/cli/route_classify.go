@@ -36,6 +36,7 @@ extract, translate, rewrite, rag_answer) from the others.`,
 type classified struct {
 	Model       string                    `json:"model"`
 	Rows        int                       `json:"rows"`
+	Trained     int                       `json:"trained_rows"` // of them, that the model was trained on
 	Accuracy    float64                   `json:"accuracy"`
 	Accuracy95  [2]float64                `json:"accuracy_95"`
 	MacroF1     float64                   `json:"macro_f1"`
@@ -63,7 +64,7 @@ func (p *program) classifyEval(model string, paths []string) error {
 	if err != nil {
 		return err
 	}
-	p.sayTrained(m, files)
+	trained := p.sayTrained(m, files)
 	var rows []score.Judged
 	var wrong []error
 	var confidence, right []float64
@@ -92,7 +93,7 @@ func (p *program) classifyEval(model string, paths []string) error {
 	}
 	s := score.Judge(rows, resamples, drawSeed)
 	out := classified{
-		Model: name, Rows: len(rows), Confusion: map[string]map[string]int{},
+		Model: name, Rows: len(rows), Trained: trained, Confusion: map[string]map[string]int{},
 		Accuracy: round4(s.Accuracy.Value), Accuracy95: [2]float64{round4(s.Accuracy.Low), round4(s.Accuracy.High)},
 		MacroF1: round4(s.MacroF1.Value), MacroF195: [2]float64{round4(s.MacroF1.Low), round4(s.MacroF1.High)},
 		Rules: round4(float64(byRules) / float64(len(rows))), Calibration: round4(score.CalibrationError(confidence, right)),

@@ -83,6 +83,7 @@ type evaluated struct {
 	Strong        string   `json:"strong"`
 	Model         string   `json:"model"`
 	Rows          int      `json:"rows"`
+	Trained       int      `json:"trained_rows"` // of them, that the model was trained on
 	WeakQuality   float64  `json:"weak_quality"`
 	StrongQuality float64  `json:"strong_quality"`
 	StrongBetter  float64  `json:"strong_better"`
@@ -115,8 +116,7 @@ func (p *program) routeEval(f evalFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	p.sayTrained(m, files)
-	out := evaluated{Weak: f.weak, Strong: f.strong, Model: name}
+	out := evaluated{Weak: f.weak, Strong: f.strong, Model: name, Trained: p.sayTrained(m, files)}
 	routers := [4]router{{Router: "classifier"}, {Router: "random"}, {Router: "length"}, {Router: "rules"}}
 	var chance, worse []float64
 	var wrong []error

@@ -53,7 +53,9 @@ func settled(t *testing.T, all []*asked, strict bool) (whole, refused int) {
 			whole++
 		case a.err == nil && a.result.Status == 429 && a.result.Err == "insufficient_quota" && a.result.Header.Get("X-Should-Retry") == "false":
 			refused++
-		case strict && a.err == nil && (a.result.Status == 200 && (a.result.Err == "insufficient_quota" || a.result.Err == "cut") || a.result.Err == "upstreams_exhausted"):
+		case strict && a.err == nil && a.result.Status == 429 && a.result.Err == "budget_reserved" && a.result.Header.Get("Retry-After") == "1":
+			refused++ // until others have ended
+		case strict && a.err == nil && (a.result.Status == 200 && (a.result.Err == "insufficient_quota" || a.result.Err == "budget_reserved" || a.result.Err == "cut") || a.result.Err == "upstreams_exhausted"):
 		default:
 			t.Errorf("neither answered nor refused: %v", a)
 		}

@@ -38,14 +38,15 @@ ends in .jsonl or .parquet, is an archive that freehold vectors copy takes into
 a store.
 
 A workload or model of config.yaml makes them, as requests to /v1/embeddings
-would have it: same perimeter, budgets, ledger and deployments. What it will
-cost is said first. Ctrl-C, kill -9 and a provider that is down end it; the same
-command then goes on, and nothing of OUT is lost or doubled.
+would have it: same perimeter, ledger and deployments. Budgets of the model
+hold, those of the workload do not count it; --max-cost does. The price is said
+first. Ctrl-C, kill -9 and a provider that is down end it; the same command then
+goes on, and nothing of OUT is lost or doubled.
 
 No text is cut, or dropped, without a word: one that is empty, or longer than
 the model takes or --max-token says, is told by its id with the reason, stands
 in --refused, and makes the exit status 1. --chunk cuts a long one between
-sentences, else words, into records ID#0, ID#1, ..., whose fields _chunk_of,
+sentences, else words, into records ID##0, ID##1, ..., whose fields _chunk_of,
 _chunk and _chunks say of which record they are, which, and of how many. Tokens
 are counted with o200k_base, which is a guess for other models.`,
 		Example: `  freehold embed docs.jsonl --model embed --text body -o docs.parquet

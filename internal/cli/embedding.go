@@ -48,7 +48,7 @@ func (f *embedFlags) addTexts(c *cobra.Command) {
 	c.Flags().Var(whole(&f.dimensions, 1, 1<<20), "dimensions", "ask the model for vectors of `N` numbers")
 	c.Flags().Var(whole(&f.maxTokens, 1, 1<<30), "max-token", "texts have at most about `N` tokens: longer ones are refused, or cut by --chunk")
 	c.Flags().StringVar(&f.inputType, "input-type", "", "send this input_type, to models that know it: `WORD`, as search_document")
-	c.Flags().BoolVar(&f.chunk, "chunk", false, "make several records of a longer text (ID#0, ID#1, ...), between sentences")
+	c.Flags().BoolVar(&f.chunk, "chunk", false, "make several records of a longer text (ID##0, ID##1, ...), between sentences")
 }
 
 // addAsk adds how the model is asked.

@@ -262,8 +262,12 @@ func TestParts(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	x.Chunked = true
-	if got := show(x); got[4] != "e#0 of e: one two three" || got[5] != "e#1 of e: four five" {
+	if got := show(x); got[4] != "e##0 of e: one two three" || got[5] != "e##1 of e: four five" {
 		t.Errorf("%q", got)
+	}
+	records[0].ID = vector.IDOf("e##0")
+	if got := show(x); !strings.Contains(got[0], "it could take the place of one") {
+		t.Errorf("an id such as a piece's: %q", got[0])
 	}
 	parts, err := x.Parts(t.Context(), records[4:5])
 	if err != nil || fmt.Sprint(parts[1].Record.Payload) != fmt.Sprint(vector.NewPayload([]vector.Field{

@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,6 +40,9 @@ const (
 
 // LeftOut is why a record is not there that was left out on purpose.
 const LeftOut = "it is left out, as the plan says"
+
+// piece is how ids of pieces end, see [vector.ID.Piece].
+var piece = regexp.MustCompile(`##[0-9]+$`)
 
 // Spec implements [vector.Embedding].
 func (t *Texts) Spec() vector.Spec { return t.Vector }
@@ -91,6 +95,9 @@ func (t *Texts) text(r, from *vector.Record) (text, why string) {
 	if slices.Contains(t.LeaveOut, r.ID.String()) {
 		return "", LeftOut
 	}
+	if t.Chunked && piece.MatchString(r.ID.String()) {
+		return "", "its id is such as pieces of other records get (ID##0): it could take the place of one"
+	}
 	if from == nil {
 		return "", "the joined file has no text of it"
 	}
@@ -117,19 +124,19 @@ func (t *Texts) pieces(r *vector.Record, text string) []vector.Part {
 		}
 		return []vector.Part{{Of: r.ID, Record: *r, Text: text}}
 	}
-	pieces := slices.DeleteFunc(Chunk(text, t.MaxTokens, t.Count), blank)
-	if len(pieces) == 1 {
+	texts := slices.DeleteFunc(Chunk(text, t.MaxTokens, t.Count), blank)
+	if len(texts) == 1 {
 		return []vector.Part{{Of: r.ID, Record: *r, Text: text}}
 	}
-	out := make([]vector.Part, len(pieces))
-	for i, piece := range pieces {
-		piece = strings.TrimSpace(piece)
-		p := r.Payload.With(FieldOf, vector.TextOf(r.ID.String())).With(FieldChunk, vector.IntOf(int64(i))).With(FieldChunks, vector.IntOf(int64(len(pieces))))
+	out := make([]vector.Part, len(texts))
+	for i, text := range texts {
+		text = strings.TrimSpace(text)
+		p := r.Payload.With(FieldOf, vector.TextOf(r.ID.String())).With(FieldChunk, vector.IntOf(int64(i))).With(FieldChunks, vector.IntOf(int64(len(texts))))
 		if t.Joined == nil {
-			p = p.With(t.Field, vector.TextOf(piece))
+			p = p.With(t.Field, vector.TextOf(text))
 		}
-		out[i] = vector.Part{Of: r.ID, Text: piece, Record: vector.Record{
-			ID: vector.IDOf(fmt.Sprintf("%s#%d", r.ID, i)), Namespace: r.Namespace, Vectors: r.Vectors, Payload: p,
+		out[i] = vector.Part{Of: r.ID, Text: text, Record: vector.Record{
+			ID: r.ID.Piece(i), Namespace: r.Namespace, Vectors: r.Vectors, Payload: p,
 		}}
 	}
 	return out

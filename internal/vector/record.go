@@ -57,6 +57,10 @@ func IntegerIDOf(n uint64) ID { return ID{kind: IntegerID, num: n} }
 // UUIDOf is an id that is a UUID.
 func UUIDOf(u uuid.UUID) ID { return ID{kind: UUIDID, uuid: u} }
 
+// Piece is the id of the nth record, from 0 on, that is made of a part of this one's
+// text.
+func (id ID) Piece(n int) ID { return IDOf(fmt.Sprintf("%s##%d", id, n)) }
+
 // Kind is what the id is.
 func (id ID) Kind() IDKind { return id.kind }
 

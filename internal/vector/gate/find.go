@@ -153,7 +153,7 @@ func (g *gating) neighbours(ctx context.Context) error {
 func (g *gating) candidates(r *vector.Record) []vector.ID {
 	ids := []vector.ID{g.Mapping.ID(r.Namespace, r.ID)}
 	if g.Parts != "" {
-		ids = append(ids, g.Mapping.ID(r.Namespace, vector.IDOf(r.ID.String()+"#0")))
+		ids = append(ids, g.Mapping.ID(r.Namespace, r.ID.Piece(0)))
 	}
 	return ids
 }

@@ -139,6 +139,13 @@ func (g *gating) leave(format string, args ...any) {
 
 // queries asks both stores for what queries should find.
 func (g *gating) queries(ctx context.Context) error {
+	if err := g.known(ctx); err != nil {
+		return err
+	}
+	if len(g.Queries) == 0 {
+		g.overlapping(nil)
+		return nil
+	}
 	old, new, err := g.vectors(ctx)
 	if err != nil {
 		return err
@@ -223,6 +230,14 @@ func (g *gating) measure(of [2][]float64) *Measure {
 func (g *gating) labelled() {
 	r := &g.report
 	r.Margin = g.Margin
+	if few := g.few(); few != "" {
+		r.Outcome, r.Why = Undecided, few
+		return
+	}
+	if r.NDCG.Old.Mean == 0 && r.NDCG.New.Mean == 0 {
+		r.Outcome, r.Why = Undecided, "neither store finds any of the answers: are they right, and is --model-before the old store's?"
+		return
+	}
 	low, high := min(r.NDCG.Difference.Low, r.Recall.Difference.Low), min(r.NDCG.Difference.High, r.Recall.Difference.High)
 	switch {
 	case low >= -g.Margin:
@@ -232,6 +247,17 @@ func (g *gating) labelled() {
 	default:
 		r.Outcome, r.Why = Undecided, fmt.Sprintf("the new store may be %.3f worse, and %.3f is accepted: more queries decide it", -low, g.Margin)
 	}
+}
+
+// leastQueries is how many queries, or records, can decide anything.
+const leastQueries = 10
+
+// few says that what was compared is too little, "" where it is not.
+func (g *gating) few() string {
+	if g.report.Queries >= leastQueries {
+		return ""
+	}
+	return fmt.Sprintf("%d compared, and fewer than %d decide nothing", g.report.Queries, leastQueries)
 }
 
 // overlapping decides by how many neighbours are the same.
@@ -244,6 +270,10 @@ func (g *gating) overlapping(overlaps []float64) {
 	}
 	x := g.interval(overlaps)
 	r.Overlap = &x
+	if few := g.few(); few != "" {
+		r.Outcome, r.Why = Undecided, few
+		return
+	}
 	weak := "; that both find the same does not say that it is right: queries with known answers do"
 	switch {
 	case x.Low >= g.Least:

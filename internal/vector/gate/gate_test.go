@@ -84,7 +84,7 @@ func knowledge(t *testing.T, n int, noise float64, chunked bool) *world {
 			parts = nil
 			for k := range 3 {
 				x := r
-				x.ID = vector.IDOf(fmt.Sprintf("%s#%d", r.ID, k))
+				x.ID = r.ID.Piece(k)
 				x.Payload = x.Payload.With("of", vector.TextOf(r.ID.String()))
 				parts = append(parts, x)
 			}
@@ -176,6 +176,41 @@ func TestNeighbours(t *testing.T) {
 		o.Queries[3].Text = "no number"
 	}); r.Outcome != gate.Passed || r.Labels || r.Queries != 19 || r.Left != 2 {
 		t.Errorf("queries without answers: %+v", r)
+	}
+}
+
+// TestLabels: answers that are no records of the old store are named and count for
+// nothing; few questions, and answers that nobody finds, decide nothing.
+func TestLabels(t *testing.T) {
+	w := knowledge(t, 20, 0, false)
+	r := w.run(t, func(o *gate.Options) {
+		o.Queries[0].Relevant = map[string]float64{"kb-0": 1, "nosuch": 2}
+		o.Queries[1].Relevant = map[string]float64{"nosuch": 1}
+		o.Queries[2].Relevant = map[string]float64{"kb-2": 0}
+		o.Queries[3].Relevant = nil
+	})
+	if r.Outcome != gate.Passed || r.NDCG.Old.Mean != 1 || r.Queries != 17 || r.Left != 5 || !strings.Contains(r.Reasons[0], `q:0: the old store has no record "nosuch"`) {
+		t.Errorf("%+v", r)
+	}
+	for _, c := range []struct {
+		why    string
+		change func(o *gate.Options)
+	}{
+		{"nothing could be compared", func(o *gate.Options) {
+			o.Queries = o.Queries[:1]
+			o.Queries[0].Relevant = map[string]float64{"nosuch": 1}
+		}},
+		{"fewer than 10 decide nothing", func(o *gate.Options) { o.Queries = o.Queries[4:13] }},
+		{"neither store finds any", func(o *gate.Options) {
+			o.K = 1
+			for i := range o.Queries {
+				o.Queries[i].Relevant = map[string]float64{fmt.Sprint("kb-", (i+1)%20): 1}
+			}
+		}},
+	} {
+		if r := knowledge(t, 20, 0, false).run(t, c.change); r.Outcome != gate.Undecided || !strings.Contains(r.Why, c.why) {
+			t.Errorf("%s: %+v", c.why, r)
+		}
 	}
 }
 

@@ -201,7 +201,7 @@ func theirs(t *testing.T, from, to *vectortest.Memory, ns string) (n int) {
 				for j, piece := range pieces {
 					id := records[i].ID
 					if len(pieces) > 1 {
-						id = vector.IDOf(fmt.Sprintf("%s#%d", id, j))
+						id = vector.IDOf(fmt.Sprintf("%s##%d", id, j))
 					}
 					got, err := to.Fetch(t.Context(), ns, []vector.ID{id})
 					if err != nil || len(got) != 1 || !slices.Equal(got[0].Vector("new").Dense, wordsVector(strings.Join(piece, " "))) || len(got[0].Vectors) != 1 {

@@ -22,7 +22,7 @@ build: ## the one static binary
 test: ## install what the tests need and run all of them, with INPUTS for each fuzz target
 	go run ./scripts/parts cc python engine qdrant pinecone milvus milvus-server pgvector chroma minilm
 	@fuzz=0; scripts/fuzz -quick $(TESTFLAGS) $(INPUTS) $(PACKAGES) || fuzz=$$?; \
-	$(GOTEST) -- $(TESTFLAGS) -p 3 -timeout 20m $(PACKAGES) && exit $$fuzz
+	$(GOTEST) -- $(TESTFLAGS) -p 3 -timeout 40m $(PACKAGES) && exit $$fuzz
 
 lint: ## golangci-lint, builds without cgo for other systems, known vulnerabilities
 	go run ./scripts/parts lint vuln

@@ -273,7 +273,7 @@ func (w *copyWork) agreed(ctx context.Context, id string) error {
 	}
 	w.p.sayQuote(w.plan)
 	if f.most.Valid && q.USD.Valid && q.USD.Decimal.GreaterThan(f.most.Decimal) {
-		return hintedf("a higher --max-cost makes room", "it would cost about %s, and --max-cost is %s: nothing was asked", money(q.USD.Decimal, "USD"), money(f.most.Decimal, "USD"))
+		return hintedf("a higher --max-cost makes room", "it would cost about %s, and --max-cost is %s: no text was embedded", money(q.USD.Decimal, "USD"), money(f.most.Decimal, "USD"))
 	}
 	free := q.USD.Valid && q.USD.Decimal.IsZero() || q.Texts == 0
 	return w.p.goOn(f.yes || free, f.most)
@@ -294,6 +294,9 @@ func embedQuote(q *plan.EmbedFound) string {
 	}
 	if q.Seconds >= 1 {
 		out += fmt.Sprintf(", about %v", (time.Duration(q.Seconds*1000) * time.Millisecond).Round(time.Second))
+	}
+	if q.Missing > 0 {
+		out += fmt.Sprintf("; about %s without one that can be embedded", plural(int(q.Missing), "record"))
 	}
 	return out
 }

@@ -4,7 +4,7 @@
 BIN      := bin/freehold
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # The longest first.
-PACKAGES ?= ./test/... ./...
+PACKAGES ?= ./test/... ./internal/vector/milvus ./internal/cli ./internal/gateway ./...
 FUZZTIME ?= 20s
 INPUTS   ?= 1000x
 GOTEST   := go run ./scripts/gotest

@@ -2,11 +2,8 @@ package admin
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -126,7 +123,7 @@ func (s *Service) embedAsk(ctx context.Context, _ Caller, in EmbedAskIn) (EmbedA
 		return out, nil
 	}
 	for i := range answer.Response.Embeddings {
-		out.Vectors = append(out.Vectors, packed(&answer.Response.Embeddings[i]))
+		out.Vectors = append(out.Vectors, answer.Response.Embeddings[i].Packed())
 	}
 	return out, nil
 }
@@ -168,29 +165,13 @@ func (o *EmbedAskOut) failed(f *fault.Error) error {
 	return nil
 }
 
-// packed is a vector as its bytes.
-func packed(v *llm.Vector) string {
-	if v.Base64 != "" {
-		return v.Base64
-	}
-	b := make([]byte, 0, 4*len(v.Values))
-	for _, x := range v.Values {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(x)))
-	}
-	return base64.StdEncoding.EncodeToString(b)
-}
-
 // Unpacked are the vectors of an answer.
 func (o *EmbedAskOut) Unpacked() ([][]float32, error) {
 	out := make([][]float32, len(o.Vectors))
 	for i, text := range o.Vectors {
-		b, err := base64.StdEncoding.DecodeString(text)
-		if err != nil || len(b)%4 != 0 {
+		var err error
+		if out[i], err = llm.Unpack(text); err != nil {
 			return nil, errors.New("a vector of the answer is no list of float32")
-		}
-		out[i] = make([]float32, len(b)/4)
-		for j := range out[i] {
-			out[i][j] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*j:]))
 		}
 	}
 	return out, nil

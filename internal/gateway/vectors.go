@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"strconv"
@@ -103,13 +101,9 @@ func single(f float32) float64 {
 }
 
 func decodeVector(text string) ([]float32, error) {
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(raw)%4 != 0 {
+	out, err := llm.Unpack(text)
+	if err != nil {
 		return nil, &fault.Error{Kind: fault.Malformed, Message: "a vector of the answer is not base64 of float32", Cause: err}
-	}
-	out := make([]float32, len(raw)/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 	}
 	return out, nil
 }
@@ -132,12 +126,5 @@ func toValues(v *llm.Vector) error {
 
 // toBase64 gives a vector as base64 of float32.
 func toBase64(v *llm.Vector) {
-	if v.Base64 != "" {
-		return
-	}
-	raw := make([]byte, 4*len(v.Values))
-	for i, f := range v.Values {
-		binary.LittleEndian.PutUint32(raw[4*i:], math.Float32bits(float32(f)))
-	}
-	v.Base64, v.Values = base64.StdEncoding.EncodeToString(raw), nil
+	v.Base64, v.Values = v.Packed(), nil
 }

@@ -54,13 +54,6 @@ type Response struct {
 	Extra []Field
 }
 
-// Vector is one embedding: Values, or Base64 of little-endian float32.
-type Vector struct {
-	Index  int
-	Values []float64
-	Base64 string
-}
-
 // Summary is what the gateway must know of an answer that it passes on as
 // bytes: enough to judge, meter and price it.
 type Summary struct {

@@ -11,7 +11,7 @@ GOTEST   := go run ./scripts/gotest
 # lint vets; without debug information the test programs link in two thirds of the time.
 TESTFLAGS = $$(scripts/race) -vet=off -ldflags=-w
 
-.PHONY: up build test lint fuzz perimeter torture bench soak clean
+.PHONY: up build test lint fuzz perimeter torture bench bench-vectors soak clean
 
 up: build ## build and start freehold with a local engine and model
 	$(BIN) up
@@ -43,6 +43,10 @@ torture: ## a hundred copies between each pair of vector stores, killed at any m
 
 bench: ## the figures of docs/benchmarks.md, beside a tuned reverse proxy
 	go run ./test/bench -write
+
+bench-vectors: ## copies between vector stores, beside qdrant/migration where BESIDE=PATH names it
+	go run ./scripts/parts qdrant milvus pgvector
+	go test -run '^$$' -bench '^BenchmarkCopy$$' -benchtime 1x -timeout 60m -v ./test/vectors $(if $(BESIDE),-beside $(BESIDE))
 
 soak: ## five minutes of load with faults; memory must stay flat
 	FREEHOLD_SOAK=5m go test -run '^TestSoak$$' -count 1 -timeout 10m -v ./test/soak

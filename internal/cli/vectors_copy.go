@@ -281,7 +281,9 @@ func (w *copyWork) restore(ctx context.Context, job *transfer.Copy) error {
 	if !ok || job.Postponed == "" {
 		return nil
 	}
-	if err := bulk.Restore(ctx, job.Postponed); err != nil {
+	fmt.Fprintln(w.p.err, "all is copied; the target makes its index")
+	waits := w.waits()
+	if err := waits.Again(ctx, "make the index", func() error { return bulk.Restore(ctx, job.Postponed) }); err != nil {
 		return fmt.Errorf("all is copied, and the target is to make its index: %w", err)
 	}
 	job.Postponed = ""
@@ -327,12 +329,17 @@ func (w *copyWork) transfer(ctx context.Context, job *transfer.Copy) (transfer.T
 	if w.plan.Embed != nil {
 		unit = embedUnit
 	}
-	return transfer.Run(ctx, transfer.Options{
-		Embedding: w.e.embedding.of(), Unit: unit, Source: w.e.source, Target: w.e.target, Mapping: w.plan.Mapping, Namespaces: w.plan.All(), Journal: w.journal, ID: job.ID,
-		Readers: w.readers, Writers: w.writers, Log: warnings(w.p), Clock: w.p.clock, Sleep: app.Sleep, Jitter: rand.Float64,
-		Progress: func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed, t.Lag) },
-		More:     func(ctx context.Context) ([]string, error) { return w.more(ctx, job) },
-	})
+	o := w.waits()
+	o.Embedding, o.Unit, o.Source, o.Target, o.Mapping, o.Namespaces, o.Journal, o.ID = w.e.embedding.of(), unit, w.e.source, w.e.target, w.plan.Mapping, w.plan.All(), w.journal, job.ID
+	o.Readers, o.Writers = w.readers, w.writers
+	o.Progress = func(t transfer.Tally) { show.set(t.Copied+t.Refused+t.Gone, t.Listed, t.Lag) }
+	o.More = func(ctx context.Context) ([]string, error) { return w.more(ctx, job) }
+	return transfer.Run(ctx, o)
+}
+
+// waits is how a copy waits for a store that is away.
+func (w *copyWork) waits() transfer.Options {
+	return transfer.Options{Log: warnings(w.p), Clock: w.p.clock, Sleep: app.Sleep, Jitter: rand.Float64}
 }
 
 // letters writes what could not be copied to its file, and returns whose it is.

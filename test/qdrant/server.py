@@ -358,6 +358,9 @@ def engine_config(c):
     both = set(parts.get("sparse_vectors", ())) & set(parts["vectors"] if which == "params_map" else ())
     if both:
         raise wrong(f"Vector name `{both.pop()}` is used for both dense and sparse vectors")
+    if not parts.get("vectors") and not parts.get("sparse_vectors"):
+        # A server takes collections of payloads alone, which the engine does not.
+        parts["sparse_vectors"] = {"none": edge.EdgeSparseVectorParams()}
     if c.HasField("quantization_config"):
         parts["quantization_config"] = quantization_of(c.quantization_config)
     o = c.optimizers_config
@@ -725,9 +728,13 @@ class Points(points_grpc.PointsServicer):
             raise Refused("prefetch is not supported by the test server", UNIMPLEMENTED)
         query = None
         if request.HasField("query"):
-            if request.query.WhichOneof("variant") != "nearest":
+            which = request.query.WhichOneof("variant")
+            if which == "nearest":
+                query = edge.Query.Nearest(self.nearest(request.query.nearest), request.using or None)
+            elif which == "sample":
+                query = edge.Sample.Random
+            else:
                 raise Refused("this query is not supported by the test server", UNIMPLEMENTED)
-            query = edge.Query.Nearest(self.nearest(request.query.nearest), request.using or None)
         search = edge.QueryRequest(
             limit=request.limit if request.HasField("limit") else 10,
             offset=request.offset,

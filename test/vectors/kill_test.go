@@ -87,7 +87,7 @@ type world struct {
 	next     int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	s, err := sim.New(sim.Options{Key: key})
 	if err != nil {
@@ -98,7 +98,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // place names a collection that there is not yet.
-func (w *world) place(t *testing.T, store string) string {
+func (w *world) place(t testing.TB, store string) string {
 	t.Helper()
 	w.next++
 	switch store {

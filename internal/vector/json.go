@@ -330,20 +330,11 @@ func list(d *jsontext.Decoder, element func() error) error {
 }
 
 func readFloats(d *jsontext.Decoder) ([]float32, error) {
-	out := []float32{}
-	err := list(d, func() error {
-		raw, err := d.ReadValue()
-		if err != nil {
-			return err
-		}
-		x, err := strconv.ParseFloat(string(raw), 32)
-		if err != nil {
-			return fmt.Errorf("%s is no number of a vector", raw)
-		}
-		out = append(out, float32(x))
-		return nil
-	})
-	return out, err
+	raw, err := d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	return parseFloats(raw)
 }
 
 func readVector(d *jsontext.Decoder, name string) (Vector, error) {

@@ -3,13 +3,13 @@
 // which files that others wrote are read, too.
 //
 // A file cannot take a record in the place of another. What is written goes into a
-// spool beside it (PATH.partial, an SQLite file), and becomes the file when all of it
-// is there: whole or not at all, sorted by namespace and id, each record once.
+// spool beside it (PATH.partial, an SQLite file that says where each record is in
+// PATH.partial.records), and becomes the file when all of it is there: whole or not at
+// all, sorted by namespace and id, each record once.
 package archive
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,17 +56,9 @@ func OpenTable(ctx context.Context, path string, columns Columns) (*Archive, err
 		return nil, a.wrong(vector.Invalid, "open", "columns are named of Parquet files only")
 	}
 	if _, err := os.Stat(a.partial()); err == nil {
-		s, err := openSpool(ctx, a.partial())
-		if err != nil {
+		// One that was killed before it was said what it is to hold is empty, and made anew.
+		if a.spool, err = openSpool(ctx, a.partial(), a.form()); err != nil && !errors.Is(err, errNothing) {
 			return nil, err
-		}
-		switch _, err := s.about(ctx); {
-		case err == nil:
-			a.spool = s
-		case errors.Is(err, sql.ErrNoRows): // killed before it was said what it is to hold, and so empty
-			return a, s.close()
-		default:
-			return nil, errors.Join(err, s.close())
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -83,6 +75,13 @@ func OpenTexts(ctx context.Context, path, id string) (*Archive, error) {
 
 func (a *Archive) partial() string { return a.path + ".partial" }
 
+func (a *Archive) form() form {
+	if a.parquet() {
+		return rowForm{}
+	}
+	return lineForm{}
+}
+
 func (a *Archive) parquet() bool { return filepath.Ext(a.path) == ".parquet" }
 
 // open opens the file that is there.
@@ -91,9 +90,9 @@ func (a *Archive) open() (file, error) {
 		return openTable(a.path, a.columns)
 	}
 	if a.columns.texts {
-		return readLines(a.path, a.columns.text)
+		return readLines(a.path, a.columns.parser())
 	}
-	return readLines(a.path, record)
+	return readLines(a.path, records)
 }
 
 func (a *Archive) wrong(t vector.Trouble, doing string, format string, args ...any) error {
@@ -133,11 +132,7 @@ func (a *Archive) Create(ctx context.Context, d *vector.Description) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.spool != nil {
-		have, err := a.spool.about(ctx)
-		if err != nil {
-			return err
-		}
-		if why := have.Holds(d); why != "" {
+		if why := a.spool.about.Holds(d); why != "" {
 			return a.wrong(vector.Invalid, "create", "what was begun there holds other records: %s", why)
 		}
 		return nil
@@ -145,15 +140,11 @@ func (a *Archive) Create(ctx context.Context, d *vector.Description) error {
 	if _, err := os.Stat(a.path); err == nil {
 		return a.wrong(vector.Invalid, "create", "the file is there already: a copy does not write over an archive")
 	}
-	s, err := openSpool(ctx, a.partial())
-	if err != nil {
-		return err
+	s, err := newSpool(ctx, a.partial(), a.form(), d)
+	if err == nil {
+		a.spool = s
 	}
-	if err := s.describe(ctx, d); err != nil {
-		return errors.Join(err, s.close())
-	}
-	a.spool = s
-	return nil
+	return err
 }
 
 // Put implements [vector.Target].
@@ -165,11 +156,7 @@ func (a *Archive) Put(ctx context.Context, namespace string, records []vector.Re
 	if s == nil {
 		return a.wrong(vector.Invalid, "put", "the archive is finished")
 	}
-	d, err := s.about(ctx)
-	if err != nil {
-		return err
-	}
-	return s.put(ctx, namespace, d, records)
+	return s.put(ctx, namespace, records)
 }
 
 // Delete implements [vector.Target].
@@ -191,20 +178,11 @@ func (a *Archive) Finish(ctx context.Context) error {
 	if a.spool == nil {
 		return nil
 	}
-	write := writeLines
-	if a.parquet() {
-		write = writeTable
-	}
-	if err := a.spool.export(ctx, a.path, write); err != nil {
+	if err := a.spool.export(ctx, a.path); err != nil {
 		return err
 	}
-	err := a.spool.close()
+	err := a.spool.remove()
 	a.spool = nil
-	for _, end := range []string{"", "-wal", "-shm"} {
-		if e := os.Remove(a.partial() + end); e != nil && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
-	}
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/parquet-go/parquet-go"
 
@@ -268,7 +267,7 @@ func (l *layout) record(a *assembly) (r vector.Record, err error) {
 	if v == nil || v.IsNull() {
 		return r, nil
 	}
-	if r.Payload, err = vector.ReadPayload(jsontext.NewDecoder(bytes.NewReader(v.ByteArray()))); err != nil {
+	if r.Payload, err = vector.ParsePayload(v.ByteArray()); err != nil {
 		return r, fmt.Errorf("payload: %w", err)
 	}
 	return r, nil

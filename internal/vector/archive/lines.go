@@ -16,8 +16,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"freehold/internal/vector"
 )
 
@@ -29,15 +27,16 @@ type lines struct {
 	counts map[string]int64
 
 	parse parser
-	index func() (map[place]int64, error) // where each record is; read when it is first asked for
+	index func() (*places, error) // where each record begins; read when it is first asked for
 }
 
-// parser makes a record of a line.
-type parser func(line []byte) (vector.Record, error)
-
-func record(line []byte) (vector.Record, error) {
-	return vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(line)))
+// parser reads lines: all of one, or what it is but for its numbers.
+type parser struct {
+	record  func(line []byte) (vector.Record, error)
+	outline func(line []byte) (vector.Outline, error)
 }
+
+var records = parser{vector.ParseRecord, vector.ParseOutline}
 
 type place struct {
 	namespace string
@@ -50,29 +49,33 @@ const longest = 64 << 20
 // readLines reads a file from its beginning to its end.
 func readLines(path string, parse parser) (*lines, error) {
 	l := &lines{path: path, parse: parse, counts: map[string]int64{}, about: vector.Description{Store: "file", Name: filepath.Base(path), IDs: kinds, Scans: true}}
-	seen := map[place]int{}
 	specs := map[string]*vector.Spec{}
 	head, err := l.header()
 	if err != nil {
 		return nil, err
 	}
 	if head != nil {
-		l.parse = record
+		l.parse = records
 	}
-	err = l.scan(0, func(n int, _, _ int64, r *vector.Record) error {
-		at := place{r.Namespace, r.ID}
-		if first := seen[at]; first > 0 {
-			return fmt.Errorf("%s:%d: the id %s is there already, in line %d", path, n, r.ID, first)
+	at := newPlaces()
+	err = l.scan(0, func(x *line) error {
+		o, err := l.outline(x)
+		if err != nil {
+			return err
 		}
-		seen[at] = n
-		l.counts[r.Namespace]++
-		for i := range r.Vectors {
-			if err := spec(specs, &r.Vectors[i]); err != nil {
-				return fmt.Errorf("%s:%d: %w", path, n, err)
+		at.add(o.Namespace, o.ID, x.begin)
+		l.counts[o.Namespace]++
+		for i := range o.Vectors {
+			if err := spec(specs, &o.Vectors[i]); err != nil {
+				return fmt.Errorf("%s:%d: %w", path, x.n, err)
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		at.sort()
+		err = l.once(at)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -90,25 +93,44 @@ func readLines(path string, parse parser) (*lines, error) {
 	return l, nil
 }
 
-// spec learns what a vector of this name is. A file that does not say what its
-// vectors are measured by is taken for cosine, as most are.
-func spec(specs map[string]*vector.Spec, v *vector.Vector) error {
-	is := vector.Spec{Name: v.Name, Form: vector.Dense, Dim: len(v.Dense), Metric: vector.Cosine, Element: "float32"}
-	switch {
-	case v.Bits != nil:
-		is.Form, is.Dim, is.Metric, is.Element = vector.Binary, 8*len(v.Bits), vector.Hamming, "bit"
-	case v.Indices != nil:
-		is.Form, is.Dim, is.Metric = vector.Sparse, 0, vector.Dot
-	case v.Rows > 0:
-		is.Form, is.Dim = vector.Multi, len(v.Dense)/v.Rows
-	}
-	had := specs[v.Name]
-	if had == nil {
-		specs[v.Name] = &is
+// once refuses a file that has an id twice in a namespace.
+func (l *lines) once(p *places) error {
+	twice := p.twice()
+	if len(twice) == 0 {
 		return nil
 	}
-	if *had != is {
-		return fmt.Errorf("vector %q is %s of %d, and was %s of %d before", v.Name, is.Form, is.Dim, had.Form, had.Dim)
+	seen := map[place]int{}
+	return l.scan(0, func(x *line) error {
+		o, err := l.outline(x)
+		if err != nil || !twice[p.of(o.Namespace, o.ID)] {
+			return err
+		}
+		at := place{o.Namespace, o.ID}
+		if first := seen[at]; first > 0 {
+			return fmt.Errorf("%s:%d: the id %s is there already, in line %d", l.path, x.n, o.ID, first)
+		}
+		seen[at] = x.n
+		return nil
+	})
+}
+
+// spec learns what a vector of this name is. A file that does not say what its
+// vectors are measured by is taken for cosine, as most are.
+func spec(specs map[string]*vector.Spec, is *vector.Spec) error {
+	is.Metric, is.Element = vector.Cosine, "float32"
+	switch is.Form {
+	case vector.Binary:
+		is.Metric, is.Element = vector.Hamming, "bit"
+	case vector.Sparse:
+		is.Metric = vector.Dot
+	}
+	had := specs[is.Name]
+	if had == nil {
+		specs[is.Name] = is
+		return nil
+	}
+	if *had != *is {
+		return fmt.Errorf("vector %q is %s of %d, and was %s of %d before", is.Name, is.Form, is.Dim, had.Form, had.Dim)
 	}
 	return nil
 }
@@ -134,9 +156,15 @@ func (l *lines) header() (*header, error) {
 	return &h, nil
 }
 
-// scan reads the records from an offset on, with their line (of a scan from 0), and
-// where they begin and end. It stops at the first error of do.
-func (l *lines) scan(from int64, do func(n int, begin, end int64, r *vector.Record) error) error {
+// line is a line with a record.
+type line struct {
+	n          int // of a scan from the beginning
+	begin, end int64
+	text       []byte // good until the next one
+}
+
+// scan reads the lines from an offset on. It stops at the first error of do.
+func (l *lines) scan(from int64, do func(x *line) error) error {
 	f, err := os.Open(l.path)
 	if err != nil {
 		return err
@@ -146,27 +174,23 @@ func (l *lines) scan(from int64, do func(n int, begin, end int64, r *vector.Reco
 		return err
 	}
 	in := bufio.NewScanner(f)
-	in.Buffer(make([]byte, 0, 1<<16), longest)
-	end := from
+	in.Buffer(make([]byte, 0, 1<<17), longest)
+	x := line{end: from}
 	in.Split(func(data []byte, atEOF bool) (int, []byte, error) {
 		n, token, err := bufio.ScanLines(data, atEOF)
-		end += int64(n)
+		x.end += int64(n)
 		return n, token, err
 	})
-	for n := 1; ; n++ {
-		begin := end
+	for x.n = 1; ; x.n++ {
+		x.begin = x.end
 		if !in.Scan() {
 			break
 		}
-		line := bytes.TrimSpace(in.Bytes())
-		if len(line) == 0 || begin == 0 && isHeader(line) {
+		x.text = bytes.TrimSpace(in.Bytes())
+		if len(x.text) == 0 || x.begin == 0 && isHeader(x.text) {
 			continue
 		}
-		r, err := l.parse(line)
-		if err != nil {
-			return fmt.Errorf("%s:%d: %w", l.path, n, err)
-		}
-		if err := do(n, begin, end, &r); err != nil {
+		if err := do(&x); err != nil {
 			return err
 		}
 	}
@@ -174,6 +198,25 @@ func (l *lines) scan(from int64, do func(n int, begin, end int64, r *vector.Reco
 		return fmt.Errorf("%s: %w", l.path, err)
 	}
 	return nil
+}
+
+// outline is what a line is, of a scan from the beginning.
+func (l *lines) outline(x *line) (vector.Outline, error) {
+	o, err := l.parse.outline(x.text)
+	if err != nil {
+		err = fmt.Errorf("%s:%d: %w", l.path, x.n, err)
+	}
+	return o, err
+}
+
+// record reads a line. Of its error it says where the line begins, since not all are
+// counted here.
+func (l *lines) record(text []byte, begin int64) (vector.Record, error) {
+	r, err := l.parse.record(text)
+	if err != nil {
+		err = fmt.Errorf("%s: the line that begins at byte %d: %w", l.path, begin, err)
+	}
+	return r, err
 }
 
 func isHeader(line []byte) bool {
@@ -209,15 +252,16 @@ func (l *lines) units(ctx context.Context, namespace, after string, size int) it
 			u = vector.Unit{Namespace: namespace, After: u.Upto}
 			return true
 		}
-		err = l.scan(from, func(_ int, _, end int64, r *vector.Record) error {
-			if err := ctx.Err(); err != nil {
+		err = l.scan(from, func(x *line) error {
+			o, err := l.outline(x)
+			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}
-			if r.Namespace != namespace {
+			if o.Namespace != namespace {
 				return nil
 			}
 			u.Count++
-			if u.Upto = strconv.FormatInt(end, 10); u.Count == size && !out() {
+			if u.Upto = strconv.FormatInt(x.end, 10); u.Count == size && !out() {
 				return errEnough
 			}
 			return nil
@@ -245,14 +289,15 @@ func (l *lines) read(_ context.Context, u vector.Unit) iter.Seq2[[]vector.Record
 			return
 		}
 		var page []vector.Record
-		err = l.scan(from, func(_ int, begin, _ int64, r *vector.Record) error {
-			if begin >= upto {
+		err = l.scan(from, func(x *line) error {
+			if x.begin >= upto {
 				return errEnough
 			}
-			if r.Namespace != u.Namespace {
-				return nil
+			r, err := l.record(x.text, x.begin)
+			if err != nil || r.Namespace != u.Namespace {
+				return err
 			}
-			if page = append(page, *r); len(page) == readPage {
+			if page = append(page, r); len(page) == readPage {
 				full := page
 				page = nil
 				if !yield(full, nil) {
@@ -271,13 +316,15 @@ func (l *lines) read(_ context.Context, u vector.Unit) iter.Seq2[[]vector.Record
 }
 
 // places is where each record begins.
-func (l *lines) places() (map[place]int64, error) {
-	out := map[place]int64{}
-	err := l.scan(0, func(_ int, begin, _ int64, r *vector.Record) error {
-		out[place{r.Namespace, r.ID}] = begin
-		return nil
+func (l *lines) places() (*places, error) {
+	p := newPlaces()
+	err := l.scan(0, func(x *line) error {
+		o, err := l.outline(x)
+		p.add(o.Namespace, o.ID, x.begin)
+		return err
 	})
-	return out, err
+	p.sort()
+	return p, err
 }
 
 func (l *lines) fetch(namespace string, ids []vector.ID) ([]vector.Record, error) {
@@ -291,20 +338,29 @@ func (l *lines) fetch(namespace string, ids []vector.ID) ([]vector.Record, error
 	}
 	defer f.Close()
 	var out []vector.Record
+	in := bufio.NewReaderSize(nil, 1<<14)
 	for _, id := range ids {
-		at, ok := index[place{namespace, id}]
-		if !ok {
-			continue
+		for at := range index.find(namespace, id) {
+			in.Reset(io.NewSectionReader(f, at, longest))
+			text, err := in.ReadBytes('\n')
+			if err != nil && !errors.Is(err, io.EOF) {
+				return nil, fmt.Errorf("%s: %w", l.path, err)
+			}
+			r, err := l.record(bytes.TrimSpace(text), at)
+			if err != nil {
+				return nil, err
+			}
+			if r.ID == id && r.Namespace == namespace {
+				out = append(out, r)
+			}
 		}
-		line, err := bufio.NewReader(io.NewSectionReader(f, at, longest)).ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("%s: %w", l.path, err)
-		}
-		r, err := l.parse(bytes.TrimSpace(line))
-		if err != nil {
-			return nil, fmt.Errorf("%s: the record %s: %w", l.path, id, err)
-		}
-		out = append(out, r)
 	}
 	return out, nil
+}
+
+func offset(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	return strconv.ParseInt(s, 10, 64)
 }

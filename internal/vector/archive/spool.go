@@ -2,52 +2,115 @@ package archive
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
+	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
 	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 
 	"freehold/internal/vector"
 )
 
-// spool is what is being written.
+// spool is what is being written: a file to which records are appended as its form
+// keeps them, and an index (SQLite) of where each one is. What the index has was on
+// the disk before; what it has not, since it was replaced, deleted or never
+// acknowledged, stays in the file for nothing.
 type spool struct {
-	db   *sql.DB
-	path string
+	path  string
+	form  form
+	db    *sql.DB
+	data  *os.File
+	about vector.Description // what the records are, without their counts
+
+	mu  sync.Mutex
+	end int64 // of the data
 }
 
 const schema = `
 CREATE TABLE IF NOT EXISTS about (description TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS records (namespace TEXT NOT NULL, key TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (namespace, key)) WITHOUT ROWID`
+CREATE TABLE IF NOT EXISTS places (namespace TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (namespace, key)) WITHOUT ROWID`
 
-// openSpool opens a spool, or makes one. What it takes is on the disk when it says so.
-func openSpool(ctx context.Context, path string) (*spool, error) {
-	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: url.Values{
-		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "cache_size(-4096)"}, "_txlock": {"immediate"},
-	}.Encode()}).String()
-	db, err := sql.Open("sqlite", name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
-	}
-	return &spool{db, path}, nil
+// dataOf is the file of the records beside the index.
+func dataOf(path string) string { return path + ".records" }
+
+// errNothing is of a spool that does not say yet what it is to hold, and so is empty.
+var errNothing = errors.New("nothing is said of what it holds")
+
+// openSpool opens a spool that is there. What it takes is on the disk when it says so.
+func openSpool(ctx context.Context, path string, of form) (*spool, error) {
+	return newSpool(ctx, path, of, nil)
 }
 
-func (s *spool) close() error { return s.db.Close() }
+// newSpool opens a spool, or makes one of what is described.
+func newSpool(ctx context.Context, path string, of form, d *vector.Description) (_ *spool, err error) {
+	name := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: url.Values{
+		"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "cache_size(-2048)"}, "_txlock": {"immediate"},
+	}.Encode()}).String()
+	s := &spool{path: path, form: of}
+	if s.db, err = sql.Open("sqlite", name); err != nil {
+		return nil, s.fail(err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	s.db.SetMaxOpenConns(1)
+	var old int
+	if err := s.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM sqlite_schema WHERE name = 'records'`).Scan(&old); err != nil {
+		return nil, s.fail(err)
+	}
+	if old > 0 {
+		return nil, s.fail(errors.New("an older freehold has begun this archive, and can finish it; or write another one"))
+	}
+	if _, err := s.db.ExecContext(ctx, schema); err != nil {
+		return nil, s.fail(err)
+	}
+	if s.data, err = os.OpenFile(dataOf(path), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, err
+	}
+	info, err := s.data.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s.end = info.Size()
+	if d != nil {
+		if err := s.begin(ctx, d); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.learn(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *spool) close() error {
+	err := s.db.Close()
+	if s.data != nil {
+		err = errors.Join(err, s.data.Close())
+	}
+	return err
+}
+
+// remove takes the files away, when all is in the archive.
+func (s *spool) remove() error {
+	err := s.close()
+	for _, path := range []string{s.path, s.path + "-wal", s.path + "-shm", dataOf(s.path)} { // without an index there is no spool
+		if e := os.Remove(path); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
 
 func (s *spool) fail(err error) error {
 	if err == nil {
@@ -56,46 +119,37 @@ func (s *spool) fail(err error) error {
 	return fmt.Errorf("%s: %w", s.path, err)
 }
 
-// key is an id as the spool sorts it: numbers by size, then UUIDs, then texts.
-func key(id vector.ID) string {
-	switch id.Kind() {
-	case vector.IntegerID:
-		return fmt.Sprintf("0%020d", id.Integer())
-	case vector.UUIDID:
-		return "1" + id.String()
+// begin says what the records are to be. There are none yet.
+func (s *spool) begin(ctx context.Context, d *vector.Description) error {
+	s.end = 0
+	err := s.data.Truncate(0)
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(d)
 	}
-	return "2" + id.String()
-}
-
-func (s *spool) describe(ctx context.Context, d *vector.Description) error {
-	text, err := json.Marshal(d)
 	if err == nil {
 		_, err = s.db.ExecContext(ctx, `INSERT INTO about (description) VALUES (?)`, string(text))
 	}
 	return s.fail(err)
 }
 
-// about is what the records are, without their counts.
-func (s *spool) about(ctx context.Context) (*vector.Description, error) {
+func (s *spool) learn(ctx context.Context) error {
 	var text string
-	d := &vector.Description{}
 	err := s.db.QueryRowContext(ctx, `SELECT description FROM about`).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s.fail(errNothing)
+	}
 	if err == nil {
-		err = json.Unmarshal([]byte(text), d)
+		err = json.Unmarshal([]byte(text), &s.about)
 	}
-	if err != nil {
-		return nil, s.fail(err)
-	}
+	d := &s.about
 	d.Store, d.Name, d.Namespaces, d.IDs, d.Scans = "file", filepath.Base(s.path), nil, kinds, true
-	return d, nil
+	return s.fail(err)
 }
 
 func (s *spool) description(ctx context.Context) (*vector.Description, error) {
-	d, err := s.about(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.db.QueryContext(ctx, `SELECT namespace, COUNT(*) FROM records GROUP BY namespace ORDER BY namespace`)
+	d := s.about
+	rows, err := s.db.QueryContext(ctx, `SELECT namespace, COUNT(*) FROM places GROUP BY namespace ORDER BY namespace`)
 	if err != nil {
 		return nil, s.fail(err)
 	}
@@ -107,7 +161,7 @@ func (s *spool) description(ctx context.Context) (*vector.Description, error) {
 		}
 		d.Namespaces = append(d.Namespaces, ns)
 	}
-	return d, s.fail(rows.Err())
+	return &d, s.fail(rows.Err())
 }
 
 var kinds = []vector.IDKind{vector.TextID, vector.IntegerID, vector.UUIDID}
@@ -123,41 +177,68 @@ func (s *spool) tx(ctx context.Context, do func(*sql.Tx) error) error {
 	return s.fail(tx.Commit())
 }
 
-func (s *spool) put(ctx context.Context, namespace string, d *vector.Description, records []vector.Record) error {
+// piece is where a record is among others.
+type piece struct {
+	key  string
+	at   int64
+	size int
+}
+
+func (s *spool) put(ctx context.Context, namespace string, records []vector.Record) error {
 	refused := map[vector.ID]string{}
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		put, err := tx.PrepareContext(ctx, `INSERT INTO records (namespace, key, record) VALUES (?, ?, ?) ON CONFLICT (namespace, key) DO UPDATE SET record = excluded.record`)
-		if err != nil {
-			return err
-		}
-		defer put.Close()
-		var line []byte
-		for i := range records {
-			r := &records[i]
-			if why := d.Refuse(r); why != "" {
-				refused[r.ID] = why
+	pieces := make([]piece, 0, len(records))
+	room := 0
+	for i := range records {
+		room += s.form.room(&records[i])
+	}
+	data := make([]byte, 0, room)
+	for i := range records {
+		r := &records[i]
+		why := s.about.Refuse(r)
+		if why == "" {
+			begin := len(data)
+			out, err := s.form.append(data, &s.about, r)
+			if err == nil {
+				data, pieces = out, append(pieces, piece{key(r.ID), int64(begin), len(out) - begin})
 				continue
 			}
-			if line, err = r.AppendJSON(line[:0]); err != nil {
-				refused[r.ID] = err.Error()
-				continue
-			}
-			if _, err := put.ExecContext(ctx, namespace, key(r.ID), line); err != nil {
-				return err
-			}
+			data, why = data[:begin], err.Error()
 		}
-		return nil
-	})
+		refused[r.ID] = why
+	}
+	err := s.keep(ctx, namespace, data, pieces)
 	if err == nil && len(refused) > 0 {
 		return &vector.RefusedError{Records: refused}
 	}
 	return err
 }
 
-func (s *spool) delete(ctx context.Context, namespace string, ids []vector.ID) error {
+// keep puts records on the disk, and then on record.
+func (s *spool) keep(ctx context.Context, namespace string, data []byte, pieces []piece) error {
+	if len(pieces) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	first := s.end
+	_, err := s.data.WriteAt(data, first)
+	if err == nil {
+		s.end += int64(len(data))
+	}
+	s.mu.Unlock()
+	if err == nil {
+		err = s.data.Sync()
+	}
+	if err != nil {
+		return err
+	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		for _, id := range ids {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM records WHERE namespace = ? AND key = ?`, namespace, key(id)); err != nil {
+		put, err := tx.PrepareContext(ctx, `INSERT INTO places (namespace, key, at, size) VALUES (?, ?, ?, ?) ON CONFLICT (namespace, key) DO UPDATE SET at = excluded.at, size = excluded.size`)
+		if err != nil {
+			return err
+		}
+		defer put.Close()
+		for i := range pieces {
+			if _, err := put.ExecContext(ctx, namespace, pieces[i].key, first+pieces[i].at, pieces[i].size); err != nil {
 				return err
 			}
 		}
@@ -165,30 +246,59 @@ func (s *spool) delete(ctx context.Context, namespace string, ids []vector.ID) e
 	})
 }
 
-// page is the keys and, with records, the records behind a key.
-func (s *spool) page(ctx context.Context, namespace, after, upto string, size int) (keys []string, records []vector.Record, err error) {
-	query, args := `SELECT key, record FROM records WHERE namespace = ? AND key > ?`, []any{namespace, after}
+func (s *spool) delete(ctx context.Context, namespace string, ids []vector.ID) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, id := range ids {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM places WHERE namespace = ? AND key = ?`, namespace, key(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// bytes reads what the form keeps of a record into b, which it may make larger.
+func (s *spool) bytes(p *piece, b []byte) ([]byte, error) {
+	if cap(b) < p.size {
+		b = make([]byte, p.size)
+	}
+	b = b[:p.size]
+	_, err := s.data.ReadAt(b, p.at)
+	return b, err
+}
+
+// record reads a record.
+func (s *spool) record(namespace string, p *piece) (vector.Record, error) {
+	b, err := s.bytes(p, nil)
+	if err != nil {
+		return vector.Record{}, err
+	}
+	r, err := s.form.record(&s.about, namespace, p.key, b)
+	if err != nil {
+		err = fmt.Errorf("%s: record %s: %w", s.path, p.key, err)
+	}
+	return r, err
+}
+
+// page is where the records behind a key are.
+func (s *spool) page(ctx context.Context, namespace, after, upto string, size int) (out []piece, err error) {
+	query, args := `SELECT key, at, size FROM places WHERE namespace = ? AND key > ?`, []any{namespace, after}
 	if upto != "" {
 		query, args = query+` AND key <= ?`, append(args, upto)
 	}
 	rows, err := s.db.QueryContext(ctx, query+` ORDER BY key LIMIT ?`, append(args, size)...)
 	if err != nil {
-		return nil, nil, s.fail(err)
+		return nil, s.fail(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var k string
-		var line []byte
-		if err := rows.Scan(&k, &line); err != nil {
-			return nil, nil, s.fail(err)
+		var p piece
+		if err := rows.Scan(&p.key, &p.at, &p.size); err != nil {
+			return nil, s.fail(err)
 		}
-		r, err := vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(line)))
-		if err != nil {
-			return nil, nil, s.fail(fmt.Errorf("record %s: %w", k, err))
-		}
-		keys, records = append(keys, k), append(records, r)
+		out = append(out, p)
 	}
-	return keys, records, s.fail(rows.Err())
+	return out, s.fail(rows.Err())
 }
 
 func (s *spool) units(ctx context.Context, namespace, after string, size int) iter.Seq2[vector.Unit, error] {
@@ -196,7 +306,7 @@ func (s *spool) units(ctx context.Context, namespace, after string, size int) it
 		for {
 			var last string
 			var n int
-			err := s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(key), ''), COUNT(*) FROM (SELECT key FROM records WHERE namespace = ? AND key > ? ORDER BY key LIMIT ?)`, namespace, after, size).Scan(&last, &n)
+			err := s.db.QueryRowContext(ctx, `SELECT COALESCE(MAX(key), ''), COUNT(*) FROM (SELECT key FROM places WHERE namespace = ? AND key > ? ORDER BY key LIMIT ?)`, namespace, after, size).Scan(&last, &n)
 			if err != nil {
 				yield(vector.Unit{}, s.fail(err))
 				return
@@ -214,15 +324,21 @@ const readPage = 200
 func (s *spool) read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Record, error] {
 	return func(yield func([]vector.Record, error) bool) {
 		for after := u.After; ; {
-			keys, records, err := s.page(ctx, u.Namespace, after, u.Upto, readPage)
+			pieces, err := s.page(ctx, u.Namespace, after, u.Upto, readPage)
+			records := make([]vector.Record, len(pieces))
+			for i := range pieces {
+				if err == nil {
+					records[i], err = s.record(u.Namespace, &pieces[i])
+				}
+			}
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			if len(keys) == 0 || !yield(records, nil) || len(keys) < readPage {
+			if len(pieces) == 0 || !yield(records, nil) || len(pieces) < readPage {
 				return
 			}
-			after = keys[len(keys)-1]
+			after = pieces[len(pieces)-1].key
 		}
 	}
 }
@@ -230,28 +346,25 @@ func (s *spool) read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 func (s *spool) fetch(ctx context.Context, namespace string, ids []vector.ID) ([]vector.Record, error) {
 	var out []vector.Record
 	for _, id := range ids {
-		var line []byte
-		err := s.db.QueryRowContext(ctx, `SELECT record FROM records WHERE namespace = ? AND key = ?`, namespace, key(id)).Scan(&line)
+		p := piece{key: key(id)}
+		err := s.db.QueryRowContext(ctx, `SELECT at, size FROM places WHERE namespace = ? AND key = ?`, namespace, p.key).Scan(&p.at, &p.size)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
 			return nil, s.fail(err)
 		}
-		r, err := vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(line)))
+		r, err := s.record(namespace, &p)
 		if err != nil {
-			return nil, s.fail(fmt.Errorf("record %s: %w", id, err))
+			return nil, err
 		}
 		out = append(out, r)
 	}
 	return out, nil
 }
 
-// form writes records, as lines of JSON, as a file of its form.
-type form func(w io.Writer, d *vector.Description, lines iter.Seq2[[]byte, error]) error
-
 // export writes all records to a file, which is there whole or not at all.
-func (s *spool) export(ctx context.Context, path string, write form) (err error) {
+func (s *spool) export(ctx context.Context, path string) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -266,7 +379,7 @@ func (s *spool) export(ctx context.Context, path string, write form) (err error)
 	if err != nil {
 		return err
 	}
-	if err := write(w, d, s.lines(ctx)); err != nil {
+	if err := s.form.write(w, d, s.kept(ctx)); err != nil {
 		return err
 	}
 	if err := w.Flush(); err != nil {
@@ -281,68 +394,32 @@ func (s *spool) export(ctx context.Context, path string, write form) (err error)
 	return os.Rename(f.Name(), path)
 }
 
-// lines yields the records by namespace and key; each is good until the next one.
-func (s *spool) lines(ctx context.Context) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		rows, err := s.db.QueryContext(ctx, `SELECT record FROM records ORDER BY namespace, key`)
+// kept yields the records by namespace and key; each is good until the next one.
+func (s *spool) kept(ctx context.Context) iter.Seq2[kept, error] {
+	return func(yield func(kept, error) bool) {
+		rows, err := s.db.QueryContext(ctx, `SELECT namespace, key, at, size FROM places ORDER BY namespace, key`)
 		if err != nil {
-			yield(nil, s.fail(err))
+			yield(kept{}, s.fail(err))
 			return
 		}
 		defer rows.Close()
-		var line sql.RawBytes
+		var k kept
+		var p piece
 		for rows.Next() {
-			if err := rows.Scan(&line); err != nil {
-				yield(nil, s.fail(err))
+			if err = rows.Scan(&k.namespace, &p.key, &p.at, &p.size); err == nil {
+				k.key = p.key
+				k.bytes, err = s.bytes(&p, k.bytes)
+			}
+			if err != nil {
+				yield(kept{}, s.fail(err))
 				return
 			}
-			if !yield(line, nil) {
+			if !yield(k, nil) {
 				return
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(nil, s.fail(err))
+			yield(kept{}, s.fail(err))
 		}
 	}
-}
-
-// writeLines writes records one a line. The first line says what the vectors are.
-func writeLines(w io.Writer, d *vector.Description, lines iter.Seq2[[]byte, error]) error {
-	head, err := json.Marshal(header{Archive: version, Vectors: d.Vectors, Fields: d.Fields})
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(append(head, '\n')); err != nil {
-		return err
-	}
-	for line, err := range lines {
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(line); err != nil {
-			return err
-		}
-		if _, err := w.Write([]byte{'\n'}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// header is what an archive of ours says of itself: in its first line, or its metadata.
-type header struct {
-	Archive int                `json:"archive"`
-	Vectors []vector.Spec      `json:"vectors"`
-	Fields  []vector.FieldSpec `json:"fields,omitempty"`
-	// Namespaces are in the order of the records; a file of lines does not say them.
-	Namespaces []vector.Namespace `json:"namespaces,omitempty"`
-}
-
-const version = 1
-
-func offset(s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	return strconv.ParseInt(s, 10, 64)
 }

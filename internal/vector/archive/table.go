@@ -1,19 +1,16 @@
 package archive
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"iter"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strconv"
 	"sync"
 
@@ -158,7 +155,7 @@ func (t *table) learn() error {
 	specs := map[string]*vector.Spec{}
 	err = t.each(0, t.size(), func(_ int64, r *vector.Record) error {
 		for i := range r.Vectors {
-			if err := spec(specs, &r.Vectors[i]); err != nil {
+			if err := spec(specs, shapeOfVector(&r.Vectors[i])); err != nil {
 				return err
 			}
 		}
@@ -174,6 +171,19 @@ func (t *table) learn() error {
 		t.about.Vectors = append(t.about.Vectors, *specs[name])
 	}
 	return nil
+}
+
+func shapeOfVector(v *vector.Vector) *vector.Spec {
+	is := &vector.Spec{Name: v.Name, Form: vector.Dense, Dim: len(v.Dense)}
+	switch {
+	case v.Bits != nil:
+		is.Form, is.Dim = vector.Binary, 8*len(v.Bits)
+	case v.Indices != nil:
+		is.Form, is.Dim = vector.Sparse, 0
+	case v.Rows > 0:
+		is.Form, is.Dim = vector.Multi, len(v.Dense)/v.Rows
+	}
+	return is
 }
 
 func (t *table) size() int64 { return t.starts[len(t.starts)-1] }
@@ -363,24 +373,10 @@ func (t *table) read(ctx context.Context, u vector.Unit) iter.Seq2[[]vector.Reco
 	}
 }
 
-// places is in which row each record is, by a hash of its namespace and id.
-type places struct {
-	seed maphash.Seed
-	at   []hashed // sorted
-}
-
-type hashed struct {
-	hash uint64
-	row  int64
-}
-
-func (p *places) of(namespace string, id vector.ID) uint64 {
-	return maphash.Comparable(p.seed, place{namespace, id})
-}
-
 // places reads the columns of ids.
 func (t *table) places() (*places, error) {
-	p := &places{seed: maphash.MakeSeed(), at: make([]hashed, 0, t.size())}
+	p := newPlaces()
+	p.at = make([]hashed, 0, t.size())
 	l := &t.layout
 	var idKinds []byte
 	if l.idKind >= 0 {
@@ -409,10 +405,10 @@ func (t *table) places() (*places, error) {
 		if err != nil {
 			return fmt.Errorf("row %d: %w", row+1, err)
 		}
-		p.at = append(p.at, hashed{p.of(t.runs[next].namespace, id), row})
+		p.add(t.runs[next].namespace, id, row)
 		return nil
 	})
-	slices.SortFunc(p.at, func(a, b hashed) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.row, b.row)) })
+	p.sort()
 	return p, err
 }
 
@@ -424,7 +420,7 @@ func (p *places) once(t *table) error {
 		}
 		var two [2]place
 		for j := range two {
-			row := p.at[i-1+j].row
+			row := p.at[i-1+j].at
 			if err := t.each(row, row+1, func(_ int64, r *vector.Record) error {
 				two[j] = place{r.Namespace, r.ID}
 				return nil
@@ -433,7 +429,7 @@ func (p *places) once(t *table) error {
 			}
 		}
 		if two[0] == two[1] {
-			return fmt.Errorf("%s: row %d: the id %s is there already, in row %d", t.path, p.at[i].row+1, two[1].id, p.at[i-1].row+1)
+			return fmt.Errorf("%s: row %d: the id %s is there already, in row %d", t.path, p.at[i].at+1, two[1].id, p.at[i-1].at+1)
 		}
 	}
 	return nil
@@ -448,10 +444,7 @@ func (t *table) fetch(namespace string, ids []vector.ID) ([]vector.Record, error
 	var rows []int64
 	for _, id := range ids {
 		wanted[id] = true
-		hash := p.of(namespace, id)
-		for i := sort.Search(len(p.at), func(i int) bool { return p.at[i].hash >= hash }); i < len(p.at) && p.at[i].hash == hash; i++ {
-			rows = append(rows, p.at[i].row)
-		}
+		rows = slices.AppendSeq(rows, p.find(namespace, id))
 	}
 	slices.Sort(rows)
 	rows = slices.Compact(rows)

@@ -1,21 +1,25 @@
 package archive
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"freehold/internal/vector"
 )
 
+// parser reads such lines.
+func (c Columns) parser() parser {
+	return parser{c.text, func(line []byte) (vector.Outline, error) {
+		r, err := c.text(line)
+		return vector.Outline{ID: r.ID, Namespace: r.Namespace}, err
+	}}
+}
+
 // text reads a line that anybody may have written. What it has of vectors is left out.
 func (c Columns) text(line []byte) (vector.Record, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(line))
-	all, err := vector.ReadPayload(d)
+	all, err := vector.ParsePayload(line)
 	if err != nil {
 		return vector.Record{}, err
 	}

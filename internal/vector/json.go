@@ -138,7 +138,7 @@ func appendFloats(b []byte, fs []float32) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendFloat(b, float64(x), 'g', -1, 32)
+		b = appendFloat(b, x)
 	}
 	return append(b, ']'), nil
 }

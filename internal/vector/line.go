@@ -349,6 +349,70 @@ func parseFloats(raw []byte) ([]float32, error) {
 	}
 }
 
+// digits reads digits behind those of m. Of very many only that they are many is told.
+func digits(b []byte, n int, m uint64) (uint64, int) {
+	for ; n < len(b); n++ {
+		c := uint64(b[n] - '0')
+		if c > 9 {
+			break
+		}
+		if m = 10*m + c; m >= 1<<60 {
+			m = 1 << 60
+		}
+	}
+	return m, n
+}
+
+// appendFloat appends a number as strconv does with the fewest digits that give it back,
+// and faster where it is of a usual size: of 6 to 9 digits those are taken that do.
+func appendFloat(b []byte, x float32) []byte {
+	d := math.Abs(float64(x))
+	if !(d >= 1e-4 && d < 1e6) {
+		return strconv.AppendFloat(b, float64(x), 'g', -1, 32)
+	}
+	e := -4 // of its first digit
+	for low := 1e-3; d >= low; low *= 10 {
+		e++
+	}
+	for places := 5 - e; places <= 8-e; places++ {
+		scale := 1.0
+		if places > 0 {
+			scale = tens[places]
+		}
+		m := uint64(d*scale + 0.5)
+		f := float64(m) / scale
+		if bits := math.Float64bits(f); float32(f) != float32(d) || bits&(1<<29-1) == 1<<28 {
+			continue
+		}
+		if x < 0 {
+			b = append(b, '-')
+		}
+		return appendDecimal(b, m, max(places, 0))
+	}
+	return strconv.AppendFloat(b, float64(x), 'g', -1, 32)
+}
+
+// appendDecimal appends a number with its last places behind the point, without zeros at
+// the end of those.
+func appendDecimal(b []byte, m uint64, places int) []byte {
+	for ; places > 0 && m%10 == 0; places-- {
+		m /= 10
+	}
+	if places == 0 {
+		return strconv.AppendUint(b, m, 10)
+	}
+	unit := uint64(tens[places])
+	b = append(strconv.AppendUint(b, m/unit, 10), '.')
+	m %= unit
+	at := len(b)
+	b = append(b, "0000000000000"[:places]...)
+	for i := at + places - 1; i >= at; i-- {
+		b[i] = byte('0' + m%10)
+		m /= 10
+	}
+	return b
+}
+
 // tens are the powers of ten that a double has exactly.
 var tens = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
@@ -362,23 +426,14 @@ func parseFloat(b []byte) (x float32, n int, err error) {
 	}
 	first := n
 	var m uint64
-	digits := func() (count int) {
-		for ; n < len(b) && b[n]-'0' <= 9; n++ {
-			if m < 1<<59 { // more are not told apart below
-				m = 10*m + uint64(b[n]-'0')
-			} else {
-				m = math.MaxUint64
-			}
-			count++
-		}
-		return count
-	}
-	whole := digits()
-	bad := whole == 0 || whole > 1 && b[first] == '0'
+	m, n = digits(b, n, m)
+	bad := n == first || n > first+1 && b[first] == '0'
 	exp := 0
 	if n < len(b) && b[n] == '.' {
 		n++
-		exp = -digits()
+		point := n
+		m, n = digits(b, n, m)
+		exp = point - n
 		bad = bad || exp == 0
 	}
 	if n < len(b) && b[n]|0x20 == 'e' {

@@ -51,6 +51,48 @@ func TestParseFloat(t *testing.T) {
 	}
 }
 
+// TestAppendFloat: a number is written by the digits that give it back, as strconv writes
+// it; at powers of two it may have one more.
+func TestAppendFloat(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	longer := 0
+	check := func(x float32) {
+		t.Helper()
+		got, want := string(appendFloat(nil, x)), strconv.FormatFloat(float64(x), 'g', -1, 32)
+		back, err := strconv.ParseFloat(got, 32)
+		if err != nil || math.Float32bits(float32(back)) != math.Float32bits(x) {
+			t.Fatalf("%s is %v: %v", got, back, err)
+		}
+		if got != want {
+			if longer++; len(got) > len(want)+1 {
+				t.Fatalf("%s, want %s", got, want)
+			}
+		}
+	}
+	for range 200_000 {
+		if x := math.Float32frombits(r.Uint32()); x-x == 0 {
+			check(x)
+		}
+		check(float32(r.NormFloat64()))
+		check(float32(r.NormFloat64() / 30))
+		check(float32(r.IntN(2_000_000)) / 1000)
+		check(float32(math.Pow(10, 12*r.Float64()-6)))
+	}
+	for e := -30; e < 30; e++ {
+		for d := -3; d <= 3; d++ {
+			x := math.Float32frombits(math.Float32bits(float32(math.Ldexp(1, e))) + uint32(d))
+			check(x)
+			check(-x)
+		}
+	}
+	for _, x := range []float32{0, float32(math.Copysign(0, -1)), 1, 10, 100, 1e5, 999999, 1e6, 1e-4, 9.9999e-5, 0.1, 0.5, 123456, 99999.99, math.MaxFloat32, math.SmallestNonzeroFloat32} {
+		check(x)
+	}
+	if longer > 1000 {
+		t.Errorf("%d of a million are not as strconv writes them", longer)
+	}
+}
+
 // TestParseRecord: a line is the record that was written, also where it is written with
 // spaces, and its outline is of it.
 func TestParseRecord(t *testing.T) {

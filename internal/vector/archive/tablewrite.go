@@ -117,7 +117,7 @@ func newTableWriter(w io.Writer, d *vector.Description) (*tableWriter, error) {
 		leaf, _ := schema.Lookup(path...)
 		t.leaves = append(t.leaves, &leafWriter{
 			path: path, kind: format.Type(leaf.Node.Type().Kind()), packed: path[0] == columnID || path[0] == columnKind || path[0] == columnNamespace || path[0] == columnPayload,
-			repeats: leaf.MaxRepetitionLevel > 0, optional: leaf.MaxDefinitionLevel > 0, full: byte(leaf.MaxDefinitionLevel),
+			repeats: leaf.MaxRepetitionLevel > 0, full: byte(leaf.MaxDefinitionLevel),
 		})
 	}
 	for i := range d.Vectors {
@@ -169,7 +169,7 @@ func (t *tableWriter) add(k *kept) error {
 				return err
 			}
 		}
-		size += len(l.body) + len(l.data)
+		size += int(l.unpacked) + len(l.data)
 	}
 	if size < groupBytes {
 		return nil
@@ -270,11 +270,11 @@ func (t *tableWriter) close() error {
 
 // leafWriter is what a row group has of a leaf.
 type leafWriter struct {
-	path              []string
-	kind              format.Type
-	packed            bool // by Snappy; numbers of vectors do not get smaller
-	repeats, optional bool
-	full              byte // definition level of a value that is there
+	path    []string
+	kind    format.Type
+	packed  bool // by Snappy; numbers of vectors do not get smaller
+	repeats bool
+	full    byte // definition level of a value that is there
 
 	body     []byte // pages that are full
 	pages    []format.PageLocation

@@ -88,10 +88,6 @@ type EmbedAskOut struct {
 	Wait     float64             `json:"wait_ms,omitempty" doc:"a limit or a breaker was met: ask again after that long"`
 }
 
-// EmbedLabel stands in the ledger in the place of a workload, for texts that commands
-// embed.
-func EmbedLabel(alias string) string { return "embed:" + alias }
-
 func (s *Service) embedAsk(ctx context.Context, _ Caller, in EmbedAskIn) (EmbedAskOut, error) {
 	out := EmbedAskOut{Vectors: []string{}}
 	if s.app.Aside == nil {
@@ -109,7 +105,7 @@ func (s *Service) embedAsk(ctx context.Context, _ Caller, in EmbedAskIn) (EmbedA
 		return out, err
 	}
 	call := &gateway.Call{Op: llm.Embedding, Codec: app.Codecs()["openai"], Raw: raw, Classes: in.DataClasses}
-	answer, asked := s.app.Aside.Embed(ctx, aside.For{Label: EmbedLabel(in.Alias)}, in.Alias, in.Model, call)
+	answer, asked := s.app.Aside.Embed(ctx, aside.For{Label: app.EmbedLabel(in.Alias)}, in.Alias, in.Model, call)
 	out.ID = call.ID
 	if out.NotAsked, out.Wait, err = whyNot(answer.Err, unless(asked)); err != nil || out.NotAsked != "" || out.Wait > 0 {
 		return out, err

@@ -25,7 +25,7 @@ type ExplainIn struct {
 	Prompt      string          `json:"prompt,omitempty" doc:"text of one user message"`
 	Body        json.RawMessage `json:"body,omitempty" doc:"a whole request instead; its model is replaced by workload"`
 	Dialect     string          `json:"dialect,omitempty" doc:"of body: openai (default) or anthropic"`
-	Operation   string          `json:"operation,omitempty" doc:"chat (default), completion or embedding"`
+	Operation   string          `json:"operation,omitempty" doc:"chat, completion or embedding; absent: chat, or of a prompt what the model is for"`
 	DataClasses []string        `json:"data_classes,omitempty" doc:"as x-freehold-data-class would add"`
 	Tags        []string        `json:"tags,omitempty" doc:"as x-freehold-tags would give"`
 	Key         string          `json:"key,omitempty" doc:"id or name of the virtual key; its classes and tags go along. Where server.auth is none, no request has one"`
@@ -164,6 +164,7 @@ type ExplainOut struct {
 	Asked        string       `json:"asked"`
 	Kind         string       `json:"kind" doc:"what the name is: workload, alias, model, vendor; empty: nothing"`
 	Workload     string       `json:"workload"`
+	Stands       string       `json:"stands,omitempty" doc:"why it stands for its model: the index whose embeddings it makes, and the index's phase"`
 	Tenant       string       `json:"tenant,omitempty" doc:"whose request it is"`
 	DataClasses  []string     `json:"data_classes"`
 	PromptTokens int64        `json:"prompt_tokens" doc:"estimated"`
@@ -197,6 +198,9 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	op := llm.Operation(in.Operation)
 	if op == "" {
 		op = llm.Chat
+		if r, ok := s.app.Fleet().Resolve(in.Workload); ok && len(in.Body) == 0 && r.Models[0].Mode == string(config.ModeEmbedding) {
+			op = llm.Embedding
+		}
 	}
 	body, err := in.request(op)
 	if err != nil {
@@ -243,6 +247,9 @@ func (s *Service) explain(ctx context.Context, _ Caller, in ExplainIn) (ExplainO
 	}
 	if e.Route != nil {
 		out.Kind, out.Workload = e.Route.Kind, e.Route.Workload
+		if e.Route.Stands != nil {
+			out.Stands = e.Route.Stands.String()
+		}
 	}
 	for i, c := range e.Plan.Candidates {
 		out.Candidates = append(out.Candidates, Candidate{

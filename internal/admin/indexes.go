@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/history"
 	"freehold/internal/vector"
 	"freehold/internal/vector/front"
@@ -32,6 +34,29 @@ type Index struct {
 	Shadow    float64       `json:"shadow" doc:"share of queries that both are asked"`
 	Shadows   *IndexShadows `json:"shadows,omitempty" doc:"what both found, since the server began"`
 	Work      *IndexWork    `json:"work,omitempty" doc:"the last copy or cutover, since the server began"`
+	Trouble   string        `json:"trouble,omitempty" doc:"why the store that follows does not, at the last try"`
+	// Embeddings are of an index that goes over to another model.
+	Embeddings *IndexEmbeddings `json:"embeddings,omitempty" doc:"of an index whose new store has vectors of another model"`
+}
+
+// IndexEmbeddings are an index's two models.
+type IndexEmbeddings struct {
+	Alias   string              `json:"alias" doc:"workload that applications name for embeddings of this index"`
+	Model   string              `json:"model" doc:"that it stands for now"`
+	Before  string              `json:"model_before" doc:"of Pinecone's vectors"`
+	After   string              `json:"model_after" doc:"of the new store's"`
+	Text    string              `json:"text" doc:"field of the metadata that has the text"`
+	Dim     int                 `json:"dimension,omitempty" doc:"of vectors of the new model; absent: it was not asked yet"`
+	MaxCost decimal.NullDecimal `json:"max_cost" doc:"that one run of the copy may spend on the model, in US dollars; null: nobody minds"`
+	Gate    *IndexGate          `json:"gate,omitempty" doc:"what freehold vectors gate has found; absent: nobody has asked"`
+}
+
+// IndexGate is what a gate has found.
+type IndexGate struct {
+	At      time.Time `json:"at"`
+	Outcome string    `json:"outcome" doc:"passed, worse, undecided"`
+	Why     string    `json:"why"`
+	Current bool      `json:"current" doc:"it is of what the last copy has made"`
 }
 
 // IndexWrite is a write that a store refused.
@@ -75,6 +100,7 @@ func indexOf(s *moves.Status) Index {
 		Name: s.Name, From: s.From, To: s.To, Phase: string(s.Move.Phase), Closed: s.Why, Forbidden: s.Forbidden, Filled: moment(s.Move.Passed), Records: s.Records,
 		Unknown: s.Lag.Begun, Behind: s.Lag.Acknowledged, Oldest: moment(s.Lag.Oldest), Refused: s.Lag.Refused, Reads: s.Reads, Shadow: s.Shadow,
 	}
+	out.Trouble, out.Embeddings = s.Trouble, indexEmbeddingsOf(s)
 	for i := range s.Refused {
 		w := &s.Refused[i]
 		out.Why = append(out.Why, IndexWrite{w.Seq, w.At, string(w.Op), w.Namespace, w.IDs, w.Why})
@@ -105,6 +131,25 @@ func indexOf(s *moves.Status) Index {
 	return out
 }
 
+func indexEmbeddingsOf(s *moves.Status) *IndexEmbeddings {
+	x, on := s.Embeddings, s.Move.Embeddings
+	if x == nil {
+		return nil
+	}
+	out := &IndexEmbeddings{Alias: x.Alias, Model: x.Old, Before: x.Old, After: x.New, Text: x.Text}
+	if s.Move.Phase.Newer() {
+		out.Model = x.New
+	}
+	if on == nil {
+		return out
+	}
+	out.Dim, out.MaxCost = on.Dim, on.MaxCost
+	if g := on.Gate; g != nil {
+		out.Gate = &IndexGate{At: g.At, Outcome: g.Outcome, Why: g.Why, Current: g.Pass == s.Move.Pass && !g.At.Before(s.Move.Passed)}
+	}
+	return out
+}
+
 // Indexes is the answer of [IndexList].
 type Indexes struct {
 	Indexes []Index `json:"indexes"`
@@ -121,6 +166,29 @@ type IndexSyncIn struct {
 	Again  bool   `json:"again,omitempty" doc:"copy once more what has been copied"`
 	Plan   string `json:"plan,omitempty" doc:"the text of a plan's file; absent: one is made"`
 	Reason string `json:"reason,omitempty"`
+	// MaxCost bounds what one run of the copy spends on the new model.
+	MaxCost decimal.NullDecimal `json:"max_cost" doc:"the most that one run of the copy may spend on the new model, in US dollars; null: nobody minds"`
+}
+
+// IndexQuoteOut is what embedding the texts of an index will take.
+type IndexQuoteOut struct {
+	Model string           `json:"model,omitempty" doc:"that would embed them; absent: nothing is embedded"`
+	Quote *plan.EmbedFound `json:"quote,omitempty"`
+}
+
+// IndexCutoverIn is the input of [IndexCutover].
+type IndexCutoverIn struct {
+	Index       string `json:"index"`
+	Reason      string `json:"reason,omitempty"`
+	WithoutGate string `json:"without_gate,omitempty" doc:"why the gate is not asked of an index that goes over to another model; absent: it is"`
+}
+
+// IndexJudgedIn is the input of [IndexJudged].
+type IndexJudgedIn struct {
+	Index   string `json:"index"`
+	Outcome string `json:"outcome" doc:"passed, worse or undecided"`
+	Why     string `json:"why"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // IndexChangeIn is the input of what moves an index.
@@ -175,7 +243,7 @@ func (s *Service) indexSync(ctx context.Context, c Caller, in IndexSyncIn) (Inde
 			return Index{}, invalid("the plan: "+oneLine(err), "")
 		}
 	}
-	if err := k.Sync(ctx, in.Index, p, in.Again, c.Who, in.Reason); err != nil {
+	if err := k.Sync(ctx, in.Index, moves.SyncOptions{Plan: p, Again: in.Again, MaxCost: in.MaxCost}, c.Who, in.Reason); err != nil {
 		return Index{}, err
 	}
 	return s.indexStatus(ctx, c, IndexIn{in.Index})
@@ -192,8 +260,35 @@ func (s *Service) moveIndex(ctx context.Context, c Caller, in IndexChangeIn, do 
 	return s.indexStatus(ctx, c, IndexIn{in.Index})
 }
 
-func (s *Service) indexCutover(ctx context.Context, c Caller, in IndexChangeIn) (Index, error) {
-	return s.moveIndex(ctx, c, in, (*moves.Keeper).Cutover)
+func (s *Service) indexQuote(ctx context.Context, _ Caller, in IndexIn) (IndexQuoteOut, error) {
+	k, err := s.indexes()
+	if err != nil {
+		return IndexQuoteOut{}, err
+	}
+	q, err := k.Quote(ctx, in.Index)
+	if err != nil || q == nil {
+		return IndexQuoteOut{}, err
+	}
+	st, err := k.Status(ctx, in.Index)
+	if err != nil {
+		return IndexQuoteOut{}, err
+	}
+	return IndexQuoteOut{Model: st.Embeddings.New, Quote: q}, nil
+}
+
+func (s *Service) indexJudged(ctx context.Context, c Caller, in IndexJudgedIn) (Index, error) {
+	if in.Outcome == "" {
+		return Index{}, invalid("outcome is missing", "what freehold vectors gate found: passed, worse or undecided")
+	}
+	return s.moveIndex(ctx, c, IndexChangeIn{Index: in.Index, Reason: in.Reason}, func(k *moves.Keeper, ctx context.Context, index string, who history.Who, why string) error {
+		return k.Judged(ctx, index, in.Outcome, in.Why, who, why)
+	})
+}
+
+func (s *Service) indexCutover(ctx context.Context, c Caller, in IndexCutoverIn) (Index, error) {
+	return s.moveIndex(ctx, c, IndexChangeIn{Index: in.Index, Reason: in.Reason}, func(k *moves.Keeper, ctx context.Context, index string, who history.Who, why string) error {
+		return k.Cutover(ctx, index, in.WithoutGate, who, why)
+	})
 }
 
 func (s *Service) indexRollback(ctx context.Context, c Caller, in IndexChangeIn) (Index, error) {

@@ -188,6 +188,7 @@ type Workload struct {
 	Fallbacks   []string `json:"fallbacks"`
 	Cascade     string   `json:"cascade,omitempty" doc:"the model that is asked first"`
 	CascadeOff  string   `json:"cascade_off,omitempty" doc:"why the cascade has turned itself off"`
+	Stands      string   `json:"stands,omitempty" doc:"the index that decides which of its two models it stands for, and its phase"`
 	Rules       int      `json:"rules" doc:"how many rules may send a request to another model"`
 	DataClasses []string `json:"data_classes"`
 	Openness    string   `json:"openness"`
@@ -215,7 +216,8 @@ func (s *Service) workloads(ctx context.Context, _ Caller, _ None) (WorkloadsOut
 	f := s.app.Fleet()
 	out := WorkloadsOut{Workloads: []Workload{}}
 	for _, name := range f.WorkloadNames() {
-		w := s.workload(f, f.Workloads[name])
+		r, _ := f.Resolve(name) // with the model that it stands for now
+		w := s.workload(f, r)
 		w.Traffic = trafficOf(traffic[name])
 		out.Workloads = append(out.Workloads, w)
 	}
@@ -230,6 +232,9 @@ func (s *Service) workload(f *fleet.Fleet, r *fleet.Route) Workload {
 		Price: priceOf(first.Deployments[0]),
 	}
 	w.ClassName = ClassName(w.Class)
+	if r.Stands != nil {
+		w.Stands = r.Stands.String()
+	}
 	if k := r.Cascade; k != nil {
 		w.Cascade, w.CascadeOff = k.Model.Name, k.Switch.Off()
 	}

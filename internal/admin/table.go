@@ -83,6 +83,10 @@ var (
 		"One index: phase, lag, the work under way, what both stores found.", (*Service).indexStatus)
 	IndexSync = define("index.sync", "POST", "/admin/v1/indexes/{index}/sync",
 		"Has the new store follow every write from now on, and begins to fill it.", (*Service).indexSync)
+	IndexQuote = define("index.quote", "GET", "/admin/v1/indexes/{index}/quote",
+		"What embedding the texts of an index by its new model will take.", (*Service).indexQuote)
+	IndexJudged = define("index.judged", "POST", "/admin/v1/indexes/{index}/gate",
+		"Puts on record what a gate has found of an index's new model; a cutover asks for it.", (*Service).indexJudged)
 	IndexCutover = define("index.cutover", "POST", "/admin/v1/indexes/{index}/cutover",
 		"Begins the proof that the new store has all, behind which it answers and Pinecone follows.", (*Service).indexCutover)
 	IndexRollback = define("index.rollback", "POST", "/admin/v1/indexes/{index}/rollback",
@@ -153,7 +157,7 @@ func Operations() []*Operation {
 		RolloutStart.Operation, RolloutList.Operation, RolloutStatusOf.Operation, RolloutPromote.Operation, RolloutPause.Operation,
 		RolloutResume.Operation, RolloutAbort.Operation, RolloutBack.Operation, RolloutPairs.Operation, RolloutTexts.Operation,
 		RolloutLabelOf.Operation, RolloutReport.Operation,
-		IndexList.Operation, IndexStatus.Operation, IndexSync.Operation, IndexCutover.Operation, IndexRollback.Operation, IndexLeave.Operation, IndexFinish.Operation,
+		IndexList.Operation, IndexStatus.Operation, IndexSync.Operation, IndexQuote.Operation, IndexJudged.Operation, IndexCutover.Operation, IndexRollback.Operation, IndexLeave.Operation, IndexFinish.Operation,
 		KeysList.Operation, KeysCreate.Operation, KeysRevoke.Operation, KeysRotate.Operation,
 		HistoryList.Operation, HistoryShow.Operation, HistoryVerify.Operation,
 		CaptureList.Operation, CaptureShow.Operation, CaptureRated.Operation, CaptureExport.Operation, CaptureErase.Operation,

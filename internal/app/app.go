@@ -379,7 +379,7 @@ func (a *App) build(cfg *config.Config, cat *catalog.Catalog, previous *fleet.Fl
 	}
 	f, err := fleet.Build(fleet.Sources{
 		Config: cfg, Catalog: cat, Prices: prices, Health: a.Health, Engines: a.Engines,
-		Codecs: a.codecs, Previous: previous, Log: a.Log, Probe: serving,
+		Codecs: a.codecs, Previous: previous, Log: a.Log, Probe: serving, Standing: a.standing,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Path(), err)

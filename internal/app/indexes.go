@@ -63,6 +63,10 @@ func (a *App) closeIndexes() {
 func (a *App) indexSpec(c *config.Config, x *config.Index) moves.Spec {
 	from, to := x.Source, x.Target
 	key := fmt.Sprint(from.Address.String(), from.APIKey.Reveal(), from.Networks, to.Address.String(), to.APIKey.Reveal(), to.Networks)
+	models := a.indexEmbeddings(c, x)
+	if models != nil {
+		key += fmt.Sprint(models.Alias, models.Old, models.New, models.Text)
+	}
 	return moves.Spec{
 		Name: x.Name, From: from.Address, To: to.Address, Reads: float64(x.Reads), Shadow: float64(x.Shadow), Key: key,
 		Source: func(ctx context.Context, fast bool) (*pinecone.Store, error) {
@@ -76,8 +80,15 @@ func (a *App) indexSpec(c *config.Config, x *config.Index) moves.Spec {
 			}
 			return p, nil
 		},
-		Target:    func(ctx context.Context) (vector.Target, error) { return openStore(ctx, to, false) },
-		Perimeter: func() (plan.Perimeter, error) { return a.indexPerimeter(c, x) },
+		Target:     func(ctx context.Context) (vector.Target, error) { return openStore(ctx, to, false) },
+		Perimeter:  func() (plan.Perimeter, error) { return a.indexPerimeter(c, x) },
+		Embeddings: models,
+		ModelOf: func(workload string) string {
+			if w := c.Workloads[workload]; w != nil {
+				return w.Model
+			}
+			return ""
+		},
 	}
 }
 

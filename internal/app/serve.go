@@ -98,9 +98,9 @@ func Serve(ctx context.Context, o Options, h Hooks) (err error) {
 	if err := a.Drills.Load(ctx); err != nil {
 		return err
 	}
-	g.Rollouts, g.Drills = a.Rollouts, a.Drills
-	a.Rollouts.Start()
 	a.openIndexes(cfg)
+	g.Rollouts, g.Drills, g.Vectors = a.Rollouts, a.Drills, a.Indexes
+	a.Rollouts.Start()
 	handler := a.handler(h, g, observer, &draining)
 	a.onSwap = append(a.onSwap, func(c *config.Config, _ *fleet.Fleet) {
 		handler.Configure(settings(c))

@@ -205,6 +205,9 @@ func (p *program) printExplain(e admin.ExplainOut) {
 	if kind == "alias" {
 		kind = "alias of workload " + e.Workload
 	}
+	if e.Stands != "" {
+		kind += ", whose model is that of " + e.Stands
+	}
 	p.fields("asked", e.Asked, "is a", kind, "tenant", e.Tenant, "data classes", strings.Join(e.DataClasses, ", "),
 		"detected", detected(e.Detected), "features", strings.Join(e.Features, ", "), "prompt", "about "+plural(int(e.PromptTokens), "token"),
 		"language", e.Language, "task", task(e.Prompt), "rollout", inRollout(e.Rollout))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 	"github.com/spf13/cobra"
 
+	"freehold/internal/admin"
 	"freehold/internal/embed"
 	"freehold/internal/regular"
 	"freehold/internal/vector/gate"
@@ -113,10 +115,35 @@ func (p *program) gate(ctx context.Context, f *gateFlags) (err error) {
 	} else {
 		p.printGate(report)
 	}
+	if err == nil {
+		err = p.judged(ctx, e, last, report)
+	}
 	if err == nil && report.Outcome != gate.Passed {
 		err = errNo
 	}
 	return err
+}
+
+// judged puts on record what was found, for the cutover of an index that asks for it.
+func (p *program) judged(ctx context.Context, e *ends, last *plan.Plan, r *gate.Report) error {
+	if e.cfg == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.cfg.Indexes)) {
+		x := e.cfg.Indexes[name]
+		if x.Embeddings == nil || x.Embeddings.Model != last.Embed.Model || !x.Source.Address.Same(&e.from.at) || !x.Target.Address.Same(&e.to.at) {
+			continue
+		}
+		s, err := p.indexServer(ctx)
+		if err == nil {
+			_, err = admin.IndexJudged.Call(ctx, s, admin.IndexJudgedIn{Index: name, Outcome: r.Outcome, Why: r.Why})
+		}
+		if err != nil {
+			return fmt.Errorf("what was found is not on record, and the cutover of %s asks for it: %w", tame(name), err)
+		}
+		fmt.Fprintf(p.err, "on record for the cutover of %s: %s\n", tame(name), r.Outcome)
+	}
+	return nil
 }
 
 func (p *program) gated(ctx context.Context, f *gateFlags, o gate.Options) (*gate.Report, error) {

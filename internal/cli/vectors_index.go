@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"github.com/spf13/cobra"
 
 	"freehold/internal/admin"
@@ -116,7 +117,8 @@ func (p *program) indexServer(ctx context.Context) (*admin.Client, error) {
 func (p *program) vectorsSyncCommand() *cobra.Command {
 	var f indexFlags
 	var file string
-	var again, leave bool
+	var again, leave, yes bool
+	var most decimal.NullDecimal
 	c := p.changes(p.facts(&cobra.Command{
 		Use:   "sync [INDEX | --from URL --to URL]",
 		Short: "Have a new store follow every write of an index, and fill it",
@@ -126,6 +128,8 @@ From now on each of their writes goes to Pinecone and, put on record before, to
 the new store; and a copy fills that with what is there already, without ever
 coming in the place of a newer write. The server does it: this command shows how
 it goes, and may end. --again copies once more what was changed past freehold.
+Of an index with embeddings: the copy embeds the records' texts by the new model;
+what that costs is said before, and --max-cost bounds it.
 
 ` + indexHelp + ` An index that is not there yet is put into config.yaml.`,
 		Example: `  freehold vectors sync docs
@@ -148,13 +152,16 @@ it goes, and may end. --again copies once more what was changed past freehold.
 				out, err := admin.IndexLeave.Call(ctx, s, admin.IndexChangeIn{Index: name, Reason: p.reason})
 				return p.shownIndex(&out, err)
 			}
-			in := admin.IndexSyncIn{Index: name, Again: again, Reason: p.reason}
+			in := admin.IndexSyncIn{Index: name, Again: again, Reason: p.reason, MaxCost: most}
 			if file != "" {
 				text, err := os.ReadFile(file)
 				if err != nil {
 					return usagef("--plan: %v", err)
 				}
 				in.Plan = string(text)
+			}
+			if err := p.agreedSync(ctx, s, &in, yes); err != nil {
+				return err
 			}
 			out, err := p.beginSync(ctx, s, in)
 			if err == nil {
@@ -167,7 +174,47 @@ it goes, and may end. --again copies once more what was changed past freehold.
 	c.Flags().StringVar(&file, "plan", "", "go by the plan in `FILE` (default: one is made)")
 	c.Flags().BoolVar(&again, "again", false, "copy once more what has been copied")
 	c.Flags().BoolVar(&leave, "end", false, "end the sync: the new store follows no more")
+	c.Flags().Var(usd(&most), "max-cost", "spend at most this `MONEY` on the new model, in one run of the copy: 5 USD")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask whether to go on")
 	return c
+}
+
+// agreedSync says what the texts of an index that goes over to another model will cost,
+// and asks whether to go on where they are to be embedded.
+func (p *program) agreedSync(ctx context.Context, s *admin.Client, in *admin.IndexSyncIn, yes bool) error {
+	x, err := p.openIndex(ctx, s, in.Index)
+	if err != nil || x.Embeddings == nil || x.Closed != "" || x.Phase != string(front.Relay) && !in.Again {
+		return err
+	}
+	q, err := admin.IndexQuote.Call(ctx, s, admin.IndexIn{Index: in.Index})
+	if err != nil || q.Quote == nil {
+		return err
+	}
+	fmt.Fprintln(p.err, wrap(tame("to embed by "+q.Model+": "+embedQuote(q.Quote)), p.width()-2, "\n  "))
+	usd := q.Quote.USD
+	switch {
+	case in.MaxCost.Valid && !usd.Valid:
+		return hintedf("models.MODEL.price in config.yaml says it", "--max-cost cannot hold what nobody knows the price of: %s", q.Model)
+	case in.MaxCost.Valid && usd.Decimal.GreaterThan(in.MaxCost.Decimal):
+		return hintedf("a higher --max-cost makes room", "it would cost about %s, and --max-cost is %s: no text was embedded", money(usd.Decimal, "USD"), money(in.MaxCost.Decimal, "USD"))
+	}
+	return p.goOn(yes || usd.Valid && usd.Decimal.IsZero() || q.Quote.Texts == 0, in.MaxCost)
+}
+
+// openIndex waits for an index that was put into the configuration a moment ago.
+func (p *program) openIndex(ctx context.Context, s *admin.Client, name string) (out admin.Index, err error) {
+	for range 50 {
+		out, err = admin.IndexStatus.Call(ctx, s, admin.IndexIn{Index: name})
+		var told *admin.Error
+		gone := errors.As(err, &told) && told.Code == admin.CodeNotFound
+		if err != nil && !gone || err == nil && out.Closed != "it is being opened" {
+			return out, err
+		}
+		if app.Sleep(ctx, 100*time.Millisecond) != nil {
+			return out, ctx.Err()
+		}
+	}
+	return out, err
 }
 
 // beginSync waits for an index that was put into the configuration a moment ago.
@@ -266,7 +313,25 @@ func (p *program) printIndex(x *admin.Index) {
 		if x.Refused > 0 {
 			p.fields("refused", plural(int(x.Refused), "write")+" that the store which follows cannot hold")
 		}
-		p.fields("reads", fmt.Sprintf("%g %% by the store which follows", x.Reads*100), "shadow", fmt.Sprintf("%g %% of queries ask both", x.Shadow*100))
+		if x.Trouble != "" {
+			p.wrapped("trouble", tame(x.Trouble))
+		}
+		reads, shadow := fmt.Sprintf("%g %% by the store which follows", x.Reads*100), fmt.Sprintf("%g %% of queries ask both", x.Shadow*100)
+		if x.Embeddings != nil {
+			reads = fmt.Sprintf("%g %% of queries by id, without values; all others by the store of their model", x.Reads*100)
+			shadow = "not possible: what two models find is compared by freehold vectors gate"
+		}
+		p.fields("reads", reads, "shadow", shadow)
+	}
+	if e := x.Embeddings; e != nil {
+		p.wrapped("embeddings", tame(embeddingsOf(x)))
+		if g := e.Gate; g != nil {
+			old := ""
+			if !g.Current {
+				old = ", before the last copy"
+			}
+			p.wrapped("gate", tame(fmt.Sprintf("%s, %s UTC%s: %s", g.Outcome, at(g.At), old, g.Why)))
+		}
 	}
 	for _, w := range x.Why {
 		fmt.Fprintln(p.out, wrap(tame(fmt.Sprintf("  %d %s %s %s: %s", w.Seq, w.Op, w.Namespace, strings.Join(w.IDs, ", "), w.Why)), p.width(), "\n    "))
@@ -285,6 +350,15 @@ func (p *program) printIndex(x *admin.Index) {
 			fmt.Fprintln(p.out, wrap(tame(differenceOf(d)), p.width(), "\n    "))
 		}
 	}
+}
+
+// embeddingsOf says which model the alias of an index stands for, and why.
+func embeddingsOf(x *admin.Index) string {
+	e := x.Embeddings
+	if e.Model == e.After {
+		return fmt.Sprintf("%s stands for %s, since the new store answers; before the cutover it was %s", e.Alias, e.Model, e.Before)
+	}
+	return fmt.Sprintf("%s stands for %s, since Pinecone answers; from the cutover on it is %s", e.Alias, e.Model, e.After)
 }
 
 // differenceOf names a record as Pinecone has it.
@@ -378,6 +452,7 @@ func (p *program) knownIndex(args []string, f *indexFlags) (string, error) {
 func (p *program) vectorsCutoverCommand() *cobra.Command {
 	var f indexFlags
 	var last bool
+	var ungated string
 	c := p.changes(p.facts(&cobra.Command{
 		Use:   "cutover [INDEX | --from URL --to URL]",
 		Short: "Prove that the new store has all, and let it answer",
@@ -385,7 +460,9 @@ func (p *program) vectorsCutoverCommand() *cobra.Command {
 and looks for neighbours; what was written past freehold is found here, and
 blocks. When all is the same and nothing is behind, the new store answers, and
 Pinecone follows, so that freehold vectors rollback is one command and loses
-nothing. --final ends that: Pinecone follows no more, and may be deleted.
+nothing. --final ends that: Pinecone follows no more, and may be deleted. An index
+with embeddings: goes over to its new model in the same moment; what freehold
+vectors gate found of it must be on record, as passed.
 
 ` + indexHelp,
 		Example: `  freehold vectors cutover docs --reason "two weeks of shadow reads"
@@ -401,12 +478,11 @@ nothing. --final ends that: Pinecone follows no more, and may be deleted.
 			if err != nil {
 				return err
 			}
-			in := admin.IndexChangeIn{Index: name, Reason: p.reason}
 			if last {
-				out, err := admin.IndexFinish.Call(ctx, s, in)
+				out, err := admin.IndexFinish.Call(ctx, s, admin.IndexChangeIn{Index: name, Reason: p.reason})
 				return p.shownIndex(&out, err)
 			}
-			out, err := admin.IndexCutover.Call(ctx, s, in)
+			out, err := admin.IndexCutover.Call(ctx, s, admin.IndexCutoverIn{Index: name, Reason: p.reason, WithoutGate: ungated})
 			if err == nil {
 				out, err = p.followIndex(ctx, s, name, front.Cut)
 			}
@@ -414,6 +490,7 @@ nothing. --final ends that: Pinecone follows no more, and may be deleted.
 		},
 	}))
 	f.add(c)
+	c.Flags().StringVar(&ungated, "without-gate", "", "go over to another model without a gate that passed, for this `REASON`")
 	c.Flags().BoolVar(&last, "final", false, "after a cutover: Pinecone follows no more, there is no way back")
 	return c
 }

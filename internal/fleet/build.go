@@ -44,6 +44,8 @@ type Sources struct {
 	// changed; nil at the start.
 	Previous *Fleet
 	Log      *slog.Logger
+	// Standing says which model the embeddings of indexes are of; nil: the workloads' own.
+	Standing Standing
 	// Probe: providers are probed. Commands that only look do not.
 	Probe bool
 }
@@ -103,6 +105,12 @@ func Build(s Sources) (*Fleet, error) {
 			alias := *r
 			alias.Kind = "alias"
 			b.fleet.Aliases[a] = &alias
+		}
+	}
+	b.fleet.newer, b.fleet.stands = map[string]*Model{}, s.Standing
+	for _, x := range c.Indexes {
+		if x.Embeddings != nil {
+			b.fleet.newer[x.Embeddings.Alias] = b.fleet.Models[x.Embeddings.Model]
 		}
 	}
 	s.Health.Sync(b.specs)

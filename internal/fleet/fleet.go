@@ -183,14 +183,16 @@ type Route struct {
 	Rules    []*Rule
 	// Confidence is the least at which rules see what a prompt asks for.
 	Confidence float64
-	Balanced   bool     // the order of some model's deployments differs between requests
-	SLO        *SLO     // nil: none
-	Cascade    *Cascade // nil: none
-	Classes    []string // data classes
-	Continue   Continue
-	Hold       Hold
-	Own        Timeouts // the workload's own limits: they win over a deployment's
-	Params     dialect.Params
+	// Stands is why it leads to one of an index's two models; nil: it is no index's.
+	Stands   *Stands
+	Balanced bool     // the order of some model's deployments differs between requests
+	SLO      *SLO     // nil: none
+	Cascade  *Cascade // nil: none
+	Classes  []string // data classes
+	Continue Continue
+	Hold     Hold
+	Own      Timeouts // the workload's own limits: they win over a deployment's
+	Params   dialect.Params
 	// Variants are how requests are put to models, for those that have one.
 	Variants map[*Model]*variant.Variant
 	Hedge    Hedge
@@ -290,6 +292,10 @@ type Fleet struct {
 	Externals map[string]*External
 
 	vendors vendors
+	// newer are the models of the new stores of indexes, by the workloads that make their
+	// embeddings.
+	newer  map[string]*Model
+	stands Standing
 }
 
 // Pick is the everyday source of randomness: a uniform number in [0,n).

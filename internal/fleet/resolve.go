@@ -16,10 +16,10 @@ import (
 // means nothing; Suggest then helps.
 func (f *Fleet) Resolve(name string) (r *Route, ok bool) {
 	if r, ok = f.Workloads[name]; ok {
-		return r, true
+		return f.standing(r), true
 	}
 	if r, ok = f.Aliases[name]; ok {
-		return r, true
+		return f.standing(r), true
 	}
 	if m, ok := f.Models[name]; ok {
 		return f.direct("model", m), true

@@ -23,7 +23,13 @@ const shortContext = 512
 // as it stands: it may have to be split, an input may be too long, or vectors
 // have to be looked at.
 func (x *exchange) embeds() bool {
-	return x.call.Op == llm.Embedding && slices.ContainsFunc(x.queue, func(c routing.Candidate) bool { return !x.asItIs(c.Deployment) })
+	return x.call.Op == llm.Embedding && (x.remembered() || slices.ContainsFunc(x.queue, func(c routing.Candidate) bool { return !x.asItIs(c.Deployment) }))
+}
+
+// remembered reports whether somebody wants to know which vectors the client gets. Those
+// that are not read here (of several types at once) nobody searches an index with.
+func (x *exchange) remembered() bool {
+	return x.g.Vectors != nil && x.call.Aside == nil && x.route.Stands != nil && !x.body.Facts.Whole && x.g.Vectors.Remembers(x.route.Workload)
 }
 
 // asItIs reports that d is asked with the request for embeddings as it stands.
@@ -276,11 +282,38 @@ func (x *exchange) giveVectors(l *leg, e *embedding) error {
 	if x.truncated = e.truncated(); len(x.truncated) > 0 {
 		x.row.Dropped = append(x.row.Dropped, "the end of input "+x.cutInputs())
 	}
+	if x.remembered() {
+		vectors, err := singles(reply.Embeddings)
+		if err != nil {
+			return err
+		}
+		x.g.Vectors.Given(x.route.Workload, e.model.Name, vectors)
+	}
 	body, err := x.call.Codec.EncodeReply(reply, x.call.Op, x.view())
 	if err != nil {
 		return err
 	}
 	return x.sendWhole(l, body)
+}
+
+// singles are vectors as the numbers that stores keep, whatever form the client gets.
+func singles(vectors []llm.Vector) ([][]float32, error) {
+	out := make([][]float32, len(vectors))
+	for i := range vectors {
+		v := &vectors[i]
+		if v.Base64 != "" {
+			var err error
+			if out[i], err = decodeVector(v.Base64); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		out[i] = make([]float32, len(v.Values))
+		for j, f := range v.Values {
+			out[i][j] = float32(f)
+		}
+	}
+	return out, nil
 }
 
 // maxNamed is how many cut inputs are named.

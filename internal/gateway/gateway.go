@@ -69,12 +69,22 @@ type Gateway struct {
 	// "key" or "all"; ok is false where that is not known. Nil knows nothing.
 	Spend func(scope, workload, keyID string) (usd float64, ok bool)
 
+	// Vectors remembers vectors that clients get; nil: nobody does.
+	Vectors Vectors
 	// Rollouts move workloads to other models; nil: none does.
 	Rollouts Rollouts
 	// Drills make attempts fail on purpose; nil: none does.
 	Drills Drills
 
 	hedgeable, hedged atomic.Int64
+}
+
+// Vectors remembers by which model the vectors are that clients get of a workload.
+type Vectors interface {
+	// Remembers reports whether it wants to be told those of a workload.
+	Remembers(workload string) bool
+	// Given is told of vectors before a client has them. It must not keep them.
+	Given(workload, model string, vectors [][]float32)
 }
 
 // Caller is who asks.
@@ -211,6 +221,9 @@ func (x *exchange) resolve() error {
 	}
 	x.route = route
 	x.row.Workload = route.Workload
+	if s := route.Stands; s != nil && s.Err != nil {
+		return &fault.Error{Kind: fault.Storage, Message: "which model makes the embeddings of the index " + s.Index + " now is not known: " + s.Err.Error(), Cause: s.Err}
+	}
 	return x.allowed()
 }
 

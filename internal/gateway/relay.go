@@ -63,6 +63,9 @@ func (x *exchange) reason(l *leg) string {
 	if note := x.first.note(); note != "" {
 		why += ", cascade " + note
 	}
+	if s := x.route.Stands; s != nil {
+		why += ", " + s.String()
+	}
 	return why
 }
 

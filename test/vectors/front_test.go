@@ -36,7 +36,11 @@ type served struct {
 	log bytes.Buffer
 }
 
-func newServed(t testing.TB) *served {
+func newServed(t testing.TB) *served { return newServedWith(t, 4, "", "") }
+
+// newServedWith has an index whose vectors have dim numbers, and more in its entry and in
+// the configuration.
+func newServedWith(t testing.TB, dim int, entry, more string) *served {
 	t.Helper()
 	s := &served{t: t, dir: t.TempDir(), qdrant: qdranttest.Shared(t)}
 	var err error
@@ -44,7 +48,7 @@ func newServed(t testing.TB) *served {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.sim.Close)
-	if _, err := s.sim.Add(sim.Index{Name: "docs", Dimension: 4, Metric: "cosine"}); err != nil {
+	if _, err := s.sim.Add(sim.Index{Name: "docs", Dimension: dim, Metric: "cosine"}); err != nil {
 		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,8 +60,8 @@ func newServed(t testing.TB) *served {
 		t.Fatal(err)
 	}
 	s.to = s.qdrant.Name(t)
-	text := fmt.Sprintf("server: {listen: %q, log: {level: warn}}\nstate: sqlite:state.db\nindexes:\n  docs: {from: \"pinecone://%s/docs\", to: \"qdrant://%s/%s\"}\n",
-		s.address, s.sim.Address(), s.qdrant.Addr(), s.to)
+	text := fmt.Sprintf("server: {listen: %q, log: {level: warn}}\nstate: sqlite:state.db\nindexes:\n  docs: {from: \"pinecone://%s/docs\", to: \"qdrant://%s/%s\"%s}\n%s",
+		s.address, s.sim.Address(), s.qdrant.Addr(), s.to, entry, more)
 	if err := os.WriteFile(filepath.Join(s.dir, "config.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

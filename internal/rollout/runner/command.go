@@ -85,6 +85,9 @@ func (r *Runner) fresh(ctx context.Context, workload, to string, plan rollout.Pl
 	if route == nil {
 		return s, refuse("freehold workloads lists what there is", "there is no workload %s", workload)
 	}
+	if now, ok := f.Resolve(workload); ok && now.Stands != nil {
+		return s, refuse("freehold vectors cutover "+now.Stands.Index+" moves it", "workload %s makes the embeddings of the index %s, and changes its model with it only", workload, now.Stands.Index)
+	}
 	s.From = r.InUse(workload)
 	target := f.Models[to]
 	switch {

@@ -23,7 +23,9 @@ func (ix *Index) Run(ctx context.Context) {
 		if ferr == nil {
 			ferr = ix.settleMissed(ctx)
 		}
-		if err = errors.Join(err, ferr); err != nil {
+		err = errors.Join(err, ferr)
+		ix.troubled(err)
+		if err != nil {
 			wait = min(max(2*wait, 100*time.Millisecond), 10*time.Second)
 			ix.Log.Warn("vectors: the stores of an index are apart, and it is tried again", "index", ix.Name, "wait", wait, "error", err)
 		} else if wait = 0; n > 0 {
@@ -41,6 +43,23 @@ func (ix *Index) Run(ctx context.Context) {
 		}
 	}
 	ix.shadows.wait.Wait()
+}
+
+func (ix *Index) troubled(err error) {
+	if err == nil {
+		ix.trouble.Store(nil)
+		return
+	}
+	text := err.Error()
+	ix.trouble.Store(&text)
+}
+
+// Trouble is why the store that follows does not, at the last try; empty: it does.
+func (ix *Index) Trouble() string {
+	if t := ix.trouble.Load(); t != nil {
+		return *t
+	}
+	return ""
 }
 
 // settleStuck finishes what is stuck, in its order.
@@ -145,12 +164,28 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 
 // carry carries a write out on the follower, apart from the copy that fills it; missed:
 // the follower does not have the record.
-func (ix *Index) carry(ctx context.Context, w *Write) (missed bool, err error) {
+func (ix *Index) carry(ctx context.Context, given *Write) (missed bool, err error) {
 	phase := ix.Move().Phase
 	if phase == Sync {
-		if err := ix.permitted(w.Op); err != nil { // it waits until it may
+		if err := ix.permitted(given.Op); err != nil { // it waits until it may
 			return false, err
 		}
+	}
+	w, why, err := ix.refashioned(ctx, phase, given)
+	if err != nil {
+		return false, err
+	}
+	if why != "" { // it is carried out as far as it can be, and told
+		defer func() {
+			if err == nil {
+				missed, err = false, untold(ix.Models.of(!phase.Newer()), why)
+			}
+		}()
+	}
+	if w == nil {
+		return false, nil
+	}
+	if phase == Sync {
 		defer ix.filling.hold(w.Namespace, w.IDs)()
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTime)

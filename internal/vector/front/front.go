@@ -76,6 +76,10 @@ type Move struct {
 	// Contract is what the index was at Pinecone, who need not be there any more.
 	Contract plane.Contract `json:"contract"`
 	Changed  time.Time      `json:"changed"`
+	// Turned is when the authority changed last.
+	Turned time.Time `json:"turned,omitzero"`
+	// Embeddings: the new store has vectors of another model; nil: both have the same.
+	Embeddings *Embeddings `json:"embeddings,omitempty"`
 	// Pass is the copy that fills the other store; Passed, that it has done so.
 	Pass     string    `json:"pass,omitempty"`
 	PassFrom time.Time `json:"pass_from,omitzero"`

@@ -29,6 +29,8 @@ type guarded struct {
 	vector.Target
 	ix    *Index
 	since time.Time // writes since then may not be in what is read
+	// by makes the vectors that the records get; nil: they keep theirs.
+	by vector.Embedding
 }
 
 // Put implements [vector.Target].
@@ -63,7 +65,11 @@ func (g *guarded) Put(ctx context.Context, namespace string, records []vector.Re
 }
 
 func (g *guarded) put(ctx context.Context, ns string, records []vector.Record) error {
-	unsure, err := g.putSure(ctx, ns, records)
+	made, err := g.ix.ahead(ctx, g.by, records)
+	if err != nil {
+		return err
+	}
+	unsure, err := g.putSure(ctx, ns, records, made)
 	var no *vector.RefusedError
 	if err != nil && !errors.As(err, &no) || len(unsure) == 0 {
 		return err
@@ -83,7 +89,7 @@ func (g *guarded) put(ctx context.Context, ns string, records []vector.Record) e
 		return g.away(err)
 	}
 	defer release()
-	return both(no, g.ix.refetch(ctx, ns, unsure, g.since, nil))
+	return both(no, g.ix.refetch(ctx, g.by, ns, unsure, g.since, nil, made))
 }
 
 // away is why writes do not follow, which a copy waits for.
@@ -105,7 +111,7 @@ func both(a *vector.RefusedError, err error) error {
 
 // putSure puts records that are what they were read as, whatever of their namespace's
 // writes was carried out before. It returns those of which that is not sure.
-func (g *guarded) putSure(ctx context.Context, ns string, records []vector.Record) (unsure []vector.ID, err error) {
+func (g *guarded) putSure(ctx context.Context, ns string, records []vector.Record, made map[string][]float32) (unsure []vector.ID, err error) {
 	ids := make([]string, len(records))
 	for i := range records {
 		ids[i] = records[i].ID.String()
@@ -132,12 +138,13 @@ func (g *guarded) putSure(ctx context.Context, ns string, records []vector.Recor
 	if len(sure) == 0 {
 		return unsure, nil
 	}
-	return unsure, g.ix.Served.put(ctx, ns, sure)
+	return unsure, g.ix.put(ctx, g.by, ns, sure, made)
 }
 
 // refetch reads records once more and puts them, while nobody writes them and all that
-// was written has followed. missed are writes of them that are known to be missing.
-func (ix *Index) refetch(ctx context.Context, ns string, ids []vector.ID, since time.Time, missed []barrier) error {
+// was written has followed. missed are writes of them that are known to be missing. by
+// and made are those of [Index.put].
+func (ix *Index) refetch(ctx context.Context, by vector.Embedding, ns string, ids []vector.ID, since time.Time, missed []barrier, made map[string][]float32) error {
 	names := make([]string, len(ids))
 	for i := range ids {
 		names[i] = ids[i].String()
@@ -179,7 +186,7 @@ func (ix *Index) refetch(ctx context.Context, ns string, ids []vector.ID, since 
 	if len(left) == 0 {
 		return nil
 	}
-	return ix.Served.put(ctx, ns, left)
+	return ix.put(ctx, by, ns, left, made)
 }
 
 // barrier is a write about a whole namespace, or an update of one record, as it is
@@ -302,7 +309,7 @@ func (ix *Index) fetchMissed(ctx context.Context, ns string, ids []string) error
 		of[id], log = append(of[id], w), append(log, b)
 	}
 	for some := range slices.Chunk(slices.Collect(maps.Keys(of)), 100) {
-		err := ix.refetch(ctx, ns, some, time.Time{}, log)
+		err := ix.refetch(ctx, nil, ns, some, time.Time{}, log, nil)
 		var no *vector.RefusedError
 		if err != nil && !errors.As(err, &no) {
 			return err

@@ -221,7 +221,7 @@ func (ix *Index) describe(r *http.Request, version string) map[string]any {
 		scheme = "https://"
 	}
 	d := plane.Description{
-		Contract: ix.Served.Contract, Name: ix.Name, Host: scheme + r.Host + Prefix + ix.Name, Ready: true, Protected: true,
+		Contract: *ix.contract(ix.Move().Phase), Name: ix.Name, Host: scheme + r.Host + Prefix + ix.Name, Ready: true, Protected: true,
 		Spec: map[string]any{"serverless": map[string]any{"cloud": "freehold", "region": "local"}},
 	}
 	return d.In(version)

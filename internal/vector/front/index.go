@@ -19,13 +19,16 @@ import (
 	"freehold/internal/vector/pinecone/wire"
 )
 
-// Options of [New]. All are required, but for Reads, Shadow, Permit and Compared.
+// Options of [New]. All are required, but for Models, Reads, Shadow, Permit and Compared.
 type Options struct {
 	Name     string
 	From, To string // the addresses of Pinecone and of the other store
 	Pinecone wire.Server
 	Served   *Served
 	Ledger   Ledger
+	// Models make the vectors of the two stores, where those are of two models; nil: both
+	// have what applications write.
+	Models *Models
 	// Source fetches records from Pinecone, for the other store.
 	Source func(ctx context.Context, namespace string, ids []vector.ID) ([]vector.Record, error)
 	// Reads is the share of reads that the store which follows answers, Shadow that of
@@ -54,10 +57,12 @@ type Index struct {
 	// writing while that changes. Reads never wait for it.
 	turning sync.RWMutex
 	move    atomic.Pointer[Move]
+	old     plane.Contract // what the index is at Pinecone
 
 	following sync.Mutex // two would carry out old writes after new ones
 	stuck     stuck      // nobody knows whether the authority has them
 	missed    stuck      // see [Missed]
+	trouble   atomic.Pointer[string]
 	shadows   shadows
 }
 
@@ -67,6 +72,7 @@ var _ wire.Server = (*Index)(nil)
 func New(ctx context.Context, o Options) (*Index, error) {
 	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1)}
 	ix.move.Store(&Move{Index: o.Name, Phase: Relay})
+	ix.old = o.Served.Contract
 	moves, err := o.Ledger.Moves(ctx)
 	if err != nil {
 		return nil, err
@@ -75,6 +81,9 @@ func New(ctx context.Context, o Options) (*Index, error) {
 		if m.Index == o.Name {
 			ix.move.Store(&m)
 			o.Served.Mapping = m.Mapping
+			if m.Embeddings != nil {
+				o.Served.Contract = m.Served()
+			}
 		}
 	}
 	if err := ix.load(ctx, Begun, &ix.stuck); err != nil {
@@ -156,7 +165,10 @@ func definite(err error) bool {
 
 // write carries a write out, so that both stores will have it or neither.
 func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []string, in proto.Message) (proto.Message, error) {
-	ix.turning.RLock()
+	in, err := ix.enter(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	defer ix.turning.RUnlock()
 	body, err := proto.Marshal(in)
 	if err != nil {
@@ -186,6 +198,23 @@ func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []strin
 		return nil, status.Errorf(codes.Unavailable, "the write cannot be put on record: %v", err)
 	}
 	return ix.finish(ctx, w)
+}
+
+// enter holds turning for reading, unless it returns an error, and returns a write as
+// the store takes it that answers now.
+func (ix *Index) enter(ctx context.Context, in proto.Message) (proto.Message, error) {
+	for {
+		m := ix.Move()
+		fit, err := ix.fitted(ctx, &m, in) // it may ask a model, and nobody is to wait for that
+		if err != nil {
+			return nil, err
+		}
+		ix.turning.RLock()
+		if ix.Move().Phase == m.Phase {
+			return fit, nil
+		}
+		ix.turning.RUnlock()
+	}
 }
 
 // writeTime is how long a write may take on the authority.
@@ -329,9 +358,6 @@ func (ix *Index) retry(ctx context.Context, w *Write) error {
 
 // Upsert implements [wire.Server].
 func (ix *Index) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
-	if err := ix.Served.Contract.Upsert(r); err != nil {
-		return nil, err
-	}
 	ids := make([]string, len(r.GetVectors()))
 	for i, v := range r.GetVectors() {
 		ids[i] = v.GetId()
@@ -349,15 +375,15 @@ func as[T proto.Message](m proto.Message, err error) (out T, _ error) {
 
 // Update implements [wire.Server].
 func (ix *Index) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.UpdateResponse, error) {
-	f, err := ix.Served.Contract.Update(r)
-	if err != nil {
-		return nil, err
-	}
 	if r.GetDryRun() {
-		return ix.authority(ix.Move().Phase).Update(ctx, r)
+		p := ix.Move().Phase
+		if _, err := ix.contract(p).Update(r); err != nil {
+			return nil, err
+		}
+		return ix.authority(p).Update(ctx, r)
 	}
 	var ids []string
-	if f == nil {
+	if r.GetId() != "" { // else there is a filter, or it is refused
 		ids = []string{r.GetId()}
 	}
 	return as[*wire.UpdateResponse](ix.write(ctx, Update, plain(r.GetNamespace()), ids, r))

@@ -81,6 +81,15 @@ func (ix *Index) someAgain(ctx context.Context, namespace string, ids []string) 
 			gone = append(gone, id)
 		}
 	}
+	if len(in.GetVectors()) > 0 && ix.Models != nil {
+		why, err := ix.refashion(ctx, !phase.Newer(), in)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			return untold(ix.Models.of(!phase.Newer()), why)
+		}
+	}
 	if len(in.GetVectors()) > 0 {
 		if _, err := ix.follower(phase).Upsert(ctx, in); err != nil {
 			return err

@@ -45,8 +45,9 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 }
 
 // Begin has the other store follow from now on: every write is put on record. Of an
-// index that is followed already the mapping stays.
-func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, allowForbidden bool) error {
+// index that is followed already the mapping stays. embeddings: the new store gets
+// vectors of another model; nil: those that Pinecone has.
+func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, allowForbidden bool, embeddings *Embeddings) error {
 	ix.turning.Lock()
 	defer ix.turning.Unlock()
 	if ix.Move().Phase == Sync {
@@ -59,18 +60,20 @@ func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, allowForbidd
 		return err
 	}
 	m := ix.Move()
-	m.Phase, m.Mapping, m.Contract, m.AllowForbidden = Sync, mapping, ix.Served.Contract, allowForbidden
+	m.Phase, m.Mapping, m.Contract, m.AllowForbidden = Sync, mapping, ix.old, allowForbidden
+	m.Embeddings = embeddings
 	m.Pass, m.PassFrom, m.Passed = "", time.Time{}, time.Time{}
 	if err := ix.Ledger.Clear(ctx, ix.Name); err != nil {
 		return err
 	}
-	ix.Served.Mapping = mapping
+	ix.Served.Mapping, ix.Served.Contract = mapping, m.Served()
 	return ix.change(ctx, m)
 }
 
 // Fill copies what the source has into the other store, beside the applications that
 // write. o has no target, mapping and id, which are the index's own; id names the
-// copy, and one that was begun under it goes on.
+// copy, and one that was begun under it goes on. o's embedding, where it has one, makes
+// the vectors that are copied, in the place of the index's own.
 func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (transfer.Tally, error) {
 	m, err := ix.filled(ctx, id)
 	if err != nil {
@@ -79,8 +82,11 @@ func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (trans
 	if err := ix.adopt(ctx); err != nil {
 		return transfer.Tally{}, err
 	}
-	g := &guarded{ix.Served.Target, ix, m.PassFrom.Add(-freshness)}
-	o.ID, o.Mapping, o.Target = id, m.Mapping, &asking{g}
+	g := &guarded{Target: ix.Served.Target, ix: ix, since: m.PassFrom.Add(-freshness), by: o.Embedding}
+	if g.by == nil && ix.Models != nil {
+		g.by = ix.Models.Embedding(ix.Models.New)
+	}
+	o.ID, o.Mapping, o.Target, o.Embedding = id, m.Mapping, &asking{g}, nil
 	tally, err := ix.fill(ctx, g, o)
 	if err != nil {
 		return tally, err
@@ -286,7 +292,9 @@ func (ix *Index) alone(ctx context.Context, from, to Phase, what string) error {
 		}
 	}
 	m := ix.Move()
-	m.Phase = to
+	if m.Phase = to; to == Relay {
+		m.Embeddings = nil
+	}
 	if err := ix.Ledger.Drop(ctx, ix.Name); err != nil {
 		return err
 	}
@@ -300,10 +308,14 @@ const turnTime = 10 * time.Second
 // turn changes the authority while nobody writes.
 func (ix *Index) turn(ctx context.Context, from, to Phase, what string) error {
 	// Most of what is behind follows while applications go on writing.
+	few := batchWrites
+	if ix.Models != nil { // writers wait for the model while the rest follows
+		few = 8
+	}
 	for range 100 {
 		if n, err := ix.follow(ctx); err != nil {
 			return fmt.Errorf("what was written has to follow first: %w", err)
-		} else if n < batchWrites {
+		} else if n < few {
 			break
 		}
 	}
@@ -352,6 +364,6 @@ func (ix *Index) turn(ctx context.Context, from, to Phase, what string) error {
 		return ix.Blocked(ctx)
 	}
 	m := ix.Move()
-	m.Phase = to
+	m.Phase, m.Turned = to, ix.Clock()
 	return ix.change(ctx, m)
 }

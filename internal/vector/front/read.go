@@ -45,6 +45,9 @@ func read[In, Out any](ctx context.Context, ix *Index, r In, ask func(wire.Serve
 
 // Query implements [wire.Server].
 func (ix *Index) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryResponse, error) {
+	if ix.Models != nil {
+		return ix.query(ctx, r)
+	}
 	began := ix.Clock()
 	out, by, other, err := read(ctx, ix, r, func(s wire.Server) func(context.Context, *wire.QueryRequest) (*wire.QueryResponse, error) {
 		return s.Query
@@ -57,6 +60,14 @@ func (ix *Index) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 
 // Fetch implements [wire.Server].
 func (ix *Index) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchResponse, error) {
+	if ix.Models != nil { // vectors of the other model would come back in queries
+		newer := ix.Move().Phase.Newer()
+		out, err := ix.side(newer).Fetch(ctx, r)
+		for _, v := range out.GetVectors() {
+			ix.given(newer, v.GetValues())
+		}
+		return out, err
+	}
 	out, _, _, err := read(ctx, ix, r, func(s wire.Server) func(context.Context, *wire.FetchRequest) (*wire.FetchResponse, error) {
 		return s.Fetch
 	})
@@ -65,7 +76,12 @@ func (ix *Index) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchRe
 
 // FetchByMetadata implements [wire.Server].
 func (ix *Index) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataRequest) (*wire.FetchByMetadataResponse, error) {
-	return ix.authority(ix.Move().Phase).FetchByMetadata(ctx, r)
+	newer := ix.Move().Phase.Newer()
+	out, err := ix.side(newer).FetchByMetadata(ctx, r)
+	for _, v := range out.GetVectors() {
+		ix.given(newer, v.GetValues())
+	}
+	return out, err
 }
 
 // List implements [wire.Server]. Pages hang together by tokens, and so all of them are

@@ -55,6 +55,12 @@ type world struct {
 
 	reads, shadow float64
 	compared      chan front.Comparison
+
+	models   func() *front.Models             // of each process; nil: both stores have the same vectors
+	relay    func(pinecone.Relay) wire.Server // nil: as it is
+	narrowed func(vector.Target) vector.Target
+	// embeddings are those that the index is begun with.
+	embeddings *front.Embeddings
 }
 
 // soon waits for no time at all, so that what is tried again is tried at once; it
@@ -128,9 +134,15 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.ledger, w.copies = sqlite.NewFronts(w.db), sqlite.NewCopies(w.db)
+	var models *front.Models
+	var old wire.Server = pinecone.Relay{Store: w.store}
+	var target vector.Target = w.memory
+	if w.models != nil {
+		models, old, target = w.models(), w.relay(pinecone.Relay{Store: w.store}), w.narrowed(w.memory)
+	}
 	w.index, err = front.New(w.t.Context(), front.Options{
-		Name: index, Pinecone: pinecone.Relay{Store: w.store}, Ledger: w.ledger,
-		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: w.memory, IDs: w.ledger},
+		Name: index, Pinecone: old, Ledger: w.ledger, Models: models,
+		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: target, IDs: w.ledger},
 		Source: w.store.Fetch,
 		Log:    slog.New(slog.DiscardHandler), Clock: time.Now, Sleep: soon, Random: rand.Float64,
 		Reads: func() float64 { return w.reads }, Shadow: func() float64 { return w.shadow }, Compared: func(c front.Comparison) { w.compared <- c },
@@ -155,7 +167,7 @@ func (w *world) end() {
 
 func (w *world) begin() {
 	w.t.Helper()
-	if err := w.index.Begin(w.t.Context(), mapping(), false); err != nil {
+	if err := w.index.Begin(w.t.Context(), mapping(), false, w.embeddings); err != nil {
 		w.t.Fatal(err)
 	}
 }

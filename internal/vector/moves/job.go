@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"freehold/internal/history"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/plan"
@@ -103,9 +105,13 @@ func (e *entry) fill(ctx context.Context, j *Job, id string) error {
 	for _, ns := range d.Namespaces {
 		names = append(names, ns.Name)
 	}
+	by, err := e.filler()
+	if err != nil {
+		return err
+	}
 	j.progress(0, d.Count())
 	tally, err := e.index.Fill(ctx, id, transfer.Options{
-		Source: slow, Namespaces: names, Journal: o.Copies, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Jitter: rand.Float64,
+		Source: slow, Namespaces: names, Embedding: by, Journal: o.Copies, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Jitter: rand.Float64,
 		Progress: func(t transfer.Tally) { j.progress(t.Copied+t.Gone+t.Refused, t.Listed) },
 	})
 	j.mu.Lock()
@@ -125,7 +131,8 @@ func (e *entry) putCopy(ctx context.Context, id string, started, ended time.Time
 	if err != nil {
 		return err
 	}
-	p := plan.Plan{Version: plan.Version, Made: started, From: spec.From.String(), To: spec.To.String(), Mapping: m.Mapping}
+	p := plan.Plan{Version: plan.Version, Made: started, From: spec.From.String(), To: spec.To.String()}
+	p.Mapping, p.Embed = embedded(m)
 	for _, ns := range d.Namespaces {
 		p.Namespaces = append(p.Namespaces, ns.Name)
 	}
@@ -154,9 +161,18 @@ func (k *Keeper) opened(name string) (*entry, error) {
 	return e, nil
 }
 
-// Sync has the new store follow, and fills it. given is a plan; nil: one is made. An
-// index that is filled already is filled once more where again says so.
-func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again bool, who history.Who, why string) error {
+// SyncOptions say how [Keeper.Sync] goes.
+type SyncOptions struct {
+	Plan *plan.Plan // nil: one is made
+	// Again: an index that is filled already is filled once more.
+	Again bool
+	// MaxCost is the most that one run of the copy may spend on the model, in US dollars;
+	// not valid: nobody minds.
+	MaxCost decimal.NullDecimal
+}
+
+// Sync has the new store follow, and fills it.
+func (k *Keeper) Sync(ctx context.Context, name string, with SyncOptions, who history.Who, why string) error {
 	e, err := k.opened(name)
 	if err != nil {
 		return err
@@ -167,19 +183,22 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 	id := m.Pass
 	switch {
 	case m.Phase == front.Relay:
-		if err := e.begin(ctx, given); err != nil {
+		if err := e.begin(ctx, with.Plan, with.MaxCost); err != nil {
 			return err
 		}
 		id = k.o.NewID()
 	case m.Phase != front.Sync:
-		return e.index.Begin(ctx, m.Mapping, false) // it says why not
+		return e.index.Begin(ctx, m.Mapping, false, nil) // it says why not
 	case m.Filling(): // that one goes on
-	case !again && id != "":
+	case !with.Again && id != "":
 		return &front.StageError{Why: "the new store has been filled, and follows", Hint: "--again copies once more what was changed past freehold"}
 	default:
 		id = k.o.NewID()
 	}
 	if err := e.asked(); err != nil {
+		return err
+	}
+	if err := e.index.Spend(ctx, with.MaxCost); err != nil {
 		return err
 	}
 	if err := e.putCopy(ctx, id, k.o.Clock(), time.Time{}); err != nil {
@@ -188,26 +207,30 @@ func (k *Keeper) Sync(ctx context.Context, name string, given *plan.Plan, again 
 	if err := e.start("fill", func(ctx context.Context, j *Job) error { return e.fill(ctx, j, id) }); err != nil {
 		return err
 	}
-	return k.record(ctx, e, KindSync, who, why, nil)
+	return k.record(ctx, e, KindSync, who, why, nil, "")
 }
 
 // begin makes the collection, and has it follow.
-func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
+func (e *entry) begin(ctx context.Context, p *plan.Plan, most decimal.NullDecimal) error {
 	spec := e.now()
 	now, err := spec.Perimeter()
 	if err != nil {
 		return err
 	}
 	if p == nil {
-		p, err = plan.Make(ctx, plan.Inputs{From: spec.From.String(), To: spec.To.String(), Source: e.source, Target: e.target, Create: spec.To.Name, Now: e.k.o.Clock(), Perimeter: now})
-		if err != nil {
+		if p, err = e.plan(ctx, &spec); err != nil {
 			return err
 		}
-		limits := e.target.Limits()
-		p.Serve(&limits)
 	}
 	if err := p.Check(&now); err != nil {
 		return err
+	}
+	if err := spec.Embeddings.given(p, spec.Name); err != nil {
+		return err
+	}
+	var models *front.Embeddings
+	if spec.Embeddings != nil {
+		models = serveEmbedded(p, most, spec.Embeddings)
 	}
 	if why := p.Whole(); why != "" {
 		return &front.StageError{Why: why, Hint: "an index that applications go on writing must come back as it was"}
@@ -220,16 +243,17 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan) error {
 		return err
 	}
 	for i := range d.Vectors {
-		if d.Vectors[i].Normalised { // clients get vectors of the length that they wrote
+		if d.Vectors[i].Normalised && models == nil { // clients get vectors of the length that they wrote
 			p.Mapping.KeepLength = "_length"
 		}
 	}
-	return e.index.Begin(ctx, p.Mapping, p.AllowForbidden)
+	return e.index.Begin(ctx, p.Mapping, p.AllowForbidden, models)
 }
 
 // Cutover proves that the new store has all, and makes it the authority. It begins
-// that and returns: [Keeper.Status] shows how it goes.
-func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why string) error {
+// that and returns: [Keeper.Status] shows how it goes. ungated is why the gate is not to
+// be asked; empty: it is.
+func (k *Keeper) Cutover(ctx context.Context, name, ungated string, who history.Who, why string) error {
 	e, err := k.opened(name)
 	if err != nil {
 		return err
@@ -242,6 +266,9 @@ func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why 
 	if err := e.asked(); err != nil {
 		return err
 	}
+	if err := e.index.Ungated(); err != nil && ungated == "" {
+		return err
+	}
 	return e.start("cutover", func(ctx context.Context, j *Job) error {
 		if err := e.prove(ctx, j); err != nil {
 			return err
@@ -249,7 +276,7 @@ func (k *Keeper) Cutover(ctx context.Context, name string, who history.Who, why 
 		if err := e.index.Cutover(ctx); err != nil {
 			return err
 		}
-		return k.record(context.WithoutCancel(ctx), e, KindCutover, who, why, j.report)
+		return k.record(context.WithoutCancel(ctx), e, KindCutover, who, why, j.report, ungated)
 	})
 }
 
@@ -279,9 +306,13 @@ func (e *entry) prove(ctx context.Context, j *Job) error {
 		names = append(names, ns.Name)
 	}
 	j.progress(0, d.Count())
-	m := e.index.Move()
+	mapping, _ := embedded(e.index.Move())
+	by, err := e.filler()
+	if err != nil {
+		return err
+	}
 	r, err := transfer.Verify(ctx, transfer.VerifyOptions{
-		Source: slow, Target: e.target, Mapping: m.Mapping, Namespaces: names, Clock: e.k.o.Clock, Hold: e.index.Hold,
+		Source: slow, Target: e.target, Mapping: mapping, Embedding: by, Namespaces: names, Clock: e.k.o.Clock, Hold: e.index.Hold,
 		Random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), Progress: func(n int64) { j.progress(n, n) },
 	})
 	if err != nil {
@@ -336,13 +367,22 @@ func (k *Keeper) told(ctx context.Context, name string, kind history.Kind, who h
 	if err := do(e.index, ctx); err != nil {
 		return err
 	}
-	return k.record(ctx, e, kind, who, why, nil)
+	return k.record(ctx, e, kind, who, why, nil, "")
 }
 
-// record puts on record who moved the index.
-func (k *Keeper) record(ctx context.Context, e *entry, kind history.Kind, who history.Who, why string, proof *transfer.Report) error {
+// record puts on record who moved the index. ungated is why a gate was not asked.
+func (k *Keeper) record(ctx context.Context, e *entry, kind history.Kind, who history.Who, why string, proof *transfer.Report, ungated string) error {
 	spec, m := e.now(), e.index.Move()
 	details := map[string]string{"phase": string(m.Phase), "from": spec.From.String(), "to": spec.To.String()}
+	if x := m.Embeddings; x != nil {
+		details["alias"], details["model_before"], details["model"] = x.Alias, x.Old, x.New
+		if g := x.Gate; g != nil {
+			details["gate"] = g.At.UTC().Format(time.RFC3339) + " " + g.Outcome + ": " + g.Why
+		}
+	}
+	if ungated != "" {
+		details["without_gate"] = ungated
+	}
 	if proof != nil {
 		details["compared"] = fmt.Sprint(proof.Compared)
 		for _, ns := range proof.Namespaces {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freehold/internal/history"
@@ -39,6 +40,10 @@ type Spec struct {
 	Target func(ctx context.Context) (vector.Target, error)
 	// Perimeter is whether the records may go there now.
 	Perimeter func() (plan.Perimeter, error)
+	// Embeddings: the new store gets vectors of another model; nil: those that there are.
+	Embeddings *Embeddings
+	// ModelOf is the model that a workload has in the configuration; empty: there is none.
+	ModelOf func(workload string) string
 }
 
 // Options of [New]. All are required.
@@ -67,6 +72,7 @@ const (
 	KindRollback history.Kind = "index.rollback"
 	KindEnd      history.Kind = "index.end"   // of a sync
 	KindFinal    history.Kind = "index.final" // there is no way back
+	KindGate     history.Kind = "index.gate"
 )
 
 // Keeper keeps indexes. Close it.
@@ -75,6 +81,8 @@ type Keeper struct {
 	set    front.Set
 	ctx    context.Context
 	cancel context.CancelFunc
+	// aliases are the indexes whose embeddings workloads make.
+	aliases atomic.Pointer[map[string]*entry]
 
 	mu  sync.Mutex
 	all map[string]*entry
@@ -97,6 +105,10 @@ type entry struct {
 	target  vector.Target
 	job     *Job
 	shadows seen
+	// was is the phase before the index is open, unread why that is not known.
+	was    front.Phase
+	unread error
+	given  *front.Given // nil: the stores have the same vectors
 }
 
 // New keeps no index yet.
@@ -109,11 +121,16 @@ func New(o Options) *Keeper {
 func (k *Keeper) Use(specs map[string]Spec) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.useAliases()
+	given := map[string]*front.Given{} // of indexes that are opened again
 	for name, e := range k.all {
 		if s, ok := specs[name]; !ok || s.Key != e.now().Key {
 			k.set.Close(name, errors.New("it is being closed"))
 			e.close()
 			delete(k.all, name)
+			if s.Embeddings.like(e.spec.Embeddings) {
+				given[name] = e.given
+			}
 			if !ok {
 				k.set.Remove(name)
 			}
@@ -128,11 +145,36 @@ func (k *Keeper) Use(specs map[string]Spec) {
 			continue
 		}
 		ctx, stop := context.WithCancel(k.ctx)
-		e := &entry{k: k, ctx: ctx, stop: stop, spec: s}
+		e := &entry{k: k, ctx: ctx, stop: stop, spec: s, given: given[name]}
 		k.all[name] = e
+		e.read()
 		e.closed(errors.New("it is being opened"))
 		e.wait.Go(func() { e.serve(ctx) })
 	}
+}
+
+// useAliases has the aliases of embeddings follow the indexes that there are. mu is held.
+func (k *Keeper) useAliases() {
+	all := map[string]*entry{}
+	for _, e := range k.all {
+		if x := e.now().Embeddings; x != nil {
+			all[x.Alias] = e
+		}
+	}
+	k.aliases.Store(&all)
+}
+
+// read takes up where an index was left before anything of it is open: what the alias of
+// its embeddings stands for must be known to the first request.
+func (e *entry) read() {
+	if e.spec.Embeddings == nil {
+		return
+	}
+	if e.given == nil {
+		e.given = front.NewGiven(e.k.o.Clock)
+	}
+	m, err := e.k.move(e.k.ctx, e.spec.Name)
+	e.was, e.unread = m.Phase, err
 }
 
 // Close ends what is under way, to be taken up again later.
@@ -261,10 +303,11 @@ func (e *entry) open(ctx context.Context) (err error) {
 		}
 		contract = contractOf(d)
 	}
+	models := e.models(&spec, contract.Dimension, e.given)
 	served := &front.Served{Index: spec.Name, Contract: contract, Target: target, IDs: o.Ledger}
 	ix, err := front.New(within, front.Options{
 		Name: spec.Name, From: spec.From.String(), To: spec.To.String(), Pinecone: pinecone.Relay{Store: fast}, Served: served,
-		Ledger: o.Ledger, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
+		Ledger: o.Ledger, Models: models, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
 		Permit: e.permit, Reads: func() float64 { return e.share(e.now().Reads) }, Shadow: func() float64 { return e.share(e.now().Shadow) }, Compared: e.shadows.add,
 	})
 	if err != nil {

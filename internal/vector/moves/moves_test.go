@@ -192,14 +192,14 @@ func (w *world) work() error {
 }
 
 func (w *world) sync(again bool) error {
-	if err := w.keeper.Sync(w.t.Context(), "docs", nil, again, tester, ""); err != nil {
+	if err := w.keeper.Sync(w.t.Context(), "docs", SyncOptions{Again: again}, tester, ""); err != nil {
 		return err
 	}
 	return w.work()
 }
 
 func (w *world) cutover() error {
-	if err := w.keeper.Cutover(w.t.Context(), "docs", tester, ""); err != nil {
+	if err := w.keeper.Cutover(w.t.Context(), "docs", "", tester, ""); err != nil {
 		return err
 	}
 	return w.work()
@@ -354,7 +354,7 @@ func TestForbidden(t *testing.T) {
 	judge(plan.Forbidden)
 	w.must(w.upsert("c"))
 	told(t, w.sync(true), "may not be at qdrant://", "it is outside")
-	told(t, w.keeper.Cutover(t.Context(), "docs", tester, ""), "it is outside")
+	told(t, w.keeper.Cutover(t.Context(), "docs", "", tester, ""), "it is outside")
 	x := w.status()
 	if x.Forbidden == "" || x.Lag.Acknowledged != 1 {
 		t.Errorf("%+v", x)

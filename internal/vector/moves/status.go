@@ -25,6 +25,10 @@ type Status struct {
 	// Refused are writes that the store which follows could not carry out, the first.
 	Refused []front.Write
 	Records int64 // that the new store has
+	// Embeddings are of both models; nil: the stores have the same vectors.
+	Embeddings *Embeddings
+	// Trouble is why the store that follows does not, at the last try; empty: it does.
+	Trouble string
 }
 
 // JobStatus is how a [Job] goes, or went.
@@ -108,7 +112,11 @@ func (k *Keeper) Status(ctx context.Context, name string) (*Status, error) {
 		return nil, err
 	}
 	e.mu.Lock()
-	out := &Status{Name: name, From: e.spec.From.String(), To: e.spec.To.String(), Reads: e.spec.Reads, Shadow: e.spec.Shadow, Shadows: e.shadows.sum()}
+	out := &Status{Name: name, From: e.spec.From.String(), To: e.spec.To.String(), Reads: e.spec.Reads, Shadow: e.spec.Shadow, Shadows: e.shadows.sum(), Embeddings: e.spec.Embeddings}
+	out.Move.Phase = e.was
+	if out.Embeddings != nil {
+		out.Shadow = 0 // what two models find is not compared
+	}
 	if e.why != nil {
 		out.Why = e.why.Error()
 		if stage := (*front.StageError)(nil); errors.As(e.why, &stage) && stage.Hint != "" {
@@ -125,7 +133,7 @@ func (k *Keeper) Status(ctx context.Context, name string) (*Status, error) {
 	if ix == nil {
 		return out, nil
 	}
-	out.Move = ix.Move()
+	out.Move, out.Trouble = ix.Move(), ix.Trouble()
 	if out.Move.Phase != front.Relay {
 		if err := e.asked(); err != nil {
 			out.Forbidden = err.Error()

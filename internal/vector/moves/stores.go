@@ -42,8 +42,11 @@ func (k *Keeper) move(ctx context.Context, name string) (front.Move, error) {
 // of two others. Before a move and after it there is nothing that would have to fit:
 // the store that answers alone may have gone elsewhere with all its records.
 func fits(m front.Move, s *Spec) error {
-	if m.Phase == front.Relay || m.Phase == front.Own {
+	if m.Phase == front.Relay {
 		return nil
+	}
+	if err := fitsModels(m, s); err != nil || m.Phase == front.Own {
+		return err
 	}
 	for _, end := range []struct {
 		key, was string
@@ -60,6 +63,34 @@ func fits(m front.Move, s *Spec) error {
 		}
 	}
 	return nil
+}
+
+// fitsModels says why an index cannot go on with these models: the vectors that are there
+// are of those that are on record. The new store that answers alone may have its model by
+// the workload itself from then on.
+func fitsModels(m front.Move, s *Spec) error {
+	x, on := s.Embeddings, m.Embeddings
+	switch {
+	case x.same(on):
+		return nil
+	case m.Phase == front.Own && x != nil && on != nil && x.Alias == on.Alias && x.New == on.New:
+		return nil
+	case m.Phase == front.Own && x == nil && s.ModelOf != nil && s.ModelOf(on.Alias) == on.New:
+		return nil
+	case on == nil:
+		return &front.StageError{
+			Why:  fmt.Sprintf("the index %s is on its way (%s) with the vectors that it had, and config.yaml has embeddings of %s for it now", m.Index, m.Phase, x.New),
+			Hint: "take indexes." + m.Index + ".embeddings away, or end that move before it: freehold vectors sync " + m.Index + " --end",
+		}
+	}
+	hint := "put it back: {alias: " + on.Alias + ", model: " + on.New + ", text: " + on.Text + "}, with " + on.Old + " as the workload's model"
+	if m.Phase == front.Own {
+		hint = "put it back, or have workloads." + on.Alias + ".model be " + on.New + " in the same change"
+	}
+	return &front.StageError{
+		Why:  fmt.Sprintf("the index %s is in phase %s with vectors of %s and %s, which the workload %s stands for, and indexes.%s.embeddings in config.yaml is another one now", m.Index, m.Phase, on.Old, on.New, on.Alias, m.Index),
+		Hint: hint,
+	}
 }
 
 // permit says why records may not go to the new store by the rules of now.

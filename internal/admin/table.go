@@ -83,8 +83,8 @@ var (
 		"One index: phase, lag, the work under way, what both stores found.", (*Service).indexStatus)
 	IndexSync = define("index.sync", "POST", "/admin/v1/indexes/{index}/sync",
 		"Has the new store follow every write from now on, and begins to fill it.", (*Service).indexSync)
-	IndexQuote = define("index.quote", "GET", "/admin/v1/indexes/{index}/quote",
-		"What embedding the texts of an index by its new model will take.", (*Service).indexQuote)
+	IndexQuote = define("index.quote", "POST", "/admin/v1/indexes/{index}/quote",
+		"What embedding the texts of an index by its new model will take. The model is asked once, with a text of freehold's own.", (*Service).indexQuote)
 	IndexJudged = define("index.judged", "POST", "/admin/v1/indexes/{index}/gate",
 		"Puts on record what a gate has found of an index's new model; a cutover asks for it.", (*Service).indexJudged)
 	IndexCutover = define("index.cutover", "POST", "/admin/v1/indexes/{index}/cutover",

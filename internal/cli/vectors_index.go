@@ -128,8 +128,8 @@ From now on each of their writes goes to Pinecone and, put on record before, to
 the new store; and a copy fills that with what is there already, without ever
 coming in the place of a newer write. The server does it: this command shows how
 it goes, and may end. --again copies once more what was changed past freehold.
-Of an index with embeddings: the copy embeds the records' texts by the new model;
-what that costs is said before, and --max-cost bounds it.
+Of an index with embeddings: the copy embeds the texts of its records by the new
+model; what that costs is said before, and --max-cost bounds it.
 
 ` + indexHelp + ` An index that is not there yet is put into config.yaml.`,
 		Example: `  freehold vectors sync docs
@@ -460,9 +460,10 @@ func (p *program) vectorsCutoverCommand() *cobra.Command {
 and looks for neighbours; what was written past freehold is found here, and
 blocks. When all is the same and nothing is behind, the new store answers, and
 Pinecone follows, so that freehold vectors rollback is one command and loses
-nothing. --final ends that: Pinecone follows no more, and may be deleted. An index
-with embeddings: goes over to its new model in the same moment; what freehold
-vectors gate found of it must be on record, as passed.
+nothing. --final ends that: Pinecone follows no more, and may be deleted.
+
+An index with embeddings: goes over to its new model in the same moment; what
+freehold vectors gate found of that must be on record, as passed.
 
 ` + indexHelp,
 		Example: `  freehold vectors cutover docs --reason "two weeks of shadow reads"

@@ -511,7 +511,8 @@ func (ix *Index) Ungated() error {
 	if m.Embeddings == nil {
 		return nil
 	}
-	g, why := m.Embeddings.Gate, ""
+	g := m.Embeddings.Gate
+	var why string
 	switch {
 	case g == nil:
 		why = "whether vectors of " + m.Embeddings.New + " find what they should is not on record"

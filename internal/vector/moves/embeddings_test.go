@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"freehold/internal/embed"
-	"freehold/internal/history"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/pinecone/wire"
 	"freehold/internal/vector/plan"
@@ -181,7 +180,7 @@ func TestPlanWithModel(t *testing.T) {
 		told(t, w.keeper.Sync(t.Context(), "docs", SyncOptions{Plan: &p}, tester, ""), test.says)
 	}
 	w.must(w.keeper.Sync(t.Context(), "docs", SyncOptions{Plan: good}, tester, ""), w.work(), w.keeper.Cutover(t.Context(), "docs", "test", tester, ""), w.work())
-	if w.changes[0].Kind != history.Kind(KindSync) {
+	if w.changes[0].Kind != KindSync {
 		t.Errorf("%+v", w.changes)
 	}
 }

@@ -91,7 +91,7 @@ Anthropic point their base URL at it, and config.yaml decides who answers.`,
 		p.upCommand(), p.serveCommand(), p.checkCommand(), p.chatCommand(),
 		p.modelsCommand(), p.workloadsCommand(), p.explainCommand(), p.compareCommand(), p.whyCommand(), p.usageCommand(),
 		p.engineCommand(), p.keysCommand(), p.historyCommand(), p.captureCommand(), p.perimeterCommand(), p.routeCommand(), p.rolloutCommand(),
-		p.drillCommand(), p.exportCommand(), p.vectorsCommand(), p.embedCommand(),
+		p.drillCommand(), p.exportCommand(), p.vectorsCommand(), p.embedCommand(), p.costCommand(),
 		p.benchCommand(), p.mockCommand(), p.versionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

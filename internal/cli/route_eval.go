@@ -275,10 +275,10 @@ func (p *program) printEval(e *evaluated) {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "MEAN COST OF A PROMPT", keep: true}, {head: "COST(50)", right: true, keep: true}, {head: "COST(80)", right: true, keep: true}}}
 		for _, r := range e.Routers {
-			t.row(r.Router, cost(r.Cost50), cost(r.Cost80))
+			t.row(r.Router, costCell(r.Cost50), costCell(r.Cost80))
 		}
-		t.row("all to "+e.Weak, cost(e.WeakCost), cost(e.WeakCost))
-		t.row("all to "+e.Strong, cost(e.StrongCost), cost(e.StrongCost))
+		t.row("all to "+e.Weak, costCell(e.WeakCost), costCell(e.WeakCost))
+		t.row("all to "+e.Strong, costCell(e.StrongCost), costCell(e.StrongCost))
 		p.print(&t)
 	}
 	fmt.Fprintf(p.out, "\ncomplexity and the share of answers that were worse differ by %.3f on average\n", e.Calibration)
@@ -291,7 +291,7 @@ func (p *program) printEval(e *evaluated) {
 }
 
 // cost shows an amount of which the unit is not known.
-func cost(v *float64) string {
+func costCell(v *float64) string {
 	if v == nil {
 		return none
 	}

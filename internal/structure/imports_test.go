@@ -81,6 +81,8 @@ var may = table(`
 	classify/learn      : classify classify/score jsondoor regular suggest
 	classify/shelf      : classify regular
 	purse               :
+	capacity            :
+	cost                :
 	compare             : jsondoor judge purse rollout sequential suggest
 	embed               : purse vector
 	rollout             : history judge ledger llm sequential

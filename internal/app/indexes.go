@@ -16,6 +16,7 @@ import (
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
 	"freehold/internal/policy"
+	"freehold/internal/server"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
 	"freehold/internal/vector/connect"
@@ -113,12 +114,18 @@ func (a *App) indexPerimeter(c *config.Config, x *config.Index) (plan.Perimeter,
 }
 
 // indexes serve by HTTP, with refusals in Pinecone's words.
-type indexes struct{ *moves.Keeper }
+type indexes struct {
+	*moves.Keeper
+	app      *App
+	observer Observer
+}
 
 // Refuse implements [server.Vectors].
-func (i indexes) Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) {
+func (i indexes) Refuse(w http.ResponseWriter, r *http.Request, v *server.Visit, f *fault.Error) {
 	code := codes.Unavailable
 	switch f.Kind {
+	case fault.BadRequest:
+		code = codes.InvalidArgument
 	case fault.Unauthorized:
 		code = codes.Unauthenticated
 	case fault.Denied:
@@ -126,7 +133,11 @@ func (i indexes) Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) 
 	case fault.RateLimited, fault.Shed:
 		code = codes.ResourceExhausted
 	}
-	front.Refuse(w, r, status.New(code, f.Message), f.RetryAfter)
+	out := &recorded{ResponseWriter: w}
+	front.Refuse(out, r, status.New(code, f.Message), f.RetryAfter)
+	if v.Known {
+		i.done(r, v, out, &front.Facts{}, f)
+	}
 }
 
 // Sleep waits, or until ctx ends, and then says why that did.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"freehold/internal/auth"
 	"freehold/internal/config"
@@ -17,7 +18,7 @@ func (a *App) observe(ctx context.Context, cfg *config.Config) (Observer, error)
 		Refusals: func() map[string]int64 { return byName(a.Keys.Refusals()) },
 		Rules:    a.rules,
 		Rollouts: a.rollouts,
-		Cascades: a.cascades, Detectors: a.detectors, KeysRefused: a.keysRefused,
+		Cascades: a.cascades, Detectors: a.detectors, KeysRefused: a.keysRefused, Indexes: a.indexFigures,
 	}})
 }
 
@@ -81,6 +82,41 @@ func (a *App) cascades() []telemetry.Cascade {
 		if k := f.Workloads[name].Cascade; k != nil {
 			out = append(out, telemetry.Cascade{Workload: name, Model: k.Model.Name, Stats: k.Switch.Stats()})
 		}
+	}
+	return out
+}
+
+// statusTime is how long the state may take to say where an index is, for metrics.
+const statusTime = 5 * time.Second
+
+// indexFigures are where the indexes are on their way.
+func (a *App) indexFigures() []telemetry.Index {
+	if a.Indexes == nil {
+		return nil // not yet opened
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statusTime)
+	defer cancel()
+	var out []telemetry.Index
+	for _, name := range a.Indexes.Names() {
+		s, err := a.Indexes.Status(ctx, name)
+		if err != nil { // it is gone since, or the state is busy
+			a.Log.Warn("metrics of an index are left out", "index", name, "error", err)
+			continue
+		}
+		x := telemetry.Index{
+			Name: name, Phase: string(s.Move.Phase), Behind: s.Lag.Acknowledged, Missed: s.Lag.Missed, Unknown: s.Lag.Begun, Refused: s.Lag.Refused,
+			Queries: s.Shadows.Queries, Failed: s.Shadows.Failed, Overlap: s.Shadows.Overlap,
+		}
+		if !s.Lag.Oldest.IsZero() {
+			x.Lag = max(0, a.Clock().Sub(s.Lag.Oldest))
+		}
+		if s.Why != "" {
+			x.Phase = ""
+		}
+		if j := s.Job; j != nil && j.Kind == "fill" && j.Ended.IsZero() {
+			x.Copying, x.Copied, x.Of = true, j.Records, j.Of
+		}
+		out = append(out, x)
 	}
 	return out
 }

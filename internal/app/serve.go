@@ -22,6 +22,7 @@ import (
 	"freehold/internal/gateway"
 	"freehold/internal/health"
 	"freehold/internal/history"
+	"freehold/internal/ledger"
 	"freehold/internal/meter"
 	"freehold/internal/server"
 )
@@ -48,6 +49,8 @@ type Hooks struct {
 // Observer is told of requests and shows what it has counted.
 type Observer interface {
 	gateway.Observer
+	// DoneIndex is told of every request of an index at its end.
+	DoneIndex(r *ledger.Row)
 	Metrics() http.Handler
 	Close(context.Context) error
 }
@@ -213,7 +216,7 @@ func (a *App) handler(h Hooks, g *gateway.Gateway, observer Observer, draining *
 		Clock: a.Clock, NewID: newID, Log: a.Log, Relay: &gateway.Relay{Gateway: g}, Metrics: observer.Metrics(),
 		Request: a.Ledger.Request, Feedback: a.Feedback, Rated: a.rated, Ready: a.ready, Draining: draining.Load,
 	}
-	o.Vectors = indexes{a.Indexes}
+	o.Vectors = indexes{a.Indexes, a, observer}
 	if h.Admin != nil {
 		o.Admin = h.Admin(a)
 	}

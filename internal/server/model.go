@@ -151,11 +151,9 @@ func (s *Server) describe(c *gateway.Call, key *auth.Key, h http.Header) *fault.
 		c.Tags = key.Tags
 	}
 	c.Classes = list(h["X-Freehold-Data-Class"])
-	if tags := list(h["X-Freehold-Tags"]); len(tags) > 0 {
-		if len(tags) > 32 {
-			return fault.New(fault.BadRequest, "x-freehold-tags has %d tags; at most 32", len(tags))
-		}
-		c.Tags = append(c.Tags[:len(c.Tags):len(c.Tags)], tags...)
+	var f *fault.Error
+	if c.Tags, f = tagged(c.Tags, h); f != nil {
+		return f
 	}
 	if v := h["X-Freehold-Timeout-Ms"]; len(v) > 0 {
 		ms, err := strconv.ParseInt(v[0], 10, 32)
@@ -173,6 +171,18 @@ func Caller(key *auth.Key) gateway.Caller {
 		KeyID: key.ID, KeyName: key.Name, KeyFamily: key.Family, Classes: key.DataClasses,
 		AllowWorkload: key.AllowWorkload, AllowModel: key.AllowModel,
 	}
+}
+
+// tagged are a key's tags with those of the request.
+func tagged(tags []string, h http.Header) ([]string, *fault.Error) {
+	more := list(h["X-Freehold-Tags"])
+	if len(more) == 0 {
+		return tags, nil
+	}
+	if len(more) > 32 {
+		return nil, fault.New(fault.BadRequest, "x-freehold-tags has %d tags; at most 32", len(more))
+	}
+	return append(tags[:len(tags):len(tags)], more...), nil
 }
 
 // list splits header values at commas.

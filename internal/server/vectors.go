@@ -7,16 +7,30 @@ import (
 
 	"freehold/internal/auth"
 	"freehold/internal/fault"
+	"freehold/internal/gateway"
 )
 
-// Vectors serves vector indexes in the dialect of their clients.
+// Vectors serves vector indexes in the dialect of their clients, and puts on record who
+// asked for what.
 type Vectors interface {
 	// Index is which one a request is about; empty: none of them.
 	Index(r *http.Request) string
-	// Serve serves a request; may is of which indexes its client may know.
-	Serve(w http.ResponseWriter, r *http.Request, may func(index string) bool)
+	// Serve serves a request.
+	Serve(w http.ResponseWriter, r *http.Request, v *Visit)
 	// Refuse answers instead.
-	Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error)
+	Refuse(w http.ResponseWriter, r *http.Request, v *Visit, f *fault.Error)
+}
+
+// Visit is a request of an index, and who it is of.
+type Visit struct {
+	ID, ClientID string
+	Received     time.Time
+	Caller       gateway.Caller
+	Tags         []string
+	// Known: it is known who asks. Of whom it is not nothing is put on record.
+	Known bool
+	// May is of which indexes the client may know.
+	May func(index string) bool
 }
 
 // IndexScope is what a key needs among its workloads to use an index: this and the
@@ -34,33 +48,42 @@ func (s *Server) vectors(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d)) // tests' writers have none
 	}
 	s.deadline(w)
-	lease, may, f := s.admitVectors(settings, w, r)
+	v := &Visit{ID: s.NewID(), ClientID: clientID(r.Header), Received: s.Clock()}
+	w.Header()["X-Request-Id"] = []string{v.ID}
+	leave, f := s.admitVectors(settings, w, r, v)
 	if f != nil {
-		s.Vectors.Refuse(w, r, f)
+		s.Vectors.Refuse(w, r, v, f)
 		return
 	}
-	defer lease()
-	s.Vectors.Serve(w, r, may)
+	defer leave()
+	s.Vectors.Serve(w, r, v)
 }
 
-func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http.Request) (leave func(), may func(index string) bool, f *fault.Error) {
+func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http.Request, v *Visit) (leave func(), f *fault.Error) {
 	if f := s.foreign(r); f != nil {
-		return nil, nil, f
+		return nil, f
 	}
 	key, f := s.authenticate(settings, r)
 	if f != nil {
-		return nil, nil, f
+		return nil, f
+	}
+	v.Known = true
+	if key != nil {
+		v.Caller, v.Tags = Caller(key), key.Tags
+	}
+	if v.Tags, f = tagged(v.Tags, r.Header); f != nil {
+		return nil, f
 	}
 	if s.Draining() {
-		return nil, nil, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second}
+		return nil, &fault.Error{Kind: fault.Draining, Message: "this gateway is shutting down", RetryAfter: time.Second}
 	}
-	may = func(index string) bool { return key == nil || key.AllowWorkload(IndexScope+index) == nil }
-	if index := s.Vectors.Index(r); index != "" && !may(index) {
-		return nil, nil, denied(key.AllowWorkload(IndexScope + index))
+	v.May = func(index string) bool { return key == nil || key.AllowWorkload(IndexScope+index) == nil }
+	if index := s.Vectors.Index(r); index != "" && !v.May(index) {
+		return nil, denied(key.AllowWorkload(IndexScope + index))
 	}
 	room, err := s.Room.Acquire(r.Context(), false)
 	if err != nil {
-		return nil, nil, crowded(err)
+		return nil, crowded(err)
 	}
 	var lease auth.Lease
 	if key != nil {
@@ -69,7 +92,7 @@ func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http
 		facts.SetHeaders(w.Header())
 		if err != nil {
 			room()
-			return nil, nil, denied(err)
+			return nil, denied(err)
 		}
 	}
 	return func() {
@@ -77,5 +100,5 @@ func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http
 			lease.Done(0)
 		}
 		room()
-	}, may, nil
+	}, nil
 }

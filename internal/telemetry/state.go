@@ -37,7 +37,9 @@ type State struct {
 	Detectors func() []Detector
 	// KeysRefused counts, by provider, the keys that it refuses.
 	KeysRefused func() map[string]int
-	Version     string // of the program
+	// Indexes are the vector indexes that applications reach here.
+	Indexes func() []Index
+	Version string // of the program
 }
 
 // Detector is what an external detector did.
@@ -136,6 +138,9 @@ func (c stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	for _, d := range indexDescs {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -220,6 +225,7 @@ func (c stateCollector) Collect(ch chan<- prometheus.Metric) {
 	for name, n := range c.s.KeysRefused() {
 		gauge(descKeys, float64(n), name)
 	}
+	c.indexes(gauge, counter)
 	c.budgets(gauge, counter)
 	gauge(descBuild, 1, c.s.Version)
 }

@@ -24,6 +24,7 @@ type Options struct {
 // Telemetry observes requests.
 type Telemetry struct {
 	counters *counters
+	indexes  *indexCounters
 	handler  http.Handler
 	otel     *otel
 }
@@ -33,8 +34,8 @@ func New(ctx context.Context, o Options) (*Telemetry, error) {
 	r := prometheus.NewRegistry()
 	r.MustRegister(stateCollector{o.State}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t := &Telemetry{
-		counters: newCounters(r),
-		handler:  promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}),
+		counters: newCounters(r), indexes: newIndexCounters(r),
+		handler: promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)}),
 	}
 	if o.OTel != nil {
 		var err error
@@ -52,6 +53,9 @@ func (t *Telemetry) Done(r *ledger.Row, h http.Header) {
 		t.otel.done(r, h)
 	}
 }
+
+// DoneIndex counts a request of a vector index.
+func (t *Telemetry) DoneIndex(r *ledger.Row) { t.indexes.count(r) }
 
 // Metrics is the handler of /metrics.
 func (t *Telemetry) Metrics() http.Handler { return t.handler }

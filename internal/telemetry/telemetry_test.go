@@ -53,6 +53,12 @@ func state() telemetry.State {
 			return []telemetry.Detector{{Name: "people", Calls: 7, Failures: 2, Time: 1500 * time.Millisecond}}
 		},
 		KeysRefused: func() map[string]int { return map[string]int{"far": 2} },
+		Indexes: func() []telemetry.Index {
+			return []telemetry.Index{
+				{Name: "docs", Phase: "sync", Behind: 5, Missed: 1, Lag: 90 * time.Second, Unknown: 2, Refused: 3, Copying: true, Copied: 40, Of: 100, Queries: 10, Failed: 2, Overlap: 0.75},
+				{Name: "away"}, {Name: "still", Phase: "own"},
+			}
+		},
 		Budgets: func() []budget.Status {
 			chat := budget.Meter{Per: budget.PerWorkload, Name: "chat", Every: budget.Month, Zone: "UTC", Unit: budget.USD}
 			spent := []budget.ScopeStatus{{Scope: "chat", Balance: budget.Balance{Spent: 12_500_000_000_000, Reserved: 500_000_000_000}}}
@@ -261,4 +267,60 @@ func value(attrs []*common.KeyValue, key string) string {
 		}
 	}
 	return ""
+}
+
+// TestIndexMetrics: requests of indexes have the labels of the configuration and of the
+// contract only, and what is freehold's own time is told apart.
+func TestIndexMetrics(t *testing.T) {
+	tel, err := telemetry.New(context.Background(), telemetry.Options{State: state(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := func(workload, op, deployment string, status int, total, waited time.Duration) {
+		r := &ledger.Row{ID: "id", Workload: workload, Asked: "whatever", Operation: op, Status: status, Total: total}
+		if deployment != "" {
+			r.Attempts = []ledger.Attempt{{N: 1, Deployment: deployment, Total: waited}}
+		}
+		tel.DoneIndex(r)
+	}
+	asked("index:docs", "query", "qdrant", 200, 4*time.Millisecond, 3200*time.Microsecond)
+	asked("index:docs", "query", "pinecone", 503, 30*time.Millisecond, 40*time.Millisecond)
+	asked("index:docs", "query", "", 400, time.Millisecond, 0)
+	asked("", "", "", 404, time.Millisecond, 0)
+	got := scrape(t, tel)
+	for _, want := range []string{
+		`freehold_index_requests_total{index="docs",operation="query",side="store",status="200"} 1`,
+		`freehold_index_requests_total{index="docs",operation="query",side="pinecone",status="503"} 1`,
+		`freehold_index_requests_total{index="docs",operation="query",side="none",status="400"} 1`,
+		`freehold_index_requests_total{index="other",operation="other",side="none",status="404"} 1`,
+		`freehold_index_request_duration_seconds_bucket{index="docs",operation="query",side="store",le="0.0025"} 0`,
+		`freehold_index_request_duration_seconds_bucket{index="docs",operation="query",side="store",le="0.005"} 1`,
+		`freehold_index_added_seconds_bucket{index="docs",operation="query",side="store",le="0.0005"} 0`,
+		`freehold_index_added_seconds_bucket{index="docs",operation="query",side="store",le="0.001"} 1`,
+		`freehold_index_added_seconds_sum{index="docs",operation="query",side="pinecone"} 0`,
+		`freehold_index_phase{index="docs",phase="sync"} 1`,
+		`freehold_index_phase{index="away",phase="closed"} 1`,
+		`freehold_index_behind_writes{index="docs"} 5`,
+		`freehold_index_missed_writes{index="docs"} 1`,
+		`freehold_index_lag_seconds{index="docs"} 90`,
+		`freehold_index_unknown_writes{index="docs"} 2`,
+		`freehold_index_refused_writes{index="docs"} 3`,
+		`freehold_index_copied_records{index="docs"} 40`,
+		`freehold_index_copy_records{index="docs"} 100`,
+		`freehold_index_shadow_queries_total{index="docs",result="compared"} 8`,
+		`freehold_index_shadow_queries_total{index="docs",result="failed"} 2`,
+		`freehold_index_shadow_overlap{index="docs"} 0.75`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	for _, none := range []string{
+		`behind_writes{index="away"}`, `copied_records{index="still"}`, `shadow_overlap{index="still"}`, "whatever",
+		`freehold_index_added_seconds_bucket{index="docs",operation="query",side="none"`,
+	} {
+		if strings.Contains(got, none) {
+			t.Errorf("%s is shown", none)
+		}
+	}
 }

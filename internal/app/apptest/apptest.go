@@ -46,6 +46,9 @@ func (s *settled) Done(*ledger.Row, http.Header) {
 	s.waits = nil
 }
 
+// DoneIndex implements app.Observer.
+func (s *settled) DoneIndex(r *ledger.Row) { s.Done(r, nil) }
+
 // Metrics implements app.Observer.
 func (s *settled) Metrics() http.Handler { return nil }
 

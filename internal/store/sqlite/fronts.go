@@ -293,6 +293,9 @@ func (s *Fronts) Lag(ctx context.Context, index string) (front.Lag, error) {
 				l.Oldest = at
 			}
 			l.Acknowledged += n
+			if front.State(state) == front.Missed {
+				l.Missed = n
+			}
 		case front.Refused:
 			l.Refused = n
 		}

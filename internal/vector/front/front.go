@@ -192,6 +192,7 @@ type Directory interface {
 type Lag struct {
 	Begun        int64     `json:"unknown"` // not known whether the authority has them
 	Acknowledged int64     `json:"behind"`  // with those that are missed
+	Missed       int64     `json:"missed"`
 	Refused      int64     `json:"refused"`
 	Oldest       time.Time `json:"oldest,omitzero"`
 }

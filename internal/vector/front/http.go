@@ -3,6 +3,7 @@ package front
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -37,15 +38,17 @@ type planes struct {
 	why   error // it is closed: index is nil
 	index *Index
 	rest  *http.ServeMux
+	ops   map[string]string // by patterns of rest, and by methods of grpc
 	grpc  *grpc.Server
 }
 
 // Open serves an index, in the place of one of its name.
 func (s *Set) Open(ix *Index) {
-	p := &planes{index: ix, rest: http.NewServeMux(), grpc: grpc.NewServer(grpc.MaxRecvMsgSize(largest), grpc.MaxSendMsgSize(64<<20))}
+	p := &planes{index: ix, rest: http.NewServeMux(), ops: map[string]string{}, grpc: grpc.NewServer(grpc.MaxRecvMsgSize(largest), grpc.MaxSendMsgSize(64<<20))}
 	wire.Register(p.grpc, ix)
 	for _, r := range plane.Routes(ix) {
 		p.rest.Handle(r.Pattern, r.Handler)
+		p.ops[r.Pattern], p.ops[r.Method] = r.Op, r.Op
 	}
 	s.put(ix.Name, p)
 }
@@ -117,6 +120,9 @@ func (s *Set) Serve(w http.ResponseWriter, r *http.Request, may func(index strin
 		return
 	}
 	p := s.find(name)
+	if p != nil && p.index != nil {
+		askedOf(r.Context()).in(p.index.Move().Phase)
+	}
 	switch {
 	case control && r.Method != http.MethodGet:
 		Refuse(w, r, unmade, 0)
@@ -196,6 +202,29 @@ func (s *Set) Index(r *http.Request) string {
 		}
 	}
 	return ""
+}
+
+// Operation is what a request wants, as the contract calls it; empty: nothing that
+// there is.
+func (s *Set) Operation(r *http.Request) string {
+	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Prefix), "/")
+	if !plane.GRPC(r) && first == "indexes" {
+		if rest == "" {
+			return "list_indexes"
+		}
+		return "describe_index"
+	}
+	p := s.find(s.Index(r))
+	switch {
+	case p == nil || p.index == nil:
+		return ""
+	case plane.GRPC(r):
+		return p.ops[r.URL.Path]
+	}
+	in := *r
+	in.URL = &url.URL{Path: "/" + rest}
+	_, pattern := p.rest.Handler(&in)
+	return p.ops[pattern]
 }
 
 // list answers which indexes there are. Indexes are made and changed by the

@@ -52,6 +52,7 @@ type Index struct {
 	locks   *locks        // of writes
 	filling *locks        // of what is written to the store that follows
 	wake    chan struct{} // something is to follow
+	store   sided         // what is served of the new store
 
 	// turning is held for reading by whatever asks the authority to write, and for
 	// writing while that changes. Reads never wait for it.
@@ -70,7 +71,8 @@ var _ wire.Server = (*Index)(nil)
 
 // New takes an index up where it was left.
 func New(ctx context.Context, o Options) (*Index, error) {
-	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1)}
+	o.Pinecone = sided{o.Pinecone, AtPinecone, true}
+	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1), store: sided{o.Served, AtStore, false}}
 	ix.move.Store(&Move{Index: o.Name, Phase: Relay})
 	ix.old = o.Served.Contract
 	moves, err := o.Ledger.Moves(ctx)
@@ -112,7 +114,7 @@ func (ix *Index) Move() Move { return *ix.move.Load() }
 // authority is who decides in a phase, and follower the other one.
 func (ix *Index) authority(p Phase) wire.Server {
 	if p == Cut || p == Own {
-		return ix.Served
+		return ix.store
 	}
 	return ix.Pinecone
 }
@@ -121,7 +123,7 @@ func (ix *Index) follower(p Phase) wire.Server {
 	if p == Cut {
 		return ix.Pinecone
 	}
-	return ix.Served
+	return ix.store
 }
 
 // apply carries out a write that is on record.
@@ -186,7 +188,7 @@ func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []strin
 	release := ix.locks.hold(namespace, ids)
 	defer release()
 	if ix.Move().Phase == Own {
-		return apply(ctx, ix.Served, w)
+		return apply(ctx, ix.store, w)
 	}
 	// Whoever is gone must not leave a write half done.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)

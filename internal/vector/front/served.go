@@ -28,6 +28,9 @@ type Served struct {
 	IDs      Directory
 }
 
+// timed is the store, with its time noted.
+func (s *Served) timed() timed { return timed{s.Target} }
+
 // DefaultNamespace is another name of the namespace without one.
 const DefaultNamespace = "__default__"
 
@@ -120,7 +123,7 @@ func (s *Served) ids(namespace string, ids []string) []vector.ID {
 
 // fetch gets records as they were before the mapping, by their ids.
 func (s *Served) fetch(ctx context.Context, namespace string, ids []string) (map[string]*vector.Record, error) {
-	got, err := s.Target.Fetch(ctx, s.Mapping.Namespace(namespace), s.ids(namespace, ids))
+	got, err := s.timed().Fetch(ctx, s.Mapping.Namespace(namespace), s.ids(namespace, ids))
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +264,7 @@ func (s *Served) nearest(ctx context.Context, ns string, q *vector.Vector, f *ve
 	if name, ok := s.Mapping.Vectors[q.Name]; ok {
 		query.Name = name
 	}
-	hits, err := s.Target.Search(ctx, vector.Search{Namespace: s.Mapping.Namespace(ns), Query: query, K: k, Filter: s.Mapping.Filter(ns, f), Records: true, Vectors: values})
+	hits, err := s.timed().Search(ctx, vector.Search{Namespace: s.Mapping.Namespace(ns), Query: query, K: k, Filter: s.Mapping.Filter(ns, f), Records: true, Vectors: values})
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +291,7 @@ func (s *Served) complete(ctx context.Context, ns string, hits []vector.Hit) err
 	if len(ids) == 0 {
 		return nil
 	}
-	got, err := s.Target.Fetch(ctx, s.Mapping.Namespace(ns), ids)
+	got, err := s.timed().Fetch(ctx, s.Mapping.Namespace(ns), ids)
 	if err != nil {
 		return err
 	}
@@ -330,15 +333,15 @@ func (s *Served) scan(ctx context.Context, ns string, f *vector.Filter) iter.Seq
 func (s *Served) raw(ctx context.Context, ns string, f *vector.Filter) iter.Seq2[[]vector.Record, error] {
 	in := s.Mapping.Namespace(ns)
 	if scanner, ok := s.Target.(vector.Scanner); ok {
-		return scanner.Scan(ctx, in, s.Mapping.Filter(ns, f))
+		return between(ctx, scanner.Scan(ctx, in, s.Mapping.Filter(ns, f)))
 	}
 	return func(yield func([]vector.Record, error) bool) {
-		for u, err := range s.Target.Units(ctx, in, "", 1000) {
+		for u, err := range s.timed().Units(ctx, in, "", 1000) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for records, err := range s.Target.Read(ctx, u) {
+			for records, err := range s.timed().Read(ctx, u) {
 				if !yield(records, err) || err != nil {
 					return
 				}

@@ -66,7 +66,7 @@ func (s *Served) write(ctx context.Context, mapped []vector.Record, limits *vect
 			}
 			n++
 		}
-		err := s.Target.Put(ctx, mapped[0].Namespace, mapped[:n])
+		err := s.timed().Put(ctx, mapped[0].Namespace, mapped[:n])
 		var no *vector.RefusedError
 		if errors.As(err, &no) {
 			for id, why := range no.Records {
@@ -87,7 +87,7 @@ func (s *Served) drop(ctx context.Context, ns string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := s.Target.Delete(ctx, s.Mapping.Namespace(ns), s.ids(ns, ids)); err != nil {
+	if err := s.timed().Delete(ctx, s.Mapping.Namespace(ns), s.ids(ns, ids)); err != nil {
 		return err
 	}
 	return s.IDs.RemoveIDs(ctx, s.Index, ns, ids)

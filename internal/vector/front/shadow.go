@@ -48,7 +48,7 @@ func (ix *Index) shadow(ctx context.Context, byStore bool, other wire.Server, r 
 	}
 	r = proto.Clone(r).(*wire.QueryRequest)
 	r.IncludeMetadata, r.IncludeValues = false, false
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shadowTime)
+	ctx, cancel := context.WithTimeout(aside(ctx), shadowTime)
 	s.wait.Go(func() {
 		defer cancel()
 		began := ix.Clock()

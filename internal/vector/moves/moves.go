@@ -216,6 +216,9 @@ func (k *Keeper) Serve(w http.ResponseWriter, r *http.Request, may func(index st
 // Index is the name of the index that a request is about; empty: of none.
 func (k *Keeper) Index(r *http.Request) string { return k.set.Index(r) }
 
+// Operation is what a request wants, as Pinecone's contract calls it.
+func (k *Keeper) Operation(r *http.Request) string { return k.set.Operation(r) }
+
 // closed says why the index is not open.
 func (e *entry) closed(why error) {
 	e.mu.Lock()

@@ -43,7 +43,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, control bool, st *status.Sta
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	code := httpStatus(st.Code())
+	code := HTTPStatus(st.Code())
 	var body any = map[string]any{"code": int(st.Code()), "message": st.Message(), "details": []any{}}
 	if control {
 		body = map[string]any{"status": code, "error": map[string]any{"code": word(st.Code()), "message": st.Message()}}
@@ -62,7 +62,8 @@ func Write(w http.ResponseWriter, code int, body any) {
 	_, _ = w.Write(text) // whoever is gone does not read it
 }
 
-func httpStatus(c codes.Code) int {
+// HTTPStatus is what an error of gRPC is by HTTP.
+func HTTPStatus(c codes.Code) int {
 	switch c {
 	case codes.InvalidArgument, codes.OutOfRange, codes.Unimplemented:
 		return http.StatusBadRequest

@@ -18,38 +18,39 @@ import (
 type Route struct {
 	Pattern string // of [http.ServeMux], without a prefix
 	Op      string // as the contract calls the operation
+	Method  string // of gRPC, that does the same
 	Handler http.Handler
 }
 
 // Routes are those of a service.
 func Routes(do wire.Server) []Route {
 	var out []Route
-	data := func(pattern, op string, h http.HandlerFunc) { out = append(out, Route{pattern, op, h}) }
-	data("POST /vectors/upsert", "upsert", rest(do.Upsert, body))
-	data("POST /vectors/delete", "delete", rest(do.Delete, body))
-	data("POST /vectors/update", "update", rest(do.Update, body))
-	data("POST /vectors/fetch_by_metadata", "fetch_by_metadata", rest(do.FetchByMetadata, body))
-	data("POST /query", "query", rest(do.Query, body))
-	data("POST /describe_index_stats", "describe_index_stats", rest(do.DescribeIndexStats, body))
-	data("GET /vectors/fetch", "fetch", rest(do.Fetch, func(r *http.Request, in *wire.FetchRequest) error {
+	data := func(pattern, op, method string, h http.HandlerFunc) { out = append(out, Route{pattern, op, method, h}) }
+	data("POST /vectors/upsert", "upsert", wire.Upsert, rest(do.Upsert, body))
+	data("POST /vectors/delete", "delete", wire.Delete, rest(do.Delete, body))
+	data("POST /vectors/update", "update", wire.Update, rest(do.Update, body))
+	data("POST /vectors/fetch_by_metadata", "fetch_by_metadata", wire.FetchByMetadata, rest(do.FetchByMetadata, body))
+	data("POST /query", "query", wire.Query, rest(do.Query, body))
+	data("POST /describe_index_stats", "describe_index_stats", wire.DescribeIndexStats, rest(do.DescribeIndexStats, body))
+	data("GET /vectors/fetch", "fetch", wire.Fetch, rest(do.Fetch, func(r *http.Request, in *wire.FetchRequest) error {
 		in.Ids, in.Namespace = r.URL.Query()["ids"], r.URL.Query().Get("namespace")
 		return nil
 	}))
-	data("GET /vectors/list", "list", rest(do.List, func(r *http.Request, in *wire.ListRequest) (err error) {
+	data("GET /vectors/list", "list", wire.List, rest(do.List, func(r *http.Request, in *wire.ListRequest) (err error) {
 		in.Namespace = r.URL.Query().Get("namespace")
 		in.Prefix, in.Limit, in.PaginationToken, err = page(r)
 		return err
 	}))
-	data("GET /namespaces", "list_namespaces", rest(do.ListNamespaces, func(r *http.Request, in *wire.ListNamespacesRequest) (err error) {
+	data("GET /namespaces", "list_namespaces", wire.ListNamespaces, rest(do.ListNamespaces, func(r *http.Request, in *wire.ListNamespacesRequest) (err error) {
 		in.Prefix, in.Limit, in.PaginationToken, err = page(r)
 		return err
 	}))
-	data("POST /namespaces", "create_namespace", rest(do.CreateNamespace, body))
-	data("GET /namespaces/{namespace}", "describe_namespace", rest(do.DescribeNamespace, func(r *http.Request, in *wire.DescribeNamespaceRequest) error {
+	data("POST /namespaces", "create_namespace", wire.CreateNamespace, rest(do.CreateNamespace, body))
+	data("GET /namespaces/{namespace}", "describe_namespace", wire.DescribeNamespace, rest(do.DescribeNamespace, func(r *http.Request, in *wire.DescribeNamespaceRequest) error {
 		in.Namespace = r.PathValue("namespace")
 		return nil
 	}))
-	data("DELETE /namespaces/{namespace}", "delete_namespace", rest(do.DeleteNamespace, func(r *http.Request, in *wire.DeleteNamespaceRequest) error {
+	data("DELETE /namespaces/{namespace}", "delete_namespace", wire.DeleteNamespace, rest(do.DeleteNamespace, func(r *http.Request, in *wire.DeleteNamespaceRequest) error {
 		in.Namespace = r.PathValue("namespace")
 		return nil
 	}))

@@ -12,6 +12,7 @@ import (
 
 	"freehold/internal/config"
 	"freehold/internal/ledger"
+	"freehold/internal/policy"
 	"freehold/internal/suggest"
 )
 
@@ -108,7 +109,7 @@ func (s *Service) knows(ctx context.Context, in PerimeterReportIn) error {
 		{"data class", strings.TrimPrefix(in.Class, noClass), slices.Collect(maps.Keys(cfg.DataClasses)), func() ([]string, error) { return s.kept(ctx, func(r *ledger.Row) []string { return r.DataClasses }) }},
 		{"tenant", in.Tenant, slices.Collect(maps.Keys(cfg.Tenants)), func() ([]string, error) { return s.used(ctx, ledger.ByTenant) }},
 		{"workload", in.Workload, slices.Collect(maps.Keys(cfg.Workloads)), func() ([]string, error) { return s.used(ctx, ledger.ByWorkload) }},
-		{"provider", in.Provider, slices.Collect(maps.Keys(cfg.Providers)), func() ([]string, error) { return s.kept(ctx, asked) }},
+		{"provider", in.Provider, slices.Concat(slices.Collect(maps.Keys(cfg.Providers)), slices.Collect(maps.Keys(cfg.Stores))), func() ([]string, error) { return s.kept(ctx, asked) }},
 	} {
 		if f.name == "" || slices.Contains(f.configured, f.name) {
 			continue
@@ -213,14 +214,21 @@ func (in *PerimeterReportIn) add(r *ledger.Row, sums map[Destination]*Destinatio
 // forbidden says why a configuration would not send a class's and tenant's bytes
 // to a provider now.
 func forbidden(cfg *config.Config, d *Destination, now time.Time) string {
-	p := cfg.Providers[d.Provider]
-	if p == nil {
+	var place policy.Place
+	switch p, s := cfg.Providers[d.Provider], cfg.Stores[d.Provider]; {
+	case p != nil:
+		place = p.Place()
+	case s != nil: // of an index
+		place = s.Place()
+	case strings.Contains(d.Provider, "://"): // of one that is not under stores: nothing is known of it
+		place = policy.Place{Provider: d.Provider}
+	default:
 		return "the provider is no longer configured"
 	}
 	perimeter, err := newReach(cfg, now).perimeter(d.Tenant, d.Class)
 	if err != nil {
 		return err.Error()
 	}
-	_, why := perimeter.Permit(p.Place(), now)
+	_, why := perimeter.Permit(place, now)
 	return why
 }

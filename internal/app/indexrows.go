@@ -79,7 +79,7 @@ func (i indexes) Serve(w http.ResponseWriter, r *http.Request, v *server.Visit) 
 	i.done(r, v, out, &facts, nil)
 }
 
-// done tells of a request, once it is answered but for the last of its bytes. refused is
+// done puts a request on record, and tells of it, once it is answered but for the last of its bytes. refused is
 // why it was not let in; nil: it was.
 func (i indexes) done(r *http.Request, v *server.Visit, out *recorded, f *front.Facts, refused *fault.Error) {
 	row := i.row(r, v, f)
@@ -91,6 +91,9 @@ func (i indexes) done(r *http.Request, v *server.Visit, out *recorded, f *front.
 	if len(row.Attempts) > 0 {
 		a := &row.Attempts[0]
 		a.Status, a.Sent, a.Outcome = row.Status, out.in, row.Outcome
+	}
+	if err := i.app.Ledger.Note(row); err != nil {
+		i.app.Log.Error("a request of an index is not on record", "request", row.ID, "index", row.Asked, "error", err)
 	}
 	i.observer.DoneIndex(row)
 }

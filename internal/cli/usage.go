@@ -179,6 +179,6 @@ func (p *program) printUsage(out admin.UsageOut, by []string, f admin.Filter) {
 	add(total, out.Sum)
 	p.print(&t)
 	if out.Sum.CostUnknown > 0 {
-		fmt.Fprintf(p.err, "?: the cost of %s is not known: their model has no price\n", plural(int(out.Sum.CostUnknown), "request"))
+		fmt.Fprintf(p.err, "?: the cost of %s is not known: their model has no price, or Pinecone answered for an index\n", plural(int(out.Sum.CostUnknown), "request"))
 	}
 }

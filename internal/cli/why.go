@@ -21,7 +21,8 @@ func (p *program) whyCommand() *cobra.Command {
 order, and who not and why), the version of the configuration, each attempt with
 its timings, where the answer changed deployments, dropped parameters, money,
 and the caller's feedback (POST /v1/feedback), if there is any.
-The id is in the header x-request-id of every answer.`,
+The id is in the header x-request-id of every answer, also of vector indexes: of
+their requests it shows which store answered, and what it took of the time.`,
 		Example: `  freehold why 01936f5e-7c1a-7000-8000-1b2c3d4e5f60`,
 		Args:    takes(1, 1),
 		RunE: func(c *cobra.Command, a []string) error {
@@ -50,6 +51,9 @@ func (p *program) fields(pairs ...string) {
 		fmt.Fprintln(p.out, name+value)
 	}
 }
+
+// indexDialect is that of requests of vector indexes.
+const indexDialect = "pinecone"
 
 // redirected is what stands for the fault of an answer that is a redirect: none is
 // followed, so it is on record as one that cannot be understood.
@@ -132,9 +136,17 @@ func (p *program) printWhy(w admin.WhyOut) {
 	if w.FirstToken > 0 {
 		total += ", first content after " + millis(w.FirstToken)
 	}
+	bytes := ""
+	if w.Dialect == indexDialect { // it has no tokens, and what Pinecone takes is not known
+		asked, tokens = strings.Join([]string{w.Asked, w.Operation}, ": "), ""
+		bytes = size(w.BytesIn) + " in, " + size(w.BytesOut) + " out"
+		if cost = ""; !w.Cost.Valid {
+			cost = unknown + " (Pinecone counts units of its own)"
+		}
+	}
 	p.fields("request", w.ID, "time", at(w.Time)+" UTC", "asked", asked, "outcome", status,
 		"answered by", w.Deployment, "reason", w.Route, "key", key, "tenant", w.Tenant, "data classes", strings.Join(w.DataClasses, ", "), "detected", detected(w.Detected),
-		"cascade", cascaded(w.Cascade), "rollout", partOf(w.Rollout), "drill", w.Drill, "tokens", tokens, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
+		"cascade", cascaded(w.Cascade), "rollout", partOf(w.Rollout), "drill", w.Drill, "tokens", tokens, "bytes", bytes, "cost", cost, "took", total, "features", strings.Join(w.Features, ", "),
 		"parameters", strings.Join(w.Parameters, ", "), "language", w.Language,
 		"dropped", strings.Join(w.Dropped, ", "), "tags", strings.Join(w.Tags, ", "), "routing model", w.RoutingModel, "config", w.ConfigVersion)
 	if f := w.Feedback; f != nil {

@@ -42,7 +42,7 @@ func (f closeFunc) Close() error { return f() }
 
 // BeginIn is Begin with a buffer of the caller's in place of one of the pool,
 // from which the race detector takes buffers at random.
-func (l *Ledger) BeginIn(buf *[]byte, r *Row) error { return l.recordIn(buf, kindBegin, r) }
+func (l *Ledger) BeginIn(buf *[]byte, r *Row) error { return l.recordIn(buf, kindBegin, r, true) }
 
 // EndIn is End with a buffer of the caller's.
-func (l *Ledger) EndIn(buf *[]byte, r *Row) error { return l.recordIn(buf, kindEnd, r) }
+func (l *Ledger) EndIn(buf *[]byte, r *Row) error { return l.recordIn(buf, kindEnd, r, true) }

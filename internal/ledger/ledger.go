@@ -196,7 +196,7 @@ func journalID(dir string) (string, error) {
 //
 // On an error the attempt must not be sent: it may not be on record. The row is
 // not kept; it must not change during the call.
-func (l *Ledger) Begin(r *Row) error { return l.record(kindBegin, r) }
+func (l *Ledger) Begin(r *Row) error { return l.record(kindBegin, r, true) }
 
 // End puts the whole row of a request on record, once for each request, those
 // without an attempt included. It is called before the last byte of the answer
@@ -204,12 +204,16 @@ func (l *Ledger) Begin(r *Row) error { return l.record(kindBegin, r) }
 // nothing of.
 //
 // The row is not kept; it must not change during the call.
-func (l *Ledger) End(r *Row) error { return l.record(kindEnd, r) }
+func (l *Ledger) End(r *Row) error { return l.record(kindEnd, r, true) }
+
+// Note is [Ledger.End] of a request that costs nothing and was not begun: it does not
+// wait for the disk, so that a loss of power may take the row along.
+func (l *Ledger) Note(r *Row) error { return l.record(kindEnd, r, false) }
 
 // maxPooled is the largest buffer that is kept for the next record.
 const maxPooled = 64 << 10
 
-func (l *Ledger) record(kind byte, r *Row) error {
+func (l *Ledger) record(kind byte, r *Row, durable bool) error {
 	if l.journal == nil {
 		return ErrReadOnly
 	}
@@ -217,15 +221,16 @@ func (l *Ledger) record(kind byte, r *Row) error {
 		return errors.New("ledger: a row without a request id")
 	}
 	buf := l.bufs.Get().(*[]byte)
-	err := l.recordIn(buf, kind, r)
+	err := l.recordIn(buf, kind, r, durable)
 	if cap(*buf) <= maxPooled {
 		l.bufs.Put(buf)
 	}
 	return err
 }
 
-// recordIn records with the room of buf, which it may replace by a larger one.
-func (l *Ledger) recordIn(buf *[]byte, kind byte, r *Row) error {
+// recordIn records with the room of buf, which it may replace by a larger one; durable: it
+// waits for the disk, where the ledger does.
+func (l *Ledger) recordIn(buf *[]byte, kind byte, r *Row, durable bool) error {
 	frame, err := r.AppendBinary(beginFrame((*buf)[:0], kind))
 	*buf = frame
 	if err == nil {
@@ -236,7 +241,7 @@ func (l *Ledger) recordIn(buf *[]byte, kind byte, r *Row) error {
 	if err == nil {
 		pos, tight, err = l.journal.append(frame, kind == kindEnd)
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = l.journal.sync.wait(l.journal, pos)
 	}
 	l.stats.journaled(err, tight)

@@ -32,7 +32,7 @@ type Index struct {
 	Why       []IndexWrite  `json:"refusals,omitempty" doc:"the first of them"`
 	Reads     float64       `json:"reads" doc:"share of reads that the store which follows answers"`
 	Shadow    float64       `json:"shadow" doc:"share of queries that both are asked"`
-	Shadows   *IndexShadows `json:"shadows,omitempty" doc:"what both found, since the server began"`
+	Shadows   *IndexShadows `json:"shadows,omitempty" doc:"what both found for the same queries in this move"`
 	Work      *IndexWork    `json:"work,omitempty" doc:"the last copy or cutover, since the server began"`
 	Trouble   string        `json:"trouble,omitempty" doc:"why the store that follows does not, at the last try"`
 	// Embeddings are of an index that goes over to another model.
@@ -71,11 +71,12 @@ type IndexWrite struct {
 
 // IndexShadows compares what both stores found.
 type IndexShadows struct {
+	Since      string  `json:"since" doc:"the first day, UTC"`
 	Queries    int64   `json:"queries"`
 	Failed     int64   `json:"failed" doc:"the second store did not answer"`
 	Overlap    float64 `json:"overlap" doc:"mean share of the neighbours that both found, 0 to 1"`
-	PineconeMS float64 `json:"pinecone_ms" doc:"median of the last ones"`
-	StoreMS    float64 `json:"store_ms" doc:"median of the last ones"`
+	PineconeMS float64 `json:"pinecone_ms" doc:"median, to 3 %"`
+	StoreMS    float64 `json:"store_ms" doc:"median, to 3 %"`
 }
 
 // IndexWork is a copy, or a proof and the cutover behind it.
@@ -105,9 +106,8 @@ func indexOf(s *moves.Status) Index {
 		w := &s.Refused[i]
 		out.Why = append(out.Why, IndexWrite{w.Seq, w.At, string(w.Op), w.Namespace, w.IDs, w.Why})
 	}
-	if x := s.Shadows; x.Queries > 0 {
-		ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-		out.Shadows = &IndexShadows{x.Queries, x.Failed, x.Overlap, ms(x.Pinecone), ms(x.Store)}
+	if x := &s.Shadows; x.Queries > 0 {
+		out.Shadows = &IndexShadows{Since: x.Since, Queries: x.Queries, Failed: x.Failed, Overlap: x.Mean(), PineconeMS: millis(x.Pinecone.Quantile(0.5)), StoreMS: millis(x.Store.Quantile(0.5))}
 	}
 	if j := s.Job; j != nil {
 		w := &IndexWork{Kind: j.Kind, Started: j.Started, Ended: moment(j.Ended), Records: j.Records, Of: j.Of}

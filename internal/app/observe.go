@@ -105,7 +105,7 @@ func (a *App) indexFigures() []telemetry.Index {
 		}
 		x := telemetry.Index{
 			Name: name, Phase: string(s.Move.Phase), Behind: s.Lag.Acknowledged, Missed: s.Lag.Missed, Unknown: s.Lag.Begun, Refused: s.Lag.Refused,
-			Queries: s.Shadows.Queries, Failed: s.Shadows.Failed, Overlap: s.Shadows.Overlap,
+			Queries: s.Shadows.Queries, Failed: s.Shadows.Failed, Overlap: s.Shadows.Mean(),
 		}
 		if !s.Lag.Oldest.IsZero() {
 			x.Lag = max(0, a.Clock().Sub(s.Lag.Oldest))

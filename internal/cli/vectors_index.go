@@ -341,7 +341,7 @@ func (p *program) printIndex(x *admin.Index) {
 		if s.Queries > s.Failed {
 			found = fmt.Sprintf("overlap %.1f %%; median Pinecone %s, new store %s", s.Overlap*100, millis(s.PineconeMS), millis(s.StoreMS))
 		}
-		p.fields("compared", fmt.Sprintf("%s queries, %s failed, %s", count(s.Queries), count(s.Failed), found))
+		p.fields("compared", fmt.Sprintf("%s queries since %s, %s failed, %s", count(s.Queries), s.Since, count(s.Failed), found))
 	}
 	if w := x.Work; w != nil {
 		p.fields("work", workOf(w))

@@ -113,7 +113,7 @@ var may = table(`
 	vector/chroma/chromatest : parttest
 	vector/pgvector      : vector
 	vector/pgvector/pgtest : parttest
-	vector/front         : vector vector/pinecone vector/pinecone/plane vector/pinecone/wire vector/transfer
+	vector/front         : ledger vector vector/pinecone vector/pinecone/plane vector/pinecone/wire vector/transfer
 	vector/moves         : embed history vector vector/address vector/front vector/pinecone vector/pinecone/plane vector/plan vector/transfer
 
 	mock                :

@@ -170,6 +170,12 @@ type Ledger interface {
 	// Untouch forgets what was touched before a time, and has followed.
 	Untouch(ctx context.Context, index string, before time.Time) error
 
+	// AddShadows adds what both stores found on a day, Shadows sums all days up, and
+	// DropShadows forgets them.
+	AddShadows(ctx context.Context, index string, add *Shadows) error
+	Shadows(ctx context.Context, index string) (Shadows, error)
+	DropShadows(ctx context.Context, index string) error
+
 	Directory
 }
 

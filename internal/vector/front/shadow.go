@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"freehold/internal/ledger"
 	"freehold/internal/vector/pinecone/wire"
 )
 
@@ -71,4 +72,44 @@ func (ix *Index) shadow(ctx context.Context, byStore bool, other wire.Server, r 
 		s.now--
 		s.mu.Unlock()
 	})
+}
+
+// Shadows sums comparisons up. The zero value is the sum of none.
+type Shadows struct {
+	Since   string // the first day, 2006-01-02 in UTC; of one day, that
+	Queries int64
+	Failed  int64   // the second store did not answer
+	Overlap float64 // the sum over those that did not fail
+	// Pinecone and Store are how long each took for those.
+	Pinecone, Store ledger.Histogram
+}
+
+// Add adds a comparison.
+func (s *Shadows) Add(c *Comparison) {
+	s.Queries++
+	if c.Failed {
+		s.Failed++
+		return
+	}
+	s.Overlap += c.Overlap
+	s.Pinecone.Add(c.Pinecone)
+	s.Store.Add(c.Store)
+}
+
+// Merge adds what another sum has.
+func (s *Shadows) Merge(o *Shadows) {
+	if s.Since == "" || o.Since != "" && o.Since < s.Since {
+		s.Since = o.Since
+	}
+	s.Queries, s.Failed, s.Overlap = s.Queries+o.Queries, s.Failed+o.Failed, s.Overlap+o.Overlap
+	s.Pinecone.Merge(&o.Pinecone)
+	s.Store.Merge(&o.Store)
+}
+
+// Mean is the mean overlap; 0 where there is none.
+func (s *Shadows) Mean() float64 {
+	if n := s.Queries - s.Failed; n > 0 {
+		return s.Overlap / float64(n)
+	}
+	return 0
 }

@@ -247,6 +247,9 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan, most decimal.NullDecima
 			p.Mapping.KeepLength = "_length"
 		}
 	}
+	if err := e.shadows.forget(ctx, e.k.o.Ledger, spec.Name); err != nil {
+		return err
+	}
 	return e.index.Begin(ctx, p.Mapping, p.AllowForbidden, models)
 }
 

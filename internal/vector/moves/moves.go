@@ -248,19 +248,23 @@ func (e *entry) serve(ctx context.Context) {
 		return
 	}
 	e.resume()
+	var keeping sync.WaitGroup
+	keeping.Go(func() { e.keepShadows(ctx) })
 	e.index.Run(ctx)
+	keeping.Wait()
 	e.mu.Lock()
 	job := e.job
 	e.mu.Unlock()
 	if job != nil {
 		<-job.done
 	}
-	err := e.target.Close()
+	err := e.shadows.keep(context.WithoutCancel(ctx), e.k.o.Ledger, e.index.Name)
+	err = errors.Join(err, e.target.Close())
 	if e.source != nil {
 		err = errors.Join(err, e.source.Close())
 	}
 	if err != nil {
-		e.k.o.Log.Warn("vectors: the stores of an index do not close", "index", e.index.Name, "error", err)
+		e.k.o.Log.Warn("vectors: an index does not close as it should", "index", e.index.Name, "error", err)
 	}
 }
 
@@ -311,9 +315,12 @@ func (e *entry) open(ctx context.Context) (err error) {
 	ix, err := front.New(within, front.Options{
 		Name: spec.Name, From: spec.From.String(), To: spec.To.String(), Pinecone: pinecone.Relay{Store: fast}, Served: served,
 		Ledger: o.Ledger, Models: models, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
-		Permit: e.permit, Reads: func() float64 { return e.share(e.now().Reads) }, Shadow: func() float64 { return e.share(e.now().Shadow) }, Compared: e.shadows.add,
+		Permit: e.permit, Reads: func() float64 { return e.share(e.now().Reads) }, Shadow: func() float64 { return e.share(e.now().Shadow) }, Compared: e.compared,
 	})
 	if err != nil {
+		return err
+	}
+	if err := e.shadows.load(within, o.Ledger, spec.Name); err != nil {
 		return err
 	}
 	e.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"freehold/internal/vector/front"
@@ -21,7 +20,7 @@ type Status struct {
 	Lag            front.Lag
 	Reads, Shadow  float64
 	Job            *JobStatus
-	Shadows        Shadows
+	Shadows        front.Shadows // of this move
 	// Refused are writes that the store which follows could not carry out, the first.
 	Refused []front.Write
 	Records int64 // that the new store has
@@ -39,63 +38,6 @@ type JobStatus struct {
 	Err            error
 	Report         *transfer.Report
 	Tally          transfer.Tally
-}
-
-// Shadows is what both stores were asked.
-type Shadows struct {
-	Queries, Failed int64
-	Overlap         float64 // mean, of those that did not fail
-	// Pinecone and Store are the medians of the last ones.
-	Pinecone, Store time.Duration
-}
-
-// seen collects comparisons.
-type seen struct {
-	mu      sync.Mutex
-	n, bad  int64
-	overlap float64
-	last    []front.Comparison // a ring
-	at      int
-}
-
-const lastSeen = 512
-
-func (s *seen) add(c front.Comparison) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.n++
-	if c.Failed {
-		s.bad++
-		return
-	}
-	s.overlap += c.Overlap
-	if len(s.last) < lastSeen {
-		s.last = append(s.last, c)
-		return
-	}
-	s.last[s.at%lastSeen] = c
-	s.at++
-}
-
-func (s *seen) sum() Shadows {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := Shadows{Queries: s.n, Failed: s.bad}
-	if n := s.n - s.bad; n > 0 {
-		out.Overlap = s.overlap / float64(n)
-		out.Pinecone = median(s.last, func(c front.Comparison) time.Duration { return c.Pinecone })
-		out.Store = median(s.last, func(c front.Comparison) time.Duration { return c.Store })
-	}
-	return out
-}
-
-func median(all []front.Comparison, of func(front.Comparison) time.Duration) time.Duration {
-	d := make([]time.Duration, len(all))
-	for i := range all {
-		d[i] = of(all[i])
-	}
-	slices.Sort(d)
-	return d[len(d)/2]
 }
 
 // Names are those of all indexes.

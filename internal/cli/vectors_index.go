@@ -69,34 +69,63 @@ func (p *program) indexName(args []string, f *indexFlags) (string, error) {
 	return "", nil
 }
 
-// newIndex puts an index into the configuration, by the name that it has at Pinecone.
-func (p *program) newIndex(ctx context.Context, s *admin.Client, f *indexFlags) (string, error) {
+// newIndex puts an index into the configuration, by the name that it has at Pinecone, and
+// says which key is to be taken out to have the configuration as it was.
+func (p *program) newIndex(ctx context.Context, s *admin.Client, f *indexFlags) (name, made string, err error) {
 	cfg, err := p.vectorConfig()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	from, err := p.vectorEnd(cfg, "from", f.from)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	to, err := p.vectorEnd(cfg, "to", f.to)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	name := from.at.Name
+	name = from.at.Name
+	if cfg != nil && cfg.Indexes[name] != nil {
+		x := cfg.Indexes[name]
+		return "", "", hintedf("give this one another name under indexes:", "the index %s in %s is from %s to %s", name, p.configPath(), x.From, x.To)
+	}
 	value := map[string]any{"from": f.from, "to": f.to}
 	if from.at.Key != "" || to.at.Key != "" {
-		return "", hintedf("stores: {NAME: {url: ..., api_key: \"${env:NAME}\"}} in config.yaml,\n        and --from NAME", "a URL with a key cannot be that of an index: name the store")
+		return "", "", hintedf("stores: {NAME: {url: ..., api_key: \"${env:NAME}\"}} in config.yaml,\n        and --from NAME", "a URL with a key cannot be that of an index: name the store")
 	}
-	out, err := admin.ConfigSet.Call(ctx, s, admin.ConfigSetIn{Path: "indexes." + quotedPart(name), Value: value, Reason: p.reason})
+	made = "indexes." + quotedPart(name)
+	src, err := os.ReadFile(p.configPath())
+	if err != nil {
+		return "", "", err
+	}
+	out, err := admin.ConfigSet.Call(ctx, s, admin.ConfigSetIn{Path: made, Value: value, Reason: p.reason})
 	switch {
 	case err != nil:
 	case out.How == string(config.WritesFile):
+		if _, none := config.Delete(src, "indexes"); errors.Is(none, config.ErrNoKey) {
+			made = "indexes" // that came with it
+		}
 		fmt.Fprintf(p.err, "the index %s is in %s now\n", tame(name), p.configPath())
 	default:
 		fmt.Fprintf(p.err, "the server holds the index %s: %s does not have it\n", tame(name), p.configPath())
 	}
-	return name, err
+	return name, made, err
+}
+
+// takenBack takes a new index out of the configuration again where its move has not
+// begun: why is what kept it from that.
+func (p *program) takenBack(ctx context.Context, s *admin.Client, name, made string, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second) // also of one that was interrupted
+	defer cancel()
+	x, err := admin.IndexStatus.Call(ctx, s, admin.IndexIn{Index: name})
+	if err == nil && x.Phase != "" && x.Phase != string(front.Relay) {
+		return why
+	}
+	if _, err := admin.ConfigUnset.Call(ctx, s, admin.ConfigUnsetIn{Path: made, Reason: "taken back: " + strings.Join(strings.Fields(why.Error()), " ")}); err != nil {
+		return fmt.Errorf("%w\nthe index %s stays in the configuration: %w", why, name, err)
+	}
+	fmt.Fprintf(p.err, "the index %s is taken back: the configuration is as it was\n", tame(name))
+	return why
 }
 
 func quotedPart(name string) string {
@@ -131,7 +160,8 @@ it goes, and may end. --again copies once more what was changed past freehold.
 Of an index with embeddings: the copy embeds the texts of its records by the new
 model; what that costs is said before, and --max-cost bounds it.
 
-` + indexHelp + ` An index that is not there yet is put into config.yaml.`,
+` + indexHelp + ` An index that is not there yet is put into config.yaml, and
+taken out again where its move cannot begin.`,
 		Example: `  freehold vectors sync docs
   freehold vectors sync --from pinecone://HOST/docs --to qdrant://127.0.0.1/docs`,
 		Args: takes(0, 1),
@@ -141,18 +171,15 @@ model; what that costs is said before, and --max-cost bounds it.
 			if err != nil {
 				return err
 			}
-			name, err := p.indexName(args, &f)
-			if err == nil && name == "" {
-				name, err = p.newIndex(ctx, s, &f)
-			}
-			if err != nil {
-				return err
-			}
 			if leave {
+				name, err := p.knownIndex(args, &f)
+				if err != nil {
+					return err
+				}
 				out, err := admin.IndexLeave.Call(ctx, s, admin.IndexChangeIn{Index: name, Reason: p.reason})
 				return p.shownIndex(&out, err)
 			}
-			in := admin.IndexSyncIn{Index: name, Again: again, Reason: p.reason, MaxCost: most}
+			in := admin.IndexSyncIn{Again: again, Reason: p.reason, MaxCost: most}
 			if file != "" {
 				text, err := os.ReadFile(file)
 				if err != nil {
@@ -160,10 +187,22 @@ model; what that costs is said before, and --max-cost bounds it.
 				}
 				in.Plan = string(text)
 			}
-			if err := p.agreedSync(ctx, s, &in, yes); err != nil {
+			name, err := p.indexName(args, &f)
+			made := ""
+			if err == nil && name == "" {
+				name, made, err = p.newIndex(ctx, s, &f)
+			}
+			if err != nil {
 				return err
 			}
-			out, err := p.beginSync(ctx, s, in)
+			in.Index = name
+			var out admin.Index
+			if err = p.agreedSync(ctx, s, &in, yes); err == nil {
+				out, err = p.beginSync(ctx, s, in)
+			}
+			if err != nil && made != "" {
+				err = p.takenBack(ctx, s, name, made, err)
+			}
 			if err == nil {
 				out, err = p.followIndex(ctx, s, name, front.Sync)
 			}
@@ -219,7 +258,7 @@ func (p *program) openIndex(ctx context.Context, s *admin.Client, name string) (
 
 // beginSync waits for an index that was put into the configuration a moment ago.
 func (p *program) beginSync(ctx context.Context, s *admin.Client, in admin.IndexSyncIn) (out admin.Index, err error) {
-	for range 50 {
+	for range 150 { // stores have ten seconds to say what they are
 		out, err = admin.IndexSync.Call(ctx, s, in)
 		var told *admin.Error
 		if !errors.As(err, &told) || told.Code != admin.CodeNotFound && !strings.Contains(told.Message, "is not open: it is being opened") {

@@ -224,8 +224,9 @@ func (p *program) complain(message, hint string) {
 	if !strings.HasPrefix(message, "freehold ") { // a command's name says whose message it is
 		message = "freehold: " + message
 	}
-	fmt.Fprintln(p.err, tameLines(message))
+	n := width(p.err)
+	fmt.Fprintln(p.err, folded(tameLines(message), n))
 	if hint != "" {
-		fmt.Fprintln(p.err, "  hint:", tameLines(hint))
+		fmt.Fprintln(p.err, folded("  hint: "+tameLines(hint), n))
 	}
 }

@@ -87,11 +87,14 @@ func TestMisuse(t *testing.T) {
 		p.configFlag = filepath.Join(t.TempDir(), "config.yaml")
 		var said bytes.Buffer
 		p.err = &said
-		if code := p.run(t.Context(), shell(line)); code != 2 || !strings.Contains(said.String(), want) || out.Len() > 0 {
+		if code := p.run(t.Context(), shell(line)); code != 2 || !strings.Contains(unfolded(said.String()), unfolded(want)) || out.Len() > 0 {
 			t.Errorf("freehold %s: exit %d, said %q and %q, want %q", line, code, out, &said, want)
 		}
 	}
 }
+
+// unfolded is a text in one line, however it was folded.
+func unfolded(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // shell splits a line at spaces, those between single quotes apart.
 func shell(line string) []string {

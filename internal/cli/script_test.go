@@ -62,6 +62,7 @@ func TestMain(m *testing.M) {
 //	tty expect REGEXP      waits until it shows that, behind what was expected last
 //	tty send TEXT          types a text, with \n and such in it
 //	tty end CODE           waits until it ends; what it showed is the output
+//	said REGEXP            is stderr, with lines that were folded in one
 //	columns N              fails if a line of the last output is wider
 //	tamper DB              alters one byte of the history's last record
 //	forget DB              takes the history's last record away
@@ -76,7 +77,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"freeport": freeport, "await": await, "source": source, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "tty": tty, "columns": columns, "tamper": tamper, "forget": forget,
+			"freeport": freeport, "await": await, "source": source, "certificate": certificate, "get": get, "ask": ask, "post": post, "traffic": traffic, "pairs": pairs, "capture": capture, "drilling": drilling, "ends": ends, "tty": tty, "columns": columns, "said": said, "tamper": tamper, "forget": forget,
 		},
 	})
 }
@@ -281,6 +282,27 @@ func ends(ts *testscript.TestScript, _ bool, a []string) {
 	}
 	if got != want {
 		ts.Fatalf("ended with %d, not %d", got, want)
+	}
+}
+
+func said(ts *testscript.TestScript, no bool, a []string) {
+	var text strings.Builder
+	for i, line := range strings.Split(ts.ReadFile("stderr"), "\n") {
+		words := strings.TrimLeft(line, " ")
+		switch {
+		case i == 0:
+		case strings.HasPrefix(line, "  ") && !strings.HasPrefix(words, "hint: "):
+			text.WriteByte(' ')
+			line = words
+		default:
+			text.WriteByte('\n')
+		}
+		text.WriteString(line)
+	}
+	re, err := regexp.Compile("(?m)" + a[0])
+	ts.Check(err)
+	if re.MatchString(text.String()) == no {
+		ts.Fatalf("%q in what was said is %v", a[0], !no)
 	}
 }
 

@@ -214,9 +214,74 @@ func (p *program) sayLines(text string) {
 	}
 }
 
-// width is that of the terminal; 80 where there is none, or a narrower one.
-func (p *program) width() int {
-	if f, ok := p.out.(*os.File); ok {
+// folded breaks the lines of a text that have more than n characters, between words. What
+// is broken goes on further in; words, and what stands between quotation marks, stay
+// whole, so that paths, addresses and places in files can be copied.
+func folded(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if utf8.RuneCountInString(line) <= n {
+			continue
+		}
+		words := strings.TrimLeft(line, " ")
+		in := line[:len(line)-len(words)]
+		further := in + "  "
+		if strings.HasPrefix(words, "hint: ") {
+			further += "    "
+		}
+		used := len(in)
+		var b strings.Builder
+		b.WriteString(in)
+		for j, word := range unbroken(words) {
+			long := utf8.RuneCountInString(word)
+			switch {
+			case j == 0:
+			case used+1+long > n:
+				b.WriteString("\n" + further)
+				used = len(further)
+			default:
+				b.WriteByte(' ')
+				used++
+			}
+			b.WriteString(word)
+			used += long
+		}
+		lines[i] = b.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// longestQuote is the longest text between quotation marks that stays whole.
+const longestQuote = 60
+
+// unbroken are the words of a line, and what stands between quotation marks as one.
+func unbroken(line string) (words []string) {
+	for line = strings.TrimLeft(line, " "); line != ""; line = strings.TrimLeft(line, " ") {
+		end, marked := len(line), rune(0)
+		for i, r := range line {
+			switch {
+			case marked != 0 && r == marked:
+				marked = 0
+			case marked == 0 && (r == '"' || r == '`') && strings.ContainsRune(line[i+1:min(len(line), i+1+longestQuote)], r):
+				marked = r
+			case marked == 0 && r == ' ':
+				end = i
+			}
+			if end < len(line) {
+				break
+			}
+		}
+		words, line = append(words, line[:end]), line[end:]
+	}
+	return words
+}
+
+// width is that of the terminal of standard output.
+func (p *program) width() int { return width(p.out) }
+
+// width is that of a terminal; 80 where there is none, or a narrower one.
+func width(of any) int {
+	if f, ok := of.(*os.File); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 80 {
 			return w
 		}

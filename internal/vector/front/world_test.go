@@ -53,6 +53,9 @@ type world struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
+	clock func() time.Time
+	sleep func(ctx context.Context, d time.Duration) error
+
 	reads, shadow float64
 	compared      chan front.Comparison
 
@@ -82,7 +85,7 @@ func mapping() vector.Mapping {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.db"), memory: vectortest.NewMemory(), compared: make(chan front.Comparison, 9)}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "state.db"), memory: vectortest.NewMemory(), compared: make(chan front.Comparison, 9), clock: time.Now, sleep: soon}
 	w.memory.Bounds.IDs, w.memory.Bounds.Namespace = []vector.IDKind{vector.UUIDID, vector.IntegerID}, false
 	w.memory.Fail = func(doing string) error {
 		if f := w.lost.Load(); f != nil {
@@ -144,7 +147,7 @@ func (w *world) start() {
 		Name: index, Pinecone: old, Ledger: w.ledger, Models: models,
 		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: target, IDs: w.ledger},
 		Source: w.store.Fetch,
-		Log:    slog.New(slog.DiscardHandler), Clock: time.Now, Sleep: soon, Random: rand.Float64,
+		Log:    slog.New(slog.DiscardHandler), Clock: w.clock, Sleep: w.sleep, Random: rand.Float64,
 		Reads: func() float64 { return w.reads }, Shadow: func() float64 { return w.shadow }, Compared: func(c front.Comparison) { w.compared <- c },
 	})
 	if err != nil {

@@ -86,10 +86,10 @@ func (c *checker) indexes() {
 		}
 		switch s := x.Target.Address.Store; s {
 		case pinecone, address.File, "opensearch", "weaviate":
-			c.rep.errorf(c.pos(at("to")...), "such as qdrant://HOST:6334/COLLECTION", "%s cannot be served from %s", label(at()), s)
+			c.rep.errorf(c.pos(at("to")...), "an index is served from qdrant, milvus or postgres (pgvector)", "%s cannot be served from %s", label(at()), s)
 		case "chroma":
 			// Asked for all neighbours in a namespace of 250 records, 1.5.9 found 147.
-			c.rep.errorf(c.pos(at("to")...), "it answers a query for many neighbours with fewer than there are, and has no sparse vectors; `freehold vectors copy` fills it", "%s cannot be served from chroma", label(at()))
+			c.rep.errorf(c.pos(at("to")...), "asked for all 250 neighbours it found 147, and it has no sparse vectors: qdrant, milvus and postgres (pgvector) serve an index; `freehold vectors copy` fills chroma", "%s cannot be served from chroma", label(at()))
 		}
 		for _, other := range served {
 			if other.Target.Address.Same(&x.Target.Address) {

@@ -454,7 +454,7 @@ func (ix *Index) query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 // side is one of the stores.
 func (ix *Index) side(newer bool) wire.Server {
 	if newer {
-		return ix.Served
+		return ix.store
 	}
 	return ix.Pinecone
 }

@@ -359,8 +359,15 @@ func (l *Limits) Refuse(r *Record) string {
 		}
 	}
 	for i := range r.Vectors {
-		if v := &r.Vectors[i]; l.Positive && slices.ContainsFunc(v.Values, func(x float32) bool { return x < 0 }) {
+		v := &r.Vectors[i]
+		if l.Positive && slices.ContainsFunc(v.Values, func(x float32) bool { return x < 0 }) {
 			return fmt.Sprintf("vector %q has values below 0", v.Name)
+		}
+		if l.Vector == nil {
+			continue
+		}
+		if why := l.Vector(v); why != "" {
+			return fmt.Sprintf("vector %q %s", v.Name, why)
 		}
 	}
 	for i := range r.Payload {

@@ -172,6 +172,14 @@ type Target interface {
 	Delete(ctx context.Context, namespace string, ids []ID) error
 }
 
+// Aliased is a target whose collections can have further names, each of which is one
+// collection's at a time.
+type Aliased interface {
+	// Alias makes name one of the collection, in one step if it was another one's, and
+	// returns whose it was; empty: no other's.
+	Alias(ctx context.Context, name string) (was string, err error)
+}
+
 // Search asks for the records nearest to a vector.
 type Search struct {
 	Namespace string
@@ -223,8 +231,13 @@ type Limits struct {
 	Whole     bool // each record has all vectors of the collection
 	Rounds    bool // a double may come back as the one beside it
 	Dim       int  // of a dense vector at most; 0: any number
+	// Column is the type of a column that is made for a field, by its name and values of
+	// it, "" of one that stays in the payload; nil: all fields do.
+	Column func(name string, values []Value) string
 	// Field reports whether there is a place for a field of that name; nil: for any.
 	Field func(name string) bool
+	// Vector says why it cannot hold a vector whose form it has; nil, "": it can.
+	Vector func(v *Vector) string
 }
 
 // RefusedError says which records a store refuses for what they are: to write

@@ -49,7 +49,7 @@ type Address struct {
 
 // own are the options that only one store has, but for a table's name.
 var own = map[string][]string{
-	"postgres":   {"payload", "fields", "metric", "sslrootcert"},
+	"postgres":   {"payload", "fields", "columns", "metric", "sslrootcert"},
 	"milvus":     {"database"},
 	"chroma":     {"tenant", "database"},
 	"opensearch": {"metric", "sslrootcert"},

@@ -174,6 +174,13 @@ func table(a address.Address, password string, secure *tls.Config, dial dialer) 
 		Host: a.Host, Database: a.Database, User: a.User, Password: password, Table: a.Name, TLS: secure, Dial: dial,
 		ID: a.ID, NamespaceColumn: a.NamespaceField, Payload: a.Own["payload"], Vector: a.Vector, Namespace: a.Namespace, Metric: vector.Metric(a.Own["metric"]),
 	}
+	switch a.Own["columns"] {
+	case "", "payload":
+	case "typed":
+		o.Typed = true
+	default:
+		return nil, fmt.Errorf("%s: columns=%s is neither typed nor payload", a.String(), a.Own["columns"])
+	}
 	if list := a.Own["fields"]; list != "" {
 		o.Fields = strings.Split(list, ",")
 	}

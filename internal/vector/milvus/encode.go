@@ -73,13 +73,11 @@ func (f *vectorField) refuse(v *vector.Vector, lite bool) string {
 			return "is not sparse"
 		}
 		for i, x := range v.Values {
-			if x < 0 || x == 0 && lite {
+			if x < 0 {
 				return fmt.Sprintf("has %v at index %d, and sparse vectors of Milvus have no such values", x, v.Indices[i])
 			}
-			if v.Indices[i] == math.MaxUint32 {
-				return "has an index of 4294967295, which Milvus has not"
-			}
 		}
+		return noSparse(v, lite)
 	case vector.Binary:
 		if len(v.Bits) != f.Dim/8 {
 			return fmt.Sprintf("has %d bits, and the collection's have %d", 8*len(v.Bits), f.Dim)
@@ -95,6 +93,17 @@ func (f *vectorField) refuse(v *vector.Vector, lite bool) string {
 				}
 			}
 		}
+	}
+	return ""
+}
+
+// noSparse says why Milvus has no such sparse vector, whatever the collection.
+func noSparse(v *vector.Vector, lite bool) string {
+	switch {
+	case slices.Contains(v.Indices, math.MaxUint32):
+		return "has an index of 4294967295, which Milvus has not"
+	case lite && v.Indices != nil && slices.Contains(v.Values, 0):
+		return "has a number that is 0, which milvus-lite does not keep"
 	}
 	return ""
 }

@@ -46,6 +46,7 @@ func (s *Store) Limits() vector.Limits {
 	case older(version, 4):
 		l.Forms = []vector.Form{vector.Dense, vector.Binary}
 	}
+	l.Vector = func(v *vector.Vector) string { return noSparse(v, isLite(version)) }
 	l.PayloadSize = func(p vector.Payload) int { return (&schema{}).metaSize(p) }
 	if found != nil {
 		l.PayloadSize = found.metaSize

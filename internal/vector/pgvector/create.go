@@ -87,7 +87,7 @@ func (s *Store) creation(d *vector.Description, extension string, escape func(st
 	}
 	columns := []string{`"namespace" text COLLATE "C" NOT NULL DEFAULT ''`, `"id" ` + id + ` NOT NULL`}
 	comments := map[string]string{"namespace": markStart + "namespace", "payload": markPayload}
-	if slices.ContainsFunc(d.Fields, func(f vector.FieldSpec) bool { return f.Indexed }) {
+	if !s.options.Typed && slices.ContainsFunc(d.Fields, func(f vector.FieldSpec) bool { return f.Indexed }) {
 		comments["payload"] = markPayloadIndexed
 	}
 	taken := map[string]bool{"namespace": true, "id": true, "payload": true}
@@ -104,9 +104,20 @@ func (s *Store) creation(d *vector.Description, extension string, escape func(st
 		}
 		comments[v.name] = markStart + string(text)
 	}
+	var indexed []string
+	if s.options.Typed {
+		fields, by, err := fieldColumns(d, taken)
+		if err != nil {
+			return "", err
+		}
+		columns, indexed = append(columns, fields...), by
+	}
 	columns = append(columns, `"payload" jsonb NOT NULL DEFAULT '{}'`, `PRIMARY KEY ("namespace", "id")`)
 	var out strings.Builder
 	fmt.Fprintf(&out, "CREATE TABLE %s (%s)", table, strings.Join(columns, ", "))
+	for _, name := range indexed {
+		fmt.Fprintf(&out, "; CREATE INDEX ON %s (%s)", table, name)
+	}
 	for name, comment := range comments {
 		text, err := escape(comment)
 		if err != nil {

@@ -44,6 +44,10 @@ type Options struct {
 	Namespace       *string       // only this one; nil: all
 	Metric          vector.Metric // where no index says it
 
+	// Typed: a table that is made has a column of each field that the description names,
+	// of its type; else fields are members of the payload.
+	Typed bool
+
 	// Timeout is the time that one request has; 0: a minute. Counting has ten times
 	// that, and making an index as long as it takes.
 	Timeout time.Duration

@@ -30,7 +30,17 @@ func (s *Store) Limits() vector.Limits {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.options.Typed && s.table == nil {
+		l.Column = columnFor
+	}
+	l.Vector = func(x *vector.Vector) string { return noSparse(x, maxSparse) }
 	if t := s.table; t != nil {
+		l.Vector = func(x *vector.Vector) string {
+			if v := t.vector(x.Name); v != nil {
+				return noSparse(x, v.sparse())
+			}
+			return ""
+		}
 		l.IDs = []vector.IDKind{t.idKind()}
 		// Nulls have a place in jsonb and arrays; Put refuses those that have none.
 		if t.payload == nil {

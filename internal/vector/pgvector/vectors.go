@@ -72,8 +72,6 @@ func (v *vectorColumn) refuse(x *vector.Vector) string {
 		return fmt.Sprintf("%s has %d numbers, and column %q has %d", name, len(x.Dense), v.name, v.spec.Dim)
 	case v.spec.Form == vector.Dense && (len(x.Dense) == 0 || len(x.Dense) > maxDim):
 		return fmt.Sprintf("%s has %d numbers, and pgvector has 1 to %d", name, len(x.Dense), maxDim)
-	case v.spec.Form == vector.Sparse && len(x.Indices) > maxDim:
-		return fmt.Sprintf("%s has %d numbers, and a sparsevec has at most %d", name, len(x.Indices), maxDim)
 	case v.spec.Form == vector.Binary && len(x.Bits) != (v.spec.Dim+7)/8:
 		return fmt.Sprintf("%s has %d bits, and column %q has %d", name, 8*len(x.Bits), v.name, v.spec.Dim)
 	}
@@ -86,14 +84,26 @@ func (v *vectorColumn) refuse(x *vector.Vector) string {
 		}
 	}
 	for i, f := range x.Values {
-		switch {
-		case f-f != 0:
+		if f-f != 0 {
 			return fmt.Sprintf("%s has %v at index %d", name, f, x.Indices[i])
-		case f == 0:
-			return fmt.Sprintf("%s has 0 at index %d, which a sparsevec does not keep", name, x.Indices[i])
-		case x.Indices[i] >= v.sparse():
-			return fmt.Sprintf("%s has index %d, and column %q ends at %d", name, x.Indices[i], v.name, v.sparse()-1)
 		}
+	}
+	if why := noSparse(x, v.sparse()); why != "" {
+		return name + " " + why
+	}
+	return ""
+}
+
+// noSparse says why no sparsevec of a width can hold a vector.
+func noSparse(x *vector.Vector, width uint32) string {
+	switch {
+	case x.Indices == nil:
+	case len(x.Indices) > maxDim:
+		return fmt.Sprintf("has more than %d numbers, which no sparsevec has", maxDim)
+	case slices.ContainsFunc(x.Indices, func(i uint32) bool { return i >= width }):
+		return fmt.Sprintf("has an index above %d, at which the sparsevec ends", width-1)
+	case slices.Contains(x.Values, 0):
+		return "has a number that is 0, which a sparsevec does not keep"
 	}
 	return ""
 }
@@ -207,9 +217,12 @@ func fromHalf(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
 
+// vectorPrefix begins the names of columns that are made for vectors.
+const vectorPrefix = "embedding"
+
 // columnName is a name for the column of a vector that is free and short enough.
 func columnName(vector string, taken map[string]bool) string {
-	name := "embedding"
+	name := vectorPrefix
 	if vector != "" {
 		name += "_" + strings.ReplaceAll(strings.ToValidUTF8(vector, "_"), "\x00", "_")
 	}

@@ -146,7 +146,7 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 }
 
 // create is the collection that the copy makes, or that is there.
-func (p *Plan) create(name string, source, target *vector.Description, limits *vector.Limits) {
+func (p *Plan) create(name string, source, target *vector.Description, limits *vector.Limits, sample []vector.Record) {
 	if target != nil {
 		p.Create = vector.Description{Store: target.Store, Name: target.Name, Vectors: target.Vectors, Fields: target.Fields, IDs: target.IDs}
 		return
@@ -154,6 +154,9 @@ func (p *Plan) create(name string, source, target *vector.Description, limits *v
 	p.Create.Name = name
 	if scheme(p.From) == scheme(p.To) { // types of fields are in a store's own words
 		p.Create.Fields = source.Fields
+	}
+	if limits.Column != nil {
+		p.columns(limits, sample)
 	}
 	for _, v := range source.Vectors {
 		if !slices.Contains(limits.Forms, v.Form) {
@@ -172,6 +175,31 @@ func (p *Plan) create(name string, source, target *vector.Description, limits *v
 			p.drop(&p.Create.Vectors[1+i], "the target has one vector for each record")
 		}
 		p.Create.Vectors = p.Create.Vectors[:1]
+	}
+}
+
+// columns are those that a target makes of the sample's fields. An index that the source
+// has of a field stays with it.
+func (p *Plan) columns(limits *vector.Limits, sample []vector.Record) {
+	values := map[string][]vector.Value{}
+	for i := range sample {
+		r, err := p.Mapping.Apply(&sample[i])
+		if err != nil {
+			continue // it is told among the losses
+		}
+		for _, f := range r.Payload {
+			values[f.Name] = append(values[f.Name], f.Value)
+		}
+	}
+	had := p.Create.Fields
+	p.Create.Fields = nil
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		kind := limits.Column(name, values[name])
+		if kind == "" {
+			continue
+		}
+		indexed := slices.ContainsFunc(had, func(f vector.FieldSpec) bool { return f.Name == name && f.Indexed })
+		p.Create.Fields = append(p.Create.Fields, vector.FieldSpec{Name: name, Type: kind, Indexed: indexed})
 	}
 }
 

@@ -135,7 +135,7 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	}
 	made := p.made(source)
 	p.decide(made, &limits, sample)
-	p.create(in.Create, made, target, &limits)
+	p.create(in.Create, made, target, &limits, sample)
 	p.size(source, sample, in.Prices)
 	if in.Embed != nil {
 		if err := p.quote(ctx, in.Embed, sample); err != nil {

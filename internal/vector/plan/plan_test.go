@@ -247,3 +247,39 @@ func TestEdited(t *testing.T) {
 		t.Errorf("a plan made by hand: %v", err)
 	}
 }
+
+// TestColumns: a target that makes columns of fields is told which, by the values that
+// the fields have in it; and what it cannot hold of a vector is told before.
+func TestColumns(t *testing.T) {
+	limits := flat
+	limits.Column = func(name string, values []vector.Value) string {
+		if name == "title" || len(values) == 0 {
+			return ""
+		}
+		return values[0].Kind().String()
+	}
+	limits.Vector = func(v *vector.Vector) string {
+		if len(v.Indices) == 2 && v.Indices[1] > 90 {
+			return "has an index above 90"
+		}
+		return ""
+	}
+	p, err := plan.Make(t.Context(), inputs(docs(t), limits))
+	if err != nil {
+		t.Fatal(err)
+	}
+	is := map[string]string{}
+	for _, f := range p.Create.Fields {
+		is[f.Name] = f.Type
+	}
+	want := map[string]string{"_id": "text", "_namespace": "text", "more": "map", "price": "float", "year": "int"} // a year is one in the target
+	if diff := cmp.Diff(want, is); diff != "" {
+		t.Error(diff)
+	}
+	for _, l := range p.Found.Losses {
+		if l.What == "records" && l.Refused && l.Why == `vector "sparse" has an index above 90` && l.Share == 0.11 {
+			return
+		}
+	}
+	t.Errorf("%+v", p.Found.Losses)
+}

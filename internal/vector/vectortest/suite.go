@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -45,6 +46,9 @@ func Target(t *testing.T, s Suite) {
 	t.Run("again", s.again)
 	if s.Vectors[0].Form == vector.Dense {
 		t.Run("refused", s.refused)
+	}
+	if slices.ContainsFunc(s.Vectors, func(v vector.Spec) bool { return v.Form == vector.Sparse }) {
+		t.Run("sparse", s.sparse)
 	}
 	t.Run("together", s.together)
 }
@@ -483,6 +487,36 @@ func (s *Suite) search(t *testing.T) {
 				t.Errorf("%s: hit %d is %v, want %v", f, i, got[i], want[i])
 				break
 			}
+		}
+	}
+}
+
+// sparse: an index that the store has not is told before, by its limits, and by Put;
+// each other one comes back as it was.
+func (s *Suite) sparse(t *testing.T) {
+	store, r := s.made(t), rand.New(rand.NewPCG(15, 16))
+	limits := store.Limits()
+	for i, index := range []uint32{0, 1, 999_999_999, 1_000_000_000, math.MaxInt32, math.MaxInt32 + 1, math.MaxUint32 - 1, math.MaxUint32} {
+		records := s.records(r, &limits, "", 2)
+		for j := range records {
+			records[j].ID = anID(r, &limits, 2*i+j)
+		}
+		one := &records[1]
+		for j := range one.Vectors {
+			if v := &one.Vectors[j]; v.Indices != nil {
+				v.Indices, v.Values = []uint32{index}, []float32{0.5}
+			}
+		}
+		why := limits.Refuse(one)
+		err := store.Put(t.Context(), "", records)
+		var refused *vector.RefusedError
+		switch {
+		case why == "" && err == nil:
+			held(t, store, records)
+		case why != "" && errors.As(err, &refused) && len(refused.Records) == 1 && refused.Records[one.ID] != "":
+			held(t, store, records[:1])
+		default:
+			t.Errorf("index %d: its limits say %q, and Put %v", index, why, err)
 		}
 	}
 }

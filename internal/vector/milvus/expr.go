@@ -199,7 +199,10 @@ func (x *operand) hasOne(values []vector.Value) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			of = append(of, x.text+" == "+lit, "json_contains("+list+", "+lit+")")
+			of = append(of, x.text+" == "+lit)
+			for _, lit := range x.elements(v, lit) {
+				of = append(of, "json_contains("+list+", "+lit+")")
+			}
 		case x.column.kind == kindArray:
 			of = append(of, "array_contains("+x.text+", "+lit+")")
 		default:
@@ -268,13 +271,41 @@ func (x *operand) float(v *vector.Value) string {
 	case v.Whole():
 		return x.integer(int64(f))
 	}
-	out := strconv.FormatFloat(f, 'g', -1, 64)
-	if !strings.ContainsAny(out, ".") { // 1e+30 is read as a float only with a point
-		if mantissa, exponent, ok := strings.Cut(out, "e"); ok {
-			out = mantissa + ".0e" + exponent
+	return point(f)
+}
+
+// elements are the literals of what equals a value in a list: Milvus compares numbers
+// there with those of their own kind only.
+func (x *operand) elements(v *vector.Value, lit string) []string {
+	f := v.Float()
+	switch v.Kind() {
+	case vector.Int:
+		f = float64(v.Int())
+	case vector.Float:
+	default:
+		return []string{lit}
+	}
+	out := []string{point(f)}
+	if f == math.Trunc(f) && f >= -1<<63 && f < 1<<63 {
+		n := int64(f)
+		if v.Kind() == vector.Int {
+			n = v.Int()
 		}
+		out = append(out, x.integer(n))
 	}
 	return out
+}
+
+// point is a double as a literal, which is read as one only with a point.
+func point(f float64) string {
+	out := strconv.FormatFloat(f, 'g', -1, 64)
+	if strings.Contains(out, ".") {
+		return out
+	}
+	if mantissa, exponent, ok := strings.Cut(out, "e"); ok {
+		return mantissa + ".0e" + exponent
+	}
+	return out + ".0"
 }
 
 // size compares a number; nothing else has a size.

@@ -49,3 +49,13 @@ func TestSuite(t *testing.T) {
 		})
 	}
 }
+
+// TestFilters: see [vectortest.Filters]. A null is there for Milvus; and milvus-lite takes
+// true for 1, and is not asked.
+func TestFilters(t *testing.T) {
+	server := milvustest.Full(t)
+	vectortest.Filters(t, vectortest.Suite{
+		Vectors: []vector.Spec{{Form: vector.Dense, Dim: 4, Metric: vector.Dot}},
+		Open:    func(t *testing.T) vector.Target { return openStore(t, server, server.Name(t)) },
+	}, []string{"a", "b_c", "ü x", "b.c", "it's", "1"}, func(v *vector.Value) bool { return v.Kind() == vector.Null })
+}

@@ -168,7 +168,7 @@ func number(v *vector.Value) string {
 		case math.IsInf(f, -1):
 			return "-Infinity"
 		case f == f:
-			return strconv.FormatFloat(f, 'f', -1, 64)
+			return decimal(f)
 		}
 	}
 	return ""

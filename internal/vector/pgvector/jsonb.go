@@ -82,11 +82,11 @@ func quoted(b []byte, s string) (out []byte, why string) {
 	return out, ""
 }
 
-// decimal is a double in digits, with a point.
+// decimal is a double in digits, with a point. A whole one has all of its digits, and not
+// the few that give it back, so that it equals the integer that it is.
 func decimal(f float64) string {
-	s := strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(s, ".") && f-f == 0 {
-		s += ".0"
+	if f == math.Trunc(f) && f-f == 0 {
+		return strconv.FormatFloat(f, 'f', 1, 64)
 	}
-	return s
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }

@@ -48,3 +48,14 @@ func TestSuite(t *testing.T) {
 		})
 	}
 }
+
+// TestFilters: see [vectortest.Filters].
+func TestFilters(t *testing.T) {
+	vectortest.Filters(t, vectortest.Suite{
+		Vectors: []vector.Spec{{Form: vector.Dense, Dim: 4, Metric: vector.Dot}},
+		Open: func(t *testing.T) vector.Target {
+			server := pgtest.Shared(t)
+			return openStore(t, server, Options{Table: server.Name(t)})
+		},
+	}, []string{"a", "b.c", "ü x", "it's", `"`, `\`, "$1", "1", "payload.a"}, func(*vector.Value) bool { return false })
+}

@@ -198,7 +198,7 @@ func decimalOf(s string) vector.Value {
 	if err != nil {
 		return vector.TextOf(s)
 	}
-	if f-f == 0 && shortest(s) != shortest(strconv.FormatFloat(f, 'f', -1, 64)) {
+	if short := shortest(s); f-f == 0 && short != shortest(decimal(f)) && short != shortest(strconv.FormatFloat(f, 'f', -1, 64)) {
 		return vector.TextOf(s)
 	}
 	return double(f)

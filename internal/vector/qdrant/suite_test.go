@@ -26,3 +26,14 @@ func TestSuite(t *testing.T) {
 		})
 	}
 }
+
+// TestFilters: see [vectortest.Filters].
+func TestFilters(t *testing.T) {
+	vectortest.Filters(t, vectortest.Suite{
+		Vectors: []vector.Spec{{Form: vector.Dense, Dim: 4, Metric: vector.Dot}},
+		Open: func(t *testing.T) vector.Target {
+			server := qdranttest.Shared(t)
+			return openStore(t, server, server.Name(t))
+		},
+	}, []string{"a", "b.c", "ü x", "it's", "a[]", "1", `\`}, func(*vector.Value) bool { return false })
+}

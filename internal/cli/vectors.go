@@ -17,7 +17,6 @@ import (
 	"freehold/internal/config"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
-	stores "freehold/internal/vector/address"
 	"freehold/internal/vector/connect"
 	"freehold/internal/vector/plan"
 	"freehold/internal/vector/transfer"
@@ -114,7 +113,7 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 	if e.target, err = openEnd(ctx, p, &e.to, "", connect.Open); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
-	e.lean()
+	lean()
 	return e, nil
 }
 
@@ -122,10 +121,9 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 const leanMemory = 40 << 20
 
 // lean has garbage collected before it piles up on what a copy holds, which is
-// bounded by bytes. An archive sorts in memory and needs more; GOMEMLIMIT in the
-// environment wins.
-func (e *ends) lean() {
-	if os.Getenv("GOMEMLIMIT") == "" && e.from.at.Store != stores.File && e.to.at.Store != stores.File {
+// bounded by bytes. GOMEMLIMIT in the environment wins.
+func lean() {
+	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(leanMemory)
 	}
 }
@@ -232,7 +230,7 @@ records have no text, and what the vectors of the others will cost.
 func (p *program) vectorsCopyCommand() *cobra.Command {
 	var f vectorFlags
 	var readers, writers int
-	var refused string
+	var refused, alias string
 	var allow, again, noVerify bool
 	c := p.facts(&cobra.Command{
 		Use:   "copy (--plan FILE | --from URL --to URL)",
@@ -270,7 +268,7 @@ Records that the target cannot hold are told with their reason, written to
 			if err := p.notServed(c.Context(), db, e); err != nil {
 				return err
 			}
-			w := &copyWork{p: p, e: e, flags: &f, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again}
+			w := &copyWork{p: p, e: e, flags: &f, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again, alias: alias}
 			w.make = func(ctx context.Context) (*plan.Plan, error) { return p.makePlan(ctx, e, &f, 0) }
 			if f.embed.given() {
 				if planned != nil {
@@ -295,6 +293,7 @@ Records that the target cannot hold are told with their reason, written to
 	c.Flags().BoolVar(&allow, "allow-refused", false, "end with 0 though records could not be copied")
 	c.Flags().BoolVar(&again, "again", false, "copy once more what an earlier copy has copied")
 	c.Flags().BoolVar(&noVerify, "no-verify", false, "do not compare at the end")
+	c.Flags().StringVar(&alias, "alias", "", "at the end, when all is proven, `NAME` becomes an alias of the collection")
 	return c
 }
 

@@ -39,6 +39,7 @@ type copyWork struct {
 	asked            *plan.Embed        // what the flags say of new vectors; nil: nothing
 	make             func(ctx context.Context) (*plan.Plan, error)
 	doing            string // in the progress; empty: copy
+	alias            string // that the collection gets when all is proven; empty: none
 }
 
 // embedUnit is how many records a unit has that are embedded: those of units that were
@@ -65,10 +66,15 @@ type copied struct {
 	LeftOut  int64            `json:"left_out,omitempty"` // of those that were refused, on purpose
 	Embedded *embed.Spent     `json:"embedded,omitempty"` // what this run has asked the model
 	Verify   *transfer.Report `json:"verify,omitempty"`
+	Alias    string           `json:"alias,omitempty"`     // that the collection has got
+	AliasWas string           `json:"alias_was,omitempty"` // whose it was
 }
 
 func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	p := w.p
+	if _, ok := w.e.target.(vector.Aliased); w.alias != "" && (!ok || noVerify) {
+		return usagef("--alias: a collection of Qdrant or Milvus gets it, once it is verified")
+	}
 	job, resumed, err := w.job(ctx)
 	if err != nil {
 		return err
@@ -117,11 +123,27 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 		}
 		wrong = errors.Join(wrong, fmt.Errorf("%s %s: %s has them with their reasons", plural(int(n), "record"), what, out.Refused))
 	}
+	wrong = errors.Join(wrong, w.aliased(ctx, &out, wrong))
 	if p.json {
 		return errors.Join(p.done(out, nil), wrong)
 	}
 	p.printCopied(&out)
 	return wrong
+}
+
+// aliased gives the collection its alias, if nothing is wrong with it.
+func (w *copyWork) aliased(ctx context.Context, out *copied, wrong error) (err error) {
+	to, ok := w.e.target.(vector.Aliased)
+	switch {
+	case w.alias == "" || !ok:
+		return nil
+	case wrong != nil:
+		return fmt.Errorf("alias %s stays where it is", w.alias)
+	}
+	if out.AliasWas, err = to.Alias(ctx, w.alias); err == nil {
+		out.Alias = w.alias
+	}
+	return err
 }
 
 // job is the last copy of these ends, whose plan is then the one that counts, or a

@@ -153,6 +153,12 @@ func (p *program) printCopied(out *copied) {
 		}
 		p.printDifferences(out.Verify)
 	}
+	switch {
+	case out.Alias != "" && out.AliasWas != "":
+		p.wrapped("alias", fmt.Sprintf("%s, in the place of %s", out.Alias, out.AliasWas))
+	case out.Alias != "":
+		p.wrapped("alias", out.Alias)
+	}
 }
 
 func verdict(r *transfer.Report) string {

@@ -112,7 +112,7 @@ func number(s string) int {
 func read(d *wire.DescribeCollectionResponse, indexes []*wire.Index) *schema {
 	c := d.GetSchema()
 	s := &schema{name: d.GetCollection(), dynamic: c.GetDynamic(), about: d}
-	if s.name == "" {
+	if s.name == "" || slices.Contains(d.GetAliases(), s.name) { // Milvus 2.3 answers by the name that was asked for
 		s.name = c.GetName()
 	}
 	for _, x := range c.GetStructs() {

@@ -102,6 +102,17 @@ func (s *Server) Name(t testing.TB) string {
 	return name
 }
 
+// DropAlias takes an alias away, which keeps its collection from being dropped.
+func (s *Server) DropAlias(t testing.TB, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var answer wire.Status
+	if err := s.Conn(t).Invoke(ctx, wire.DropAlias, &wire.DropAliasRequest{Alias: name}, &answer, grpc.WaitForReady(true)); err != nil || answer.GetCode() != 0 {
+		t.Errorf("drop alias %s: %v %s", name, err, answer.GetReason())
+	}
+}
+
 // Conn is a connection to the server, for what a test does beside freehold.
 func (s *Server) Conn(t testing.TB) *grpc.ClientConn {
 	t.Helper()

@@ -1826,6 +1826,119 @@ func (x *DropCollectionRequest) GetCollection() string {
 	return ""
 }
 
+// AliasRequest is of CreateAlias and AlterAlias.
+type AliasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Database      string                 `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
+	Collection    string                 `protobuf:"bytes,3,opt,name=collection,proto3" json:"collection,omitempty"`
+	Alias         string                 `protobuf:"bytes,4,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AliasRequest) Reset() {
+	*x = AliasRequest{}
+	mi := &file_milvus_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AliasRequest) ProtoMessage() {}
+
+func (x *AliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_milvus_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AliasRequest.ProtoReflect.Descriptor instead.
+func (*AliasRequest) Descriptor() ([]byte, []int) {
+	return file_milvus_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AliasRequest) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *AliasRequest) GetCollection() string {
+	if x != nil {
+		return x.Collection
+	}
+	return ""
+}
+
+func (x *AliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+type DropAliasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Database      string                 `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
+	Alias         string                 `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DropAliasRequest) Reset() {
+	*x = DropAliasRequest{}
+	mi := &file_milvus_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DropAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DropAliasRequest) ProtoMessage() {}
+
+func (x *DropAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_milvus_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DropAliasRequest.ProtoReflect.Descriptor instead.
+func (*DropAliasRequest) Descriptor() ([]byte, []int) {
+	return file_milvus_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DropAliasRequest) GetDatabase() string {
+	if x != nil {
+		return x.Database
+	}
+	return ""
+}
+
+func (x *DropAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
 type LoadCollectionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Database      string                 `protobuf:"bytes,2,opt,name=database,proto3" json:"database,omitempty"`
@@ -1837,7 +1950,7 @@ type LoadCollectionRequest struct {
 
 func (x *LoadCollectionRequest) Reset() {
 	*x = LoadCollectionRequest{}
-	mi := &file_milvus_proto_msgTypes[26]
+	mi := &file_milvus_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +1962,7 @@ func (x *LoadCollectionRequest) String() string {
 func (*LoadCollectionRequest) ProtoMessage() {}
 
 func (x *LoadCollectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[26]
+	mi := &file_milvus_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +1975,7 @@ func (x *LoadCollectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadCollectionRequest.ProtoReflect.Descriptor instead.
 func (*LoadCollectionRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{26}
+	return file_milvus_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LoadCollectionRequest) GetDatabase() string {
@@ -1897,7 +2010,7 @@ type GetLoadStateRequest struct {
 
 func (x *GetLoadStateRequest) Reset() {
 	*x = GetLoadStateRequest{}
-	mi := &file_milvus_proto_msgTypes[27]
+	mi := &file_milvus_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +2022,7 @@ func (x *GetLoadStateRequest) String() string {
 func (*GetLoadStateRequest) ProtoMessage() {}
 
 func (x *GetLoadStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[27]
+	mi := &file_milvus_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2035,7 @@ func (x *GetLoadStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLoadStateRequest.ProtoReflect.Descriptor instead.
 func (*GetLoadStateRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{27}
+	return file_milvus_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetLoadStateRequest) GetCollection() string {
@@ -1956,7 +2069,7 @@ type GetLoadStateResponse struct {
 
 func (x *GetLoadStateResponse) Reset() {
 	*x = GetLoadStateResponse{}
-	mi := &file_milvus_proto_msgTypes[28]
+	mi := &file_milvus_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2081,7 @@ func (x *GetLoadStateResponse) String() string {
 func (*GetLoadStateResponse) ProtoMessage() {}
 
 func (x *GetLoadStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[28]
+	mi := &file_milvus_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2094,7 @@ func (x *GetLoadStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLoadStateResponse.ProtoReflect.Descriptor instead.
 func (*GetLoadStateResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{28}
+	return file_milvus_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetLoadStateResponse) GetStatus() *Status {
@@ -2011,7 +2124,7 @@ type CreateIndexRequest struct {
 
 func (x *CreateIndexRequest) Reset() {
 	*x = CreateIndexRequest{}
-	mi := &file_milvus_proto_msgTypes[29]
+	mi := &file_milvus_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2136,7 @@ func (x *CreateIndexRequest) String() string {
 func (*CreateIndexRequest) ProtoMessage() {}
 
 func (x *CreateIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[29]
+	mi := &file_milvus_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2149,7 @@ func (x *CreateIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateIndexRequest.ProtoReflect.Descriptor instead.
 func (*CreateIndexRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{29}
+	return file_milvus_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreateIndexRequest) GetDatabase() string {
@@ -2086,7 +2199,7 @@ type DescribeIndexRequest struct {
 
 func (x *DescribeIndexRequest) Reset() {
 	*x = DescribeIndexRequest{}
-	mi := &file_milvus_proto_msgTypes[30]
+	mi := &file_milvus_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2211,7 @@ func (x *DescribeIndexRequest) String() string {
 func (*DescribeIndexRequest) ProtoMessage() {}
 
 func (x *DescribeIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[30]
+	mi := &file_milvus_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2224,7 @@ func (x *DescribeIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeIndexRequest.ProtoReflect.Descriptor instead.
 func (*DescribeIndexRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{30}
+	return file_milvus_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DescribeIndexRequest) GetDatabase() string {
@@ -2157,7 +2270,7 @@ type Index struct {
 
 func (x *Index) Reset() {
 	*x = Index{}
-	mi := &file_milvus_proto_msgTypes[31]
+	mi := &file_milvus_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2169,7 +2282,7 @@ func (x *Index) String() string {
 func (*Index) ProtoMessage() {}
 
 func (x *Index) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[31]
+	mi := &file_milvus_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2295,7 @@ func (x *Index) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Index.ProtoReflect.Descriptor instead.
 func (*Index) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{31}
+	return file_milvus_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Index) GetName() string {
@@ -2244,7 +2357,7 @@ type DescribeIndexResponse struct {
 
 func (x *DescribeIndexResponse) Reset() {
 	*x = DescribeIndexResponse{}
-	mi := &file_milvus_proto_msgTypes[32]
+	mi := &file_milvus_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2369,7 @@ func (x *DescribeIndexResponse) String() string {
 func (*DescribeIndexResponse) ProtoMessage() {}
 
 func (x *DescribeIndexResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[32]
+	mi := &file_milvus_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2382,7 @@ func (x *DescribeIndexResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeIndexResponse.ProtoReflect.Descriptor instead.
 func (*DescribeIndexResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{32}
+	return file_milvus_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DescribeIndexResponse) GetStatus() *Status {
@@ -2297,7 +2410,7 @@ type CreatePartitionRequest struct {
 
 func (x *CreatePartitionRequest) Reset() {
 	*x = CreatePartitionRequest{}
-	mi := &file_milvus_proto_msgTypes[33]
+	mi := &file_milvus_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2309,7 +2422,7 @@ func (x *CreatePartitionRequest) String() string {
 func (*CreatePartitionRequest) ProtoMessage() {}
 
 func (x *CreatePartitionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[33]
+	mi := &file_milvus_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2322,7 +2435,7 @@ func (x *CreatePartitionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePartitionRequest.ProtoReflect.Descriptor instead.
 func (*CreatePartitionRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{33}
+	return file_milvus_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CreatePartitionRequest) GetDatabase() string {
@@ -2356,7 +2469,7 @@ type ShowPartitionsRequest struct {
 
 func (x *ShowPartitionsRequest) Reset() {
 	*x = ShowPartitionsRequest{}
-	mi := &file_milvus_proto_msgTypes[34]
+	mi := &file_milvus_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2481,7 @@ func (x *ShowPartitionsRequest) String() string {
 func (*ShowPartitionsRequest) ProtoMessage() {}
 
 func (x *ShowPartitionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[34]
+	mi := &file_milvus_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2494,7 @@ func (x *ShowPartitionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPartitionsRequest.ProtoReflect.Descriptor instead.
 func (*ShowPartitionsRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{34}
+	return file_milvus_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ShowPartitionsRequest) GetDatabase() string {
@@ -2408,7 +2521,7 @@ type ShowPartitionsResponse struct {
 
 func (x *ShowPartitionsResponse) Reset() {
 	*x = ShowPartitionsResponse{}
-	mi := &file_milvus_proto_msgTypes[35]
+	mi := &file_milvus_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2533,7 @@ func (x *ShowPartitionsResponse) String() string {
 func (*ShowPartitionsResponse) ProtoMessage() {}
 
 func (x *ShowPartitionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[35]
+	mi := &file_milvus_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2546,7 @@ func (x *ShowPartitionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowPartitionsResponse.ProtoReflect.Descriptor instead.
 func (*ShowPartitionsResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{35}
+	return file_milvus_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ShowPartitionsResponse) GetStatus() *Status {
@@ -2464,7 +2577,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_milvus_proto_msgTypes[36]
+	mi := &file_milvus_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +2589,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[36]
+	mi := &file_milvus_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,7 +2602,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{36}
+	return file_milvus_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WriteRequest) GetDatabase() string {
@@ -2539,7 +2652,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_milvus_proto_msgTypes[37]
+	mi := &file_milvus_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2551,7 +2664,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[37]
+	mi := &file_milvus_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2564,7 +2677,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{37}
+	return file_milvus_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteRequest) GetDatabase() string {
@@ -2610,7 +2723,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_milvus_proto_msgTypes[38]
+	mi := &file_milvus_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2622,7 +2735,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[38]
+	mi := &file_milvus_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2635,7 +2748,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{38}
+	return file_milvus_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WriteResponse) GetStatus() *Status {
@@ -2704,7 +2817,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_milvus_proto_msgTypes[39]
+	mi := &file_milvus_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2716,7 +2829,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[39]
+	mi := &file_milvus_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2729,7 +2842,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{39}
+	return file_milvus_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *QueryRequest) GetDatabase() string {
@@ -2805,7 +2918,7 @@ type QueryResponse struct {
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_milvus_proto_msgTypes[40]
+	mi := &file_milvus_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2930,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[40]
+	mi := &file_milvus_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2943,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{40}
+	return file_milvus_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *QueryResponse) GetStatus() *Status {
@@ -2858,7 +2971,7 @@ type Placeholder struct {
 
 func (x *Placeholder) Reset() {
 	*x = Placeholder{}
-	mi := &file_milvus_proto_msgTypes[41]
+	mi := &file_milvus_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2870,7 +2983,7 @@ func (x *Placeholder) String() string {
 func (*Placeholder) ProtoMessage() {}
 
 func (x *Placeholder) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[41]
+	mi := &file_milvus_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2883,7 +2996,7 @@ func (x *Placeholder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placeholder.ProtoReflect.Descriptor instead.
 func (*Placeholder) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{41}
+	return file_milvus_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Placeholder) GetTag() string {
@@ -2916,7 +3029,7 @@ type Placeholders struct {
 
 func (x *Placeholders) Reset() {
 	*x = Placeholders{}
-	mi := &file_milvus_proto_msgTypes[42]
+	mi := &file_milvus_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3041,7 @@ func (x *Placeholders) String() string {
 func (*Placeholders) ProtoMessage() {}
 
 func (x *Placeholders) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[42]
+	mi := &file_milvus_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3054,7 @@ func (x *Placeholders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Placeholders.ProtoReflect.Descriptor instead.
 func (*Placeholders) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{42}
+	return file_milvus_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Placeholders) GetPlaceholders() []*Placeholder {
@@ -2971,7 +3084,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_milvus_proto_msgTypes[43]
+	mi := &file_milvus_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2983,7 +3096,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[43]
+	mi := &file_milvus_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2996,7 +3109,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{43}
+	return file_milvus_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SearchRequest) GetDatabase() string {
@@ -3096,7 +3209,7 @@ type SearchData struct {
 
 func (x *SearchData) Reset() {
 	*x = SearchData{}
-	mi := &file_milvus_proto_msgTypes[44]
+	mi := &file_milvus_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3108,7 +3221,7 @@ func (x *SearchData) String() string {
 func (*SearchData) ProtoMessage() {}
 
 func (x *SearchData) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[44]
+	mi := &file_milvus_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3121,7 +3234,7 @@ func (x *SearchData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchData.ProtoReflect.Descriptor instead.
 func (*SearchData) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{44}
+	return file_milvus_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SearchData) GetQueries() int64 {
@@ -3169,7 +3282,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_milvus_proto_msgTypes[45]
+	mi := &file_milvus_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3181,7 +3294,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[45]
+	mi := &file_milvus_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3194,7 +3307,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{45}
+	return file_milvus_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SearchResponse) GetStatus() *Status {
@@ -3221,7 +3334,7 @@ type FlushRequest struct {
 
 func (x *FlushRequest) Reset() {
 	*x = FlushRequest{}
-	mi := &file_milvus_proto_msgTypes[46]
+	mi := &file_milvus_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3233,7 +3346,7 @@ func (x *FlushRequest) String() string {
 func (*FlushRequest) ProtoMessage() {}
 
 func (x *FlushRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[46]
+	mi := &file_milvus_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3246,7 +3359,7 @@ func (x *FlushRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushRequest.ProtoReflect.Descriptor instead.
 func (*FlushRequest) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{46}
+	return file_milvus_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *FlushRequest) GetDatabase() string {
@@ -3272,7 +3385,7 @@ type FlushResponse struct {
 
 func (x *FlushResponse) Reset() {
 	*x = FlushResponse{}
-	mi := &file_milvus_proto_msgTypes[47]
+	mi := &file_milvus_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3284,7 +3397,7 @@ func (x *FlushResponse) String() string {
 func (*FlushResponse) ProtoMessage() {}
 
 func (x *FlushResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_milvus_proto_msgTypes[47]
+	mi := &file_milvus_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3297,7 +3410,7 @@ func (x *FlushResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlushResponse.ProtoReflect.Descriptor instead.
 func (*FlushResponse) Descriptor() ([]byte, []int) {
-	return file_milvus_proto_rawDescGZIP(), []int{47}
+	return file_milvus_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FlushResponse) GetStatus() *Status {
@@ -3440,7 +3553,16 @@ const file_milvus_proto_rawDesc = "" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x03 \x01(\tR\n" +
-	"collection\"o\n" +
+	"collection\"`\n" +
+	"\fAliasRequest\x12\x1a\n" +
+	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x03 \x01(\tR\n" +
+	"collection\x12\x14\n" +
+	"\x05alias\x18\x04 \x01(\tR\x05alias\"D\n" +
+	"\x10DropAliasRequest\x12\x1a\n" +
+	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x14\n" +
+	"\x05alias\x18\x03 \x01(\tR\x05alias\"o\n" +
 	"\x15LoadCollectionRequest\x12\x1a\n" +
 	"\bdatabase\x18\x02 \x01(\tR\bdatabase\x12\x1e\n" +
 	"\n" +
@@ -3591,7 +3713,7 @@ func file_milvus_proto_rawDescGZIP() []byte {
 	return file_milvus_proto_rawDescData
 }
 
-var file_milvus_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_milvus_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_milvus_proto_goTypes = []any{
 	(*Status)(nil),                     // 0: freehold.milvus.Status
 	(*Pair)(nil),                       // 1: freehold.milvus.Pair
@@ -3619,28 +3741,30 @@ var file_milvus_proto_goTypes = []any{
 	(*DescribeCollectionResponse)(nil), // 23: freehold.milvus.DescribeCollectionResponse
 	(*CreateCollectionRequest)(nil),    // 24: freehold.milvus.CreateCollectionRequest
 	(*DropCollectionRequest)(nil),      // 25: freehold.milvus.DropCollectionRequest
-	(*LoadCollectionRequest)(nil),      // 26: freehold.milvus.LoadCollectionRequest
-	(*GetLoadStateRequest)(nil),        // 27: freehold.milvus.GetLoadStateRequest
-	(*GetLoadStateResponse)(nil),       // 28: freehold.milvus.GetLoadStateResponse
-	(*CreateIndexRequest)(nil),         // 29: freehold.milvus.CreateIndexRequest
-	(*DescribeIndexRequest)(nil),       // 30: freehold.milvus.DescribeIndexRequest
-	(*Index)(nil),                      // 31: freehold.milvus.Index
-	(*DescribeIndexResponse)(nil),      // 32: freehold.milvus.DescribeIndexResponse
-	(*CreatePartitionRequest)(nil),     // 33: freehold.milvus.CreatePartitionRequest
-	(*ShowPartitionsRequest)(nil),      // 34: freehold.milvus.ShowPartitionsRequest
-	(*ShowPartitionsResponse)(nil),     // 35: freehold.milvus.ShowPartitionsResponse
-	(*WriteRequest)(nil),               // 36: freehold.milvus.WriteRequest
-	(*DeleteRequest)(nil),              // 37: freehold.milvus.DeleteRequest
-	(*WriteResponse)(nil),              // 38: freehold.milvus.WriteResponse
-	(*QueryRequest)(nil),               // 39: freehold.milvus.QueryRequest
-	(*QueryResponse)(nil),              // 40: freehold.milvus.QueryResponse
-	(*Placeholder)(nil),                // 41: freehold.milvus.Placeholder
-	(*Placeholders)(nil),               // 42: freehold.milvus.Placeholders
-	(*SearchRequest)(nil),              // 43: freehold.milvus.SearchRequest
-	(*SearchData)(nil),                 // 44: freehold.milvus.SearchData
-	(*SearchResponse)(nil),             // 45: freehold.milvus.SearchResponse
-	(*FlushRequest)(nil),               // 46: freehold.milvus.FlushRequest
-	(*FlushResponse)(nil),              // 47: freehold.milvus.FlushResponse
+	(*AliasRequest)(nil),               // 26: freehold.milvus.AliasRequest
+	(*DropAliasRequest)(nil),           // 27: freehold.milvus.DropAliasRequest
+	(*LoadCollectionRequest)(nil),      // 28: freehold.milvus.LoadCollectionRequest
+	(*GetLoadStateRequest)(nil),        // 29: freehold.milvus.GetLoadStateRequest
+	(*GetLoadStateResponse)(nil),       // 30: freehold.milvus.GetLoadStateResponse
+	(*CreateIndexRequest)(nil),         // 31: freehold.milvus.CreateIndexRequest
+	(*DescribeIndexRequest)(nil),       // 32: freehold.milvus.DescribeIndexRequest
+	(*Index)(nil),                      // 33: freehold.milvus.Index
+	(*DescribeIndexResponse)(nil),      // 34: freehold.milvus.DescribeIndexResponse
+	(*CreatePartitionRequest)(nil),     // 35: freehold.milvus.CreatePartitionRequest
+	(*ShowPartitionsRequest)(nil),      // 36: freehold.milvus.ShowPartitionsRequest
+	(*ShowPartitionsResponse)(nil),     // 37: freehold.milvus.ShowPartitionsResponse
+	(*WriteRequest)(nil),               // 38: freehold.milvus.WriteRequest
+	(*DeleteRequest)(nil),              // 39: freehold.milvus.DeleteRequest
+	(*WriteResponse)(nil),              // 40: freehold.milvus.WriteResponse
+	(*QueryRequest)(nil),               // 41: freehold.milvus.QueryRequest
+	(*QueryResponse)(nil),              // 42: freehold.milvus.QueryResponse
+	(*Placeholder)(nil),                // 43: freehold.milvus.Placeholder
+	(*Placeholders)(nil),               // 44: freehold.milvus.Placeholders
+	(*SearchRequest)(nil),              // 45: freehold.milvus.SearchRequest
+	(*SearchData)(nil),                 // 46: freehold.milvus.SearchData
+	(*SearchResponse)(nil),             // 47: freehold.milvus.SearchResponse
+	(*FlushRequest)(nil),               // 48: freehold.milvus.FlushRequest
+	(*FlushResponse)(nil),              // 49: freehold.milvus.FlushResponse
 }
 var file_milvus_proto_depIdxs = []int32{
 	1,  // 0: freehold.milvus.FieldSchema.params:type_name -> freehold.milvus.Pair
@@ -3670,7 +3794,7 @@ var file_milvus_proto_depIdxs = []int32{
 	1,  // 24: freehold.milvus.CreateIndexRequest.params:type_name -> freehold.milvus.Pair
 	1,  // 25: freehold.milvus.Index.params:type_name -> freehold.milvus.Pair
 	0,  // 26: freehold.milvus.DescribeIndexResponse.status:type_name -> freehold.milvus.Status
-	31, // 27: freehold.milvus.DescribeIndexResponse.indexes:type_name -> freehold.milvus.Index
+	33, // 27: freehold.milvus.DescribeIndexResponse.indexes:type_name -> freehold.milvus.Index
 	0,  // 28: freehold.milvus.ShowPartitionsResponse.status:type_name -> freehold.milvus.Status
 	16, // 29: freehold.milvus.WriteRequest.fields:type_name -> freehold.milvus.FieldData
 	0,  // 30: freehold.milvus.WriteResponse.status:type_name -> freehold.milvus.Status
@@ -3678,11 +3802,11 @@ var file_milvus_proto_depIdxs = []int32{
 	1,  // 32: freehold.milvus.QueryRequest.params:type_name -> freehold.milvus.Pair
 	0,  // 33: freehold.milvus.QueryResponse.status:type_name -> freehold.milvus.Status
 	16, // 34: freehold.milvus.QueryResponse.fields:type_name -> freehold.milvus.FieldData
-	41, // 35: freehold.milvus.Placeholders.placeholders:type_name -> freehold.milvus.Placeholder
+	43, // 35: freehold.milvus.Placeholders.placeholders:type_name -> freehold.milvus.Placeholder
 	1,  // 36: freehold.milvus.SearchRequest.params:type_name -> freehold.milvus.Pair
 	17, // 37: freehold.milvus.SearchData.ids:type_name -> freehold.milvus.IDs
 	0,  // 38: freehold.milvus.SearchResponse.status:type_name -> freehold.milvus.Status
-	44, // 39: freehold.milvus.SearchResponse.results:type_name -> freehold.milvus.SearchData
+	46, // 39: freehold.milvus.SearchResponse.results:type_name -> freehold.milvus.SearchData
 	0,  // 40: freehold.milvus.FlushResponse.status:type_name -> freehold.milvus.Status
 	41, // [41:41] is the sub-list for method output_type
 	41, // [41:41] is the sub-list for method input_type
@@ -3728,7 +3852,7 @@ func file_milvus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_milvus_proto_rawDesc), len(file_milvus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   48,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -21,7 +21,7 @@ func (s *Service) drillFacts(ctx context.Context, d *drill.Drill) (drill.Facts, 
 	for _, name := range d.Plan.Providers {
 		out.Vendors = append(out.Vendors, placeFacts(cfg, name))
 	}
-	if w := f.Workloads[d.Plan.Workload]; w != nil {
+	if w := f.Workload(d.Plan.Workload); w != nil {
 		out.Service = drill.Service{Workload: w.Workload, Aliases: orEmpty(f.AliasesOf(w.Workload)), Model: w.Models[0].Name, Fallbacks: []string{}, Classes: orEmpty(w.Classes)}
 		for _, m := range w.Models[1:] {
 			out.Service.Fallbacks = append(out.Service.Fallbacks, m.Name)
@@ -67,7 +67,7 @@ func (s *Service) standIns(f *fleet.Fleet, cfg *config.Config, d *drill.Drill) [
 	out := []drill.StandIn{}
 	seen := map[*fleet.Deployment]bool{}
 	for _, name := range reaching(f, &d.Plan) {
-		w := f.Workloads[name]
+		w := f.Workload(name)
 		perimeter, err := f.Classes.For(nil, w.Classes...)
 		for _, m := range w.All() {
 			for _, x := range m.Deployments {
@@ -103,7 +103,7 @@ func residual(f *fleet.Fleet, cfg *config.Config, d *drill.Drill) []drill.Residu
 		}
 	}
 	for _, name := range f.WorkloadNames() {
-		w := f.Workloads[name]
+		w := f.Workload(name)
 		r.workload(w)
 		if w.Cascade != nil {
 			if p := r.only(w.Cascade.Model); p != "" {

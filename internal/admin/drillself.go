@@ -139,7 +139,7 @@ func (s *Service) without(ctx context.Context, f *fleet.Fleet, t *SelfTest) {
 }
 
 func (s *Service) direct(ctx context.Context, f *fleet.Fleet, t *SelfTest) error {
-	route := f.Workloads[t.Workload]
+	route := f.Workload(t.Workload)
 	m := f.Models[t.Model]
 	if route == nil || m == nil {
 		return fmt.Errorf("the configuration has changed meanwhile")

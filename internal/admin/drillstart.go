@@ -109,7 +109,7 @@ func reaching(f *fleet.Fleet, p *drill.Plan) []string {
 		if p.Workload != "" && p.Workload != name {
 			continue
 		}
-		if slices.ContainsFunc(f.Workloads[name].Reach(), func(m *fleet.Model) bool {
+		if slices.ContainsFunc(f.Workload(name).Reach(), func(m *fleet.Model) bool {
 			return slices.ContainsFunc(m.Deployments, func(d *fleet.Deployment) bool { return slices.Contains(p.Providers, d.Provider.Name) })
 		}) {
 			out = append(out, name)

@@ -24,7 +24,7 @@ type bound struct {
 // address, whatever preset describes it; who takes the same credentials is the same,
 // too.
 func vendorOf(f *fleet.Fleet, cfg *config.Config, workload string) bound {
-	w := f.Workloads[workload]
+	w := f.Workload(workload)
 	if w == nil || len(w.Models) == 0 {
 		return bound{}
 	}

@@ -30,6 +30,8 @@ type Index struct {
 	Oldest    *time.Time    `json:"oldest,omitempty" doc:"the first of them"`
 	Refused   int64         `json:"refused" doc:"writes that the store which follows cannot hold"`
 	Why       []IndexWrite  `json:"refusals,omitempty" doc:"the first of them"`
+	LeftOut   int64         `json:"left_out,omitempty" doc:"records that the last copy could not bring to the new store"`
+	Left      []IndexLeft   `json:"left,omitempty" doc:"the first of them"`
 	Reads     float64       `json:"reads" doc:"share of reads that the store which follows answers"`
 	Shadow    float64       `json:"shadow" doc:"share of queries that both are asked"`
 	Shadows   *IndexShadows `json:"shadows,omitempty" doc:"what both found for the same queries in this move"`
@@ -69,6 +71,13 @@ type IndexWrite struct {
 	Why       string    `json:"why"`
 }
 
+// IndexLeft is a record that a copy could not bring to the new store.
+type IndexLeft struct {
+	Namespace string `json:"namespace"`
+	ID        string `json:"id"`
+	Why       string `json:"why"`
+}
+
 // IndexShadows compares what both stores found.
 type IndexShadows struct {
 	Since      string  `json:"since" doc:"the first day, UTC"`
@@ -101,7 +110,10 @@ func indexOf(s *moves.Status) Index {
 		Name: s.Name, From: s.From, To: s.To, Phase: string(s.Move.Phase), Closed: s.Why, Forbidden: s.Forbidden, Filled: moment(s.Move.Passed), Records: s.Records,
 		Unknown: s.Lag.Begun, Behind: s.Lag.Acknowledged, Oldest: moment(s.Lag.Oldest), Refused: s.Lag.Refused, Reads: s.Reads, Shadow: s.Shadow,
 	}
-	out.Trouble, out.Embeddings = s.Trouble, indexEmbeddingsOf(s)
+	out.Trouble, out.Embeddings, out.LeftOut = s.Trouble, indexEmbeddingsOf(s), s.LeftOut
+	for _, r := range s.Left {
+		out.Left = append(out.Left, IndexLeft{r.Namespace, r.ID, r.Why})
+	}
 	for i := range s.Refused {
 		w := &s.Refused[i]
 		out.Why = append(out.Why, IndexWrite{w.Seq, w.At, string(w.Op), w.Namespace, w.IDs, w.Why})

@@ -360,6 +360,9 @@ func (r *reach) models(w *config.Workload) []string {
 	if ro := r.cfg.Rollouts[w.Name]; ro != nil {
 		list = append(append(list, ro.To), ro.Judge.Models...)
 	}
+	if x := r.cfg.IndexOf(w.Name); x != nil {
+		list = append(list, x.Embeddings.Model)
+	}
 	var out []string
 	for _, m := range list {
 		if m != "" && !slices.Contains(out, m) {

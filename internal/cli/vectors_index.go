@@ -206,7 +206,12 @@ taken out again where its move cannot begin.`,
 			if err == nil {
 				out, err = p.followIndex(ctx, s, name, front.Sync)
 			}
-			return p.shownIndex(&out, err)
+			err = p.shownIndex(&out, err)
+			if err == nil && out.LeftOut > 0 {
+				err = hintedf("write them so that it can hold them, or delete them; then freehold vectors sync "+tame(name)+" --again",
+					"%s could not be brought to the new store, and are in the way of a cutover", plural(int(out.LeftOut), "record"))
+			}
+			return err
 		},
 	}))
 	f.add(c)
@@ -370,6 +375,12 @@ func (p *program) printIndex(x *admin.Index) {
 				old = ", before the last copy"
 			}
 			p.wrapped("gate", tame(fmt.Sprintf("%s, %s UTC%s: %s", g.Outcome, at(g.At), old, g.Why)))
+		}
+	}
+	if x.LeftOut > 0 {
+		p.fields("not copied", plural(int(x.LeftOut), "record")+" of the last copy")
+		for _, r := range x.Left {
+			fmt.Fprintln(p.out, wrap(tame(fmt.Sprintf("  %s %s: %s", cmp.Or(r.Namespace, front.DefaultNamespace), r.ID, r.Why)), p.width(), "\n    "))
 		}
 	}
 	for _, w := range x.Why {

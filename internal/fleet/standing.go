@@ -18,6 +18,15 @@ type Stands struct {
 // String is the reason in a few words.
 func (s *Stands) String() string { return "index " + s.Index + " in phase " + s.Phase }
 
+// Workload is the route of a workload, with the model that it stands for now; nil: there
+// is no such workload.
+func (f *Fleet) Workload(name string) *Route {
+	if r := f.Workloads[name]; r != nil {
+		return f.standing(r)
+	}
+	return nil
+}
+
 // standing is a route as its index has it now; of most workloads, the route itself.
 func (f *Fleet) standing(r *Route) *Route {
 	newer := f.newer[r.Workload]

@@ -289,7 +289,7 @@ func (r *Runner) report(ctx context.Context, d *drill.Drill) (drill.Report, erro
 
 // first is the model that a workload asks first.
 func first(f *fleet.Fleet, workload string) string {
-	if w := f.Workloads[strings.TrimPrefix(workload, drill.Label(""))]; w != nil && len(w.Models) > 0 {
+	if w := f.Workload(strings.TrimPrefix(workload, drill.Label(""))); w != nil && len(w.Models) > 0 {
 		return w.Models[0].Name
 	}
 	return ""

@@ -98,7 +98,7 @@ give:
 // ledger.
 func (r *Runner) ask(ctx context.Context, q Prompt) {
 	f := r.Fleet()
-	w := f.Workloads[q.Workload]
+	w := f.Workload(q.Workload)
 	if w == nil {
 		return // the configuration has changed
 	}

@@ -107,7 +107,19 @@ const batchWrites = 200
 func (ix *Index) follow(ctx context.Context) (int, error) {
 	ix.turning.RLock()
 	defer ix.turning.RUnlock()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ix.halt.Store(&stop)
 	return ix.followOnce(ctx)
+}
+
+// holdTurning holds turning for writing. Writers wait behind it, and it does not wait for a model
+// that embeds what follows: that is tried again.
+func (ix *Index) holdTurning() {
+	if stop := ix.halt.Load(); stop != nil && ix.Models != nil {
+		(*stop)()
+	}
+	ix.turning.Lock()
 }
 
 // followOnce is [Index.follow] with turning held.
@@ -137,7 +149,7 @@ func (ix *Index) together(ctx context.Context, writes []Write) (int, error) {
 	w, n := writes[0], 1
 	if w.Op == Upsert {
 		var err error
-		if w, n, err = joined(writes); err != nil {
+		if w, n, err = joined(writes, ix.most()); err != nil {
 			return 0, err
 		}
 	}
@@ -218,10 +230,18 @@ func (ix *Index) made(w *Write) []int64 {
 	return seqs
 }
 
+// most is how many records are carried out at once.
+func (ix *Index) most() int {
+	if ix.Models != nil { // as many as a model takes at once: what is embedded is not lost when the next ones fail
+		return 64
+	}
+	return 1000
+}
+
 // joined is one upsert of several that follow each other in one namespace, of what a
 // request may have.
-func joined(writes []Write) (Write, int, error) {
-	const records, bytes = 1000, 1 << 20
+func joined(writes []Write, records int) (Write, int, error) {
+	const bytes = 1 << 20
 	all := &wire.UpsertRequest{}
 	out := writes[0]
 	out.IDs = nil

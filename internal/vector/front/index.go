@@ -64,6 +64,7 @@ type Index struct {
 	stuck     stuck      // nobody knows whether the authority has them
 	missed    stuck      // see [Missed]
 	trouble   atomic.Pointer[string]
+	halt      atomic.Pointer[context.CancelFunc] // of what follows now
 	shadows   shadows
 }
 

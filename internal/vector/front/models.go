@@ -194,7 +194,7 @@ func (ix *Index) remade(ctx context.Context, byNew bool, r *wire.UpsertRequest) 
 	for i, v := range r.GetVectors() {
 		records[i] = vector.Record{ID: vector.IDOf(v.GetId()), Namespace: plain(r.GetNamespace()), Payload: pinecone.PayloadOf(v.GetMetadata())}
 	}
-	vectors, why, err := ix.embed(ctx, ix.Models.Embedding(ix.Models.of(byNew)), records)
+	vectors, why, err := ix.embedSoon(ctx, ix.Models.Embedding(ix.Models.of(byNew)), records)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -211,13 +211,26 @@ func (ix *Index) remade(ctx context.Context, byNew bool, r *wire.UpsertRequest) 
 // noSparse is why the new store does not have a record: its vectors are the model's.
 const noSparse = "it has sparse values, for which the new store has no place"
 
-// embedTime is how long a model may take for the texts of one write.
-const embedTime = 2 * time.Minute
+// embedTime is how long a model may take for texts while a writer waits, and embedEach
+// how much longer for each text.
+const (
+	embedTime = 30 * time.Second
+	embedEach = time.Second
+)
+
+// embedSoon is [Index.embed] while somebody waits for it.
+func (ix *Index) embedSoon(ctx context.Context, by vector.Embedding, records []vector.Record) ([][]float32, []string, error) {
+	within, cancel := context.WithTimeout(ctx, embedTime+time.Duration(len(records))*embedEach)
+	defer cancel()
+	vectors, why, err := ix.embed(within, by, records)
+	if err != nil && within.Err() != nil && ctx.Err() == nil { // to be tried again
+		err = &vector.Error{Trouble: vector.Unavailable, Store: "the model", Doing: "embed", Message: "it takes too long", Cause: err}
+	}
+	return vectors, why, err
+}
 
 // embed makes vectors of the texts of records, in their order.
 func (ix *Index) embed(ctx context.Context, by vector.Embedding, records []vector.Record) (vectors [][]float32, why []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, embedTime)
-	defer cancel()
 	parts, err := by.Parts(ctx, records)
 	if err != nil {
 		return nil, nil, err
@@ -377,7 +390,7 @@ func (ix *Index) put(ctx context.Context, by vector.Embedding, ns string, record
 			fresh = append(fresh, records[i])
 		}
 	}
-	vectors, why, err := ix.embed(ctx, by, fresh)
+	vectors, why, err := ix.embedSoon(ctx, by, fresh)
 	if err != nil {
 		return err
 	}
@@ -468,7 +481,7 @@ func (ix *Index) given(byNew bool, v []float32) {
 
 // Spend says what one run of a copy may spend on the new model from now on.
 func (ix *Index) Spend(ctx context.Context, most decimal.NullDecimal) error {
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	m := ix.Move()
 	if m.Embeddings == nil {
@@ -485,7 +498,7 @@ func (ix *Index) Spend(ctx context.Context, most decimal.NullDecimal) error {
 
 // Judged puts on record what a gate has found of the new model.
 func (ix *Index) Judged(ctx context.Context, outcome, why string) error {
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	m := ix.Move()
 	switch {

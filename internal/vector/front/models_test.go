@@ -50,10 +50,19 @@ type model struct {
 	newer bool
 	asked *atomic.Int64
 	away  *atomic.Bool
+	// stuck: it never answers, and tells when it is asked, and when nobody waits any more.
+	stuck   *atomic.Bool
+	entered chan struct{}
 }
 
 // Ask implements [embed.Asker].
-func (m model) Ask(_ context.Context, texts []string) (embed.Answer, error) {
+func (m model) Ask(ctx context.Context, texts []string) (embed.Answer, error) {
+	if m.stuck != nil && m.stuck.Load() {
+		m.entered <- struct{}{}
+		<-ctx.Done()
+		m.entered <- struct{}{}
+		return embed.Answer{}, ctx.Err()
+	}
 	if m.away.Load() {
 		return embed.Answer{}, &vector.Error{Trouble: vector.Unavailable, Store: "the model", Doing: "embed", Message: "away"}
 	}
@@ -74,7 +83,10 @@ type twoModels struct {
 	*world
 	away  atomic.Bool
 	asked atomic.Int64
+	stuck atomic.Bool
 	given *front.Given
+
+	entered chan struct{}
 
 	mu    sync.RWMutex // of the process: whoever uses it holds it for reading
 	wrong atomic.Int64
@@ -82,7 +94,7 @@ type twoModels struct {
 
 func newTwoModels(t *testing.T) *twoModels {
 	t.Helper()
-	x := &twoModels{world: newWorld(t)}
+	x := &twoModels{world: newWorld(t), entered: make(chan struct{}, 1000)}
 	x.end()
 	x.models = func() *front.Models {
 		x.given = front.NewGiven(time.Now)
@@ -97,7 +109,7 @@ func newTwoModels(t *testing.T) *twoModels {
 
 func (x *twoModels) embedding(newer bool) vector.Embedding {
 	return &embed.Texts{
-		Client: embed.New(embed.Options{Asker: model{newer, &x.asked, &x.away}, Model: "m", Dim: dim, Sleep: soon}),
+		Client: embed.New(embed.Options{Asker: model{newer, &x.asked, &x.away, &x.stuck, x.entered}, Model: "m", Dim: dim, Sleep: soon}),
 		Vector: vector.Spec{Form: vector.Dense, Dim: dim, Metric: vector.Cosine, Element: "float32"}, Field: "text",
 	}
 }
@@ -371,6 +383,24 @@ func TestModelAway(t *testing.T) {
 	x.both(7)
 }
 
+// TestModelStuck: whoever changes where the index is does not wait for a model that does
+// not answer, and so no application does.
+func TestModelStuck(t *testing.T) {
+	x := newTwoModels(t)
+	x.begin()
+	x.must(x.fill("c1", ""))
+	x.settled()
+	x.stuck.Store(true)
+	x.must(x.put("a", "a", x.ask("a")))
+	<-x.entered
+	x.must(x.index.Judged(t.Context(), front.GatePassed, "as good"))
+	<-x.entered // it was given up for that
+	x.stuck.Store(false)
+	x.must(x.put("b", "b", x.ask("b")))
+	x.settled()
+	x.both(2)
+}
+
 // TestCopyEmbedsOnce: a copy embeds what it copies, and not what applications have written
 // meanwhile, which follows by itself.
 func TestCopyEmbedsOnce(t *testing.T) {
@@ -393,7 +423,7 @@ func TestCopyEmbedsOnce(t *testing.T) {
 			}
 			x.settled()
 		}},
-		Embedding:  &embed.Texts{Client: embed.New(embed.Options{Asker: model{true, &by, &x.away}, Model: "m", Dim: dim, Sleep: soon}), Field: "text"},
+		Embedding:  &embed.Texts{Client: embed.New(embed.Options{Asker: model{newer: true, asked: &by, away: &x.away}, Model: "m", Dim: dim, Sleep: soon}), Field: "text"},
 		Namespaces: []string{""}, Journal: x.copies, Unit: 100, Log: slog.New(slog.DiscardHandler), Clock: time.Now, Sleep: soon, Jitter: rand.Float64,
 	})
 	x.must(err)

@@ -48,7 +48,7 @@ func (ix *Index) change(ctx context.Context, m Move) error {
 // index that is followed already the mapping stays. embeddings: the new store gets
 // vectors of another model; nil: those that Pinecone has.
 func (ix *Index) Begin(ctx context.Context, mapping vector.Mapping, allowForbidden bool, embeddings *Embeddings) error {
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	if ix.Move().Phase == Sync {
 		return nil
@@ -91,7 +91,7 @@ func (ix *Index) Fill(ctx context.Context, id string, o transfer.Options) (trans
 	if err != nil {
 		return tally, err
 	}
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	if err := ix.only(Sync, "a copy"); err != nil {
 		return tally, err
@@ -145,7 +145,7 @@ func (ix *Index) fill(ctx context.Context, g *guarded, o transfer.Options) (tran
 
 // filled notes that a copy is under way.
 func (ix *Index) filled(ctx context.Context, id string) (Move, error) {
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	m := ix.Move()
 	if err := ix.only(Sync, "a copy"); err != nil {
@@ -281,7 +281,7 @@ func (ix *Index) Finish(ctx context.Context) error {
 }
 
 func (ix *Index) alone(ctx context.Context, from, to Phase, what string) error {
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	if err := ix.only(from, what); err != nil {
 		return err
@@ -324,7 +324,7 @@ func (ix *Index) turn(ctx context.Context, from, to Phase, what string) error {
 			return fmt.Errorf("what Pinecone refused has to follow first: %w", err)
 		}
 	}
-	ix.turning.Lock()
+	ix.holdTurning()
 	defer ix.turning.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, turnTime)
 	defer cancel()

@@ -2,6 +2,7 @@ package moves
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -183,4 +184,28 @@ func TestPlanWithModel(t *testing.T) {
 	if w.changes[0].Kind != KindSync {
 		t.Errorf("%+v", w.changes)
 	}
+}
+
+// TestLeftOut: records without a text are named by the status and by the proof, and are in
+// the way until they are gone.
+func TestLeftOut(t *testing.T) {
+	w := newWorld(t)
+	w.use(w.twoModels())
+	w.must(w.texts("old", "a b"), w.upsert("bare"), w.sync(false))
+	x := w.status()
+	if x.LeftOut != 1 || len(x.Left) != 1 || x.Left[0].ID != "bare" || !strings.Contains(x.Left[0].Why, "there is no field text") {
+		t.Errorf("%d left out: %+v", x.LeftOut, x.Left)
+	}
+	err := w.keeper.Cutover(t.Context(), "docs", "test", tester, "")
+	w.must(err)
+	var drift *DriftError
+	if err := w.work(); !errors.As(err, &drift) || drift.Report.Missing != 1 || !strings.Contains(drift.Report.Differences[0].What, "there is no field text") {
+		t.Errorf("cut over: %v", err)
+	}
+	_, err = w.index().Delete(t.Context(), &wire.DeleteRequest{Ids: []string{"bare"}})
+	w.must(err, w.sync(true))
+	if x := w.status(); x.LeftOut != 0 {
+		t.Errorf("%+v", x.Left)
+	}
+	w.must(w.keeper.Cutover(t.Context(), "docs", "test", tester, ""), w.work())
 }

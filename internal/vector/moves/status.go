@@ -1,12 +1,16 @@
 package moves
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
+	"freehold/internal/vector"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/transfer"
 )
@@ -23,6 +27,10 @@ type Status struct {
 	Shadows        front.Shadows // of this move
 	// Refused are writes that the store which follows could not carry out, the first.
 	Refused []front.Write
+	// Left are records that the last copy could not bring to the new store, the first, and
+	// LeftOut how many they are.
+	Left    []transfer.Refusal
+	LeftOut int64
 	Records int64 // that the new store has
 	// Embeddings are of both models; nil: the stores have the same vectors.
 	Embeddings *Embeddings
@@ -91,8 +99,37 @@ func (k *Keeper) Status(ctx context.Context, name string) (*Status, error) {
 	for _, n := range counts {
 		out.Records += n
 	}
+	if err := k.left(ctx, out); err != nil {
+		return nil, err
+	}
 	if out.Lag.Refused > 0 {
 		out.Refused, err = k.o.Ledger.Writes(ctx, name, front.Refused, 0, 20)
 	}
 	return out, err
+}
+
+// left reads what the last copy left out, while it may be in the way of a cutover.
+func (k *Keeper) left(ctx context.Context, out *Status) error {
+	if out.Move.Phase != front.Sync || out.Move.Pass == "" {
+		return nil
+	}
+	tally, err := k.o.Copies.Tally(ctx, out.Move.Pass)
+	if err != nil || tally.Refused == 0 {
+		return err
+	}
+	out.LeftOut = tally.Refused
+	for r, err := range k.o.Copies.Refused(ctx, out.Move.Pass) {
+		if err != nil {
+			return err
+		}
+		// The store that refused it had it by the mapping; people know it by its own id.
+		if rec, err := vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(r.Record))); err == nil {
+			was := out.Move.Mapping.Back(&rec)
+			r.Namespace, r.ID = was.Namespace, was.ID.String()
+		}
+		if out.Left = append(out.Left, r); len(out.Left) == 20 {
+			break
+		}
+	}
+	return nil
 }

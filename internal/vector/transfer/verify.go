@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -301,7 +302,7 @@ func (v *verifying) pairs(ctx context.Context, records []vector.Record) (*compar
 		if g == nil {
 			c.missing++
 			c.odd = append(c.odd, of[i].Of)
-			c.found = append(c.found, vector.Difference{Namespace: c.namespace, ID: want[i].ID.String(), Source: origin, What: "missing"})
+			c.found = append(c.found, vector.Difference{Namespace: c.namespace, ID: want[i].ID.String(), Source: origin, What: cmp.Or(of[i].Why, "missing")})
 			continue
 		}
 		var made []vector.Difference

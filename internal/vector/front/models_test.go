@@ -52,15 +52,15 @@ type model struct {
 	away  *atomic.Bool
 	// stuck: it never answers, and tells when it is asked, and when nobody waits any more.
 	stuck   *atomic.Bool
-	entered chan struct{}
+	entered chan error
 }
 
 // Ask implements [embed.Asker].
 func (m model) Ask(ctx context.Context, texts []string) (embed.Answer, error) {
 	if m.stuck != nil && m.stuck.Load() {
-		m.entered <- struct{}{}
+		m.entered <- nil
 		<-ctx.Done()
-		m.entered <- struct{}{}
+		m.entered <- ctx.Err()
 		return embed.Answer{}, ctx.Err()
 	}
 	if m.away.Load() {
@@ -86,7 +86,7 @@ type twoModels struct {
 	stuck atomic.Bool
 	given *front.Given
 
-	entered chan struct{}
+	entered chan error
 
 	mu    sync.RWMutex // of the process: whoever uses it holds it for reading
 	wrong atomic.Int64
@@ -94,7 +94,7 @@ type twoModels struct {
 
 func newTwoModels(t *testing.T) *twoModels {
 	t.Helper()
-	x := &twoModels{world: newWorld(t), entered: make(chan struct{}, 1000)}
+	x := &twoModels{world: newWorld(t), entered: make(chan error, 1000)}
 	x.end()
 	x.models = func() *front.Models {
 		x.given = front.NewGiven(time.Now)
@@ -283,6 +283,14 @@ func TestTwoModels(t *testing.T) {
 		update(&wire.UpdateRequest{Id: "d03", SetMetadata: metadata(t, map[string]any{"year": 2024})}),
 		update(&wire.UpdateRequest{Filter: metadata(t, map[string]any{"year": 2024}), SetMetadata: metadata(t, map[string]any{"seen": true})}),
 	)
+	x.must(update(&wire.UpdateRequest{Id: "d04", Values: x.ask("anything")})) // Pinecone's vector stays that of the text
+	x.settled()
+	for _, v := range x.sim.Records(index, "") {
+		if v.GetId() == "d04" && !slices.Equal(v.GetValues(), made(false, "text 4")) {
+			t.Errorf("values alone have changed the vector of the store that follows")
+		}
+	}
+	x.must(update(&wire.UpdateRequest{Id: "d04", Values: x.ask("text 4")}))
 	refused(t, update(&wire.UpdateRequest{Filter: metadata(t, map[string]any{"year": 2024}), SetMetadata: metadata(t, map[string]any{"text": "all"})}), "by their ids")
 	got, err = x.find(x.ask("late"))
 	if err != nil || got.GetMatches()[0].GetId() != "late" {
@@ -394,7 +402,9 @@ func TestModelStuck(t *testing.T) {
 	x.must(x.put("a", "a", x.ask("a")))
 	<-x.entered
 	x.must(x.index.Judged(t.Context(), front.GatePassed, "as good"))
-	<-x.entered // it was given up for that
+	if err := <-x.entered; !errors.Is(err, context.Canceled) {
+		t.Errorf("it was not given up for that: %v", err)
+	}
 	x.stuck.Store(false)
 	x.must(x.put("b", "b", x.ask("b")))
 	x.settled()

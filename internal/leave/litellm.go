@@ -71,6 +71,9 @@ func (l *litellm) workload(w *config.Workload) {
 			l.say("Workload %s: its model has no deployment that could be carried over; %s answers", name, others[0])
 		}
 	}
+	if x := l.cfg.IndexOf(name); x != nil {
+		l.say("Workload %s makes the embeddings of the index %s: it is %s here, and is to be %s once that has been cut over (freehold vectors status %s says whether)", name, x.Name, w.Model, x.Embeddings.Model, x.Name)
+	}
 	if !l.groups[name] {
 		l.say("Not carried over, workload %s: nobody is left who may answer", name)
 		return

@@ -218,6 +218,9 @@ workloads:
 			t.Errorf("Pinecone has a vector of %s that is not of its model and text: %v", v.GetId(), dot)
 		}
 	}
+	if out := s.run("vectors", "verify", "--from", from, "--to", to); !strings.Contains(out, "0 differ") {
+		t.Errorf("verify:\n%s", out)
+	}
 	if out := s.run("vectors", "cutover", "docs", "--without-gate", "the proof"); !strings.Contains(out, "all the same") {
 		t.Errorf("the stores differ:\n%s", out)
 	}

@@ -328,6 +328,10 @@ func TestWithoutText(t *testing.T) {
 	x.must(x.fill("c1", ""))
 	_, err := x.index.Upsert(t.Context(), &wire.UpsertRequest{Vectors: []*wire.Vector{{Id: "bare", Values: made(false, "?")}, x.record("good", "good", x.ask("good"))}})
 	x.must(err, x.put("ill", "forbidden words", x.ask("forbidden words")))
+	hybrid := x.record("hybrid", "words", x.ask("words"))
+	hybrid.SparseValues = &wire.Sparse{Indices: []uint32{1}, Values: []float32{1}}
+	_, err = x.index.Upsert(t.Context(), &wire.UpsertRequest{Vectors: []*wire.Vector{hybrid}})
+	x.must(err)
 	blocked := func(n int64) {
 		t.Helper()
 		for lag := (front.Lag{}); lag.Refused < n; {
@@ -337,10 +341,10 @@ func TestWithoutText(t *testing.T) {
 			_ = soon(t.Context(), 0)
 		}
 	}
-	blocked(2)
+	blocked(3)
 	writes, err := x.ledger.Writes(t.Context(), index, front.Refused, 0, 9)
 	x.must(err)
-	if len(writes) != 2 || !strings.Contains(writes[0].Why, "new makes no vector of: bare: it has no text: there is no field text") || !strings.Contains(writes[1].Why, "filtered") {
+	if len(writes) != 3 || !strings.Contains(writes[2].Why, "hybrid: it has sparse values") || !strings.Contains(writes[0].Why, "new makes no vector of: bare: it has no text: there is no field text") || !strings.Contains(writes[1].Why, "filtered") {
 		t.Errorf("%+v", writes)
 	}
 	var stage *front.StageError
@@ -350,7 +354,7 @@ func TestWithoutText(t *testing.T) {
 	if n, err := x.memory.Count(t.Context(), ""); n != 1 || err != nil {
 		t.Errorf("%d records, and the good one has a text: %v", n, err)
 	}
-	_, err = x.index.Delete(t.Context(), &wire.DeleteRequest{Ids: []string{"bare", "ill"}})
+	_, err = x.index.Delete(t.Context(), &wire.DeleteRequest{Ids: []string{"bare", "ill", "hybrid"}})
 	x.must(err, x.fill("c2", ""))
 	x.must(x.index.Cutover(t.Context()))
 	_, err = x.index.Upsert(t.Context(), &wire.UpsertRequest{Vectors: []*wire.Vector{{Id: "bare", Values: x.ask("?")}}})

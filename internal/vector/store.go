@@ -180,6 +180,14 @@ type Aliased interface {
 	Alias(ctx context.Context, name string) (was string, err error)
 }
 
+// Whole is a target that may write several records so that it has all of them or none.
+type Whole interface {
+	// PutWhole is [Target.Put] of all records at once: on an error that says that they
+	// are refused none is written. can is false where the store cannot do that with
+	// these: Put is to be asked then. Of no records it says whether the store ever can.
+	PutWhole(ctx context.Context, namespace string, records []Record) (can bool, err error)
+}
+
 // Search asks for the records nearest to a vector.
 type Search struct {
 	Namespace string

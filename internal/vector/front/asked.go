@@ -37,7 +37,7 @@ type Facts struct {
 	Phase Phase // in which the index was; empty: none answered
 	Side  Side  // that answered, or was to; empty: no store was asked
 	// Began is when a store was asked first, Waited how long the request has waited for
-	// stores: all else is freehold's own time.
+	// stores, and for a model that made its vectors: all else is freehold's own time.
 	Began  time.Time
 	Waited time.Duration
 }

@@ -52,7 +52,8 @@ type Index struct {
 	locks   *locks        // of writes
 	filling *locks        // of what is written to the store that follows
 	wake    chan struct{} // something is to follow
-	store   sided         // what is served of the new store
+	store   sided         // what is served of the new store, as the authority
+	behind  sided         // and where it follows
 
 	// turning is held for reading by whatever asks the authority to write, and for
 	// writing while that changes. Reads never wait for it.
@@ -73,7 +74,7 @@ var _ wire.Server = (*Index)(nil)
 // New takes an index up where it was left.
 func New(ctx context.Context, o Options) (*Index, error) {
 	o.Pinecone = sided{o.Pinecone, AtPinecone, true}
-	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1), store: sided{o.Served, AtStore, false}}
+	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1), store: sided{o.Served, AtStore, false}, behind: sided{follows{o.Served}, AtStore, false}}
 	ix.move.Store(&Move{Index: o.Name, Phase: Relay})
 	ix.old = o.Served.Contract
 	moves, err := o.Ledger.Moves(ctx)
@@ -124,7 +125,7 @@ func (ix *Index) follower(p Phase) wire.Server {
 	if p == Cut {
 		return ix.Pinecone
 	}
-	return ix.store
+	return ix.behind
 }
 
 // apply carries out a write that is on record.

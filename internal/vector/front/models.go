@@ -249,7 +249,9 @@ func (ix *Index) embed(ctx context.Context, by vector.Embedding, records []vecto
 	if len(texts) == 0 {
 		return vectors, why, nil
 	}
+	answered := askedOf(ctx).wait()
 	made, refused, err := by.Embed(ctx, texts)
+	answered()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -370,7 +372,7 @@ func untold(model, why string) error {
 // its model makes of their texts. known are vectors of texts that are made already.
 func (ix *Index) put(ctx context.Context, by vector.Embedding, ns string, records []vector.Record, known map[string][]float32) error {
 	if ix.Models == nil {
-		return ix.Served.put(ctx, ns, records)
+		return ix.Served.put(ctx, ns, records, false)
 	}
 	if by == nil {
 		by = ix.Models.Embedding(ix.Models.New)
@@ -402,7 +404,7 @@ func (ix *Index) put(ctx context.Context, by vector.Embedding, ns string, record
 		with(fresh[i], vectors[i])
 	}
 	if len(out) > 0 {
-		err = ix.Served.put(ctx, ns, out)
+		err = ix.Served.put(ctx, ns, out, false)
 	}
 	if len(refused) > 0 {
 		return both(&vector.RefusedError{Records: refused}, err)

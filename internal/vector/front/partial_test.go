@@ -11,10 +11,41 @@ import (
 	"freehold/internal/vector/pinecone/wire"
 )
 
+// TestAllOrNothing: of a write of which the new store refuses a part nothing is written,
+// as at Pinecone, where the store can write all or nothing.
+func TestAllOrNothing(t *testing.T) {
+	w := newWorld(t)
+	w.begin()
+	if err := w.fill("c1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.index.Cutover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.upsert("", doc(t, "good", 1), doc(t, "bad", 2))
+	w.memory.Bounds.Payload = 400
+	long := &wire.Vector{Id: "bad", Values: []float32{1, 2, 3, 4}, Metadata: metadata(t, map[string]any{"text": strings.Repeat("x", 500)})}
+	_, err := w.index.Upsert(t.Context(), &wire.UpsertRequest{Vectors: []*wire.Vector{doc(t, "good", 3), long, doc(t, "new", 4)}})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "bad") || !strings.Contains(err.Error(), "nothing of the request is written") {
+		t.Errorf("refused: %v", err)
+	}
+	w.settled()
+	w.verify("")
+	for _, v := range w.sim.Records(index, "") {
+		if n := v.GetMetadata().GetFields()["n"].GetNumberValue(); v.GetId() == "new" || v.GetId() == "good" && n != 1 {
+			t.Errorf("Pinecone has %v", v)
+		}
+	}
+	if n, err := w.memory.Count(t.Context(), ""); n != 2 || err != nil {
+		t.Errorf("%d records: %v", n, err)
+	}
+}
+
 // TestPartOfAWrite: what the new store carries out of a write, of which it refuses a
-// part, is not lost by a rollback.
+// part, is not lost by a rollback. (Not each store can write all or nothing.)
 func TestPartOfAWrite(t *testing.T) {
 	w := newWorld(t)
+	w.memory.Parts = true
 	w.begin()
 	if err := w.fill("c1", ""); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func (ix *Index) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryRe
 		return s.Query
 	})
 	if err == nil && other != nil && ix.Shadow != nil && ix.Compared != nil && ix.Random() < ix.Shadow() {
-		ix.shadow(ctx, by == wire.Server(ix.store), other, r, out, ix.Clock().Sub(began))
+		ix.shadow(ctx, by == wire.Server(ix.store) || by == wire.Server(ix.behind), other, r, out, ix.Clock().Sub(began))
 	}
 	return out, err
 }

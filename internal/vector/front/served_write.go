@@ -15,9 +15,9 @@ import (
 	"freehold/internal/vector/pinecone/wire"
 )
 
-// put writes records as they are before the mapping, of one namespace. The store can
-// hold all of those that are not in the error.
-func (s *Served) put(ctx context.Context, ns string, records []vector.Record) error {
+// put writes records as they are before the mapping, of one namespace. The store has all
+// of those that are not in the error; whole: or none at all, where it can do that.
+func (s *Served) put(ctx context.Context, ns string, records []vector.Record, whole bool) error {
 	limits := s.Target.Limits()
 	refused := map[vector.ID]string{}
 	mapped := make([]vector.Record, 0, len(records))
@@ -37,7 +37,14 @@ func (s *Served) put(ctx context.Context, ns string, records []vector.Record) er
 		by[r.ID] = records[i].ID
 		mapped = append(mapped, r)
 	}
-	if err := s.write(ctx, mapped, &limits, by, refused); err != nil {
+	done, err := false, error(nil)
+	if all, ok := s.Target.(vector.Whole); ok && whole && len(mapped) > 0 {
+		done, err = s.writeAll(ctx, all, mapped, by, refused)
+	}
+	if !done && err == nil {
+		err = s.write(ctx, mapped, &limits, by, refused)
+	}
+	if err != nil {
 		return err
 	}
 	ids := make([]string, 0, len(mapped))
@@ -53,6 +60,35 @@ func (s *Served) put(ctx context.Context, ns string, records []vector.Record) er
 		return &vector.RefusedError{Records: refused}
 	}
 	return nil
+}
+
+// none is that nothing is written, since a part of it is refused.
+type none struct{ *vector.RefusedError }
+
+func (e none) Error() string { return e.RefusedError.Error() + "; nothing of the request is written" }
+
+// Unwrap is what is refused.
+func (e none) Unwrap() error { return e.RefusedError }
+
+// writeAll writes all mapped records or none; not done: the store cannot do that.
+func (s *Served) writeAll(ctx context.Context, all vector.Whole, mapped []vector.Record, by map[vector.ID]vector.ID, refused map[vector.ID]string) (done bool, err error) {
+	if len(refused) > 0 { // the store is asked whether it can, and nothing else
+		if done, err = all.PutWhole(ctx, mapped[0].Namespace, nil); done && err == nil {
+			err = none{&vector.RefusedError{Records: refused}}
+		}
+		return done, err
+	}
+	defer askedOf(ctx).wait()()
+	done, err = all.PutWhole(ctx, mapped[0].Namespace, mapped)
+	var no *vector.RefusedError
+	if errors.As(err, &no) {
+		out := make(map[vector.ID]string, len(no.Records))
+		for id, why := range no.Records {
+			out[by[id]] = why
+		}
+		err = none{&vector.RefusedError{Records: out}}
+	}
+	return done, err
 }
 
 // write puts mapped records, as many at once as the store takes.
@@ -97,7 +133,7 @@ func (s *Served) drop(ctx context.Context, ns string, ids []string) error {
 func refusals(err error) error {
 	var no *vector.RefusedError
 	if errors.As(err, &no) {
-		return status.Error(codes.InvalidArgument, no.Error())
+		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	return failed(err)
 }
@@ -117,7 +153,7 @@ func (e *partial) Unwrap() error { return e.error }
 // part is the answer for a write of n records; err says which of them are refused.
 func part(n int, err error) error {
 	var no *vector.RefusedError
-	if !errors.As(err, &no) || len(no.Records) >= n {
+	if !errors.As(err, &no) || len(no.Records) >= n || errors.As(err, new(none)) {
 		return refusals(err)
 	}
 	out := &partial{refused: make(map[string]bool, len(no.Records))}
@@ -130,6 +166,19 @@ func part(n int, err error) error {
 
 // Upsert implements [wire.Server].
 func (s *Served) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
+	return s.upsert(ctx, r, true)
+}
+
+// follows is a store that follows: of what it cannot hold it has as much as it can, until
+// a copy mends the rest.
+type follows struct{ *Served }
+
+// Upsert implements [wire.Server].
+func (f follows) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
+	return f.upsert(ctx, r, false)
+}
+
+func (s *Served) upsert(ctx context.Context, r *wire.UpsertRequest, whole bool) (*wire.UpsertResponse, error) {
 	if err := s.Contract.Upsert(r); err != nil {
 		return nil, err
 	}
@@ -144,7 +193,7 @@ func (s *Served) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.Upser
 			records = append(records, recordOf(ns, v))
 		}
 	}
-	if err := s.put(ctx, ns, records); err != nil {
+	if err := s.put(ctx, ns, records, whole); err != nil {
 		return nil, part(len(records), err)
 	}
 	return &wire.UpsertResponse{UpsertedCount: uint32(len(r.GetVectors()))}, nil
@@ -293,7 +342,7 @@ func (s *Served) updateWhere(ctx context.Context, ns string, f *vector.Filter, r
 			}
 			kept = append(kept, records[i])
 		}
-		err = s.put(ctx, ns, kept)
+		err = s.put(ctx, ns, kept, false)
 		var no *vector.RefusedError
 		if errors.As(err, &no) {
 			maps.Copy(refused, no.Records)
@@ -320,7 +369,7 @@ func (s *Served) updateOne(ctx context.Context, ns string, r *wire.UpdateRequest
 	if err := patch(rec, r); err != nil {
 		return true, err
 	}
-	if err := s.put(ctx, ns, []vector.Record{*rec}); err != nil {
+	if err := s.put(ctx, ns, []vector.Record{*rec}, false); err != nil {
 		return true, refusals(err)
 	}
 	return true, nil

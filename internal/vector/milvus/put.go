@@ -67,6 +67,27 @@ func (s *Store) Limits() vector.Limits {
 // has them again after its end: no answer of Milvus promises more, but that of a
 // flush, which Finish asks for.
 func (s *Store) Put(ctx context.Context, namespace string, records []vector.Record) error {
+	return s.put(ctx, namespace, records, false)
+}
+
+// PutWhole implements [vector.Whole]: one upsert writes all records. It cannot where that
+// has to be a deletion and an insertion; and where the server finds something not to its
+// liking that was not found before, it is not said that it has none.
+func (s *Store) PutWhole(ctx context.Context, namespace string, records []vector.Record) (can bool, err error) {
+	p, err := s.writing(ctx, "upsert", namespace)
+	if err != nil {
+		return true, err
+	}
+	if p.replaces() {
+		return false, nil
+	}
+	if err = s.put(ctx, namespace, records, true); is(err, vector.Invalid) {
+		return false, nil
+	}
+	return true, err
+}
+
+func (s *Store) put(ctx context.Context, namespace string, records []vector.Record, whole bool) error {
 	p, err := s.writing(ctx, "upsert", namespace)
 	if err != nil {
 		return err
@@ -89,6 +110,15 @@ func (s *Store) Put(ctx context.Context, namespace string, records []vector.Reco
 			continue
 		}
 		good = append(good, records[i])
+	}
+	if whole {
+		if len(refused) > 0 {
+			return &vector.RefusedError{Records: refused}
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		return s.upsertAll(ctx, p, good)
 	}
 	for len(good) > 0 {
 		n, size := 0, 0
@@ -127,21 +157,7 @@ func (s *Store) writing(ctx context.Context, doing, namespace string) (*space, e
 // upsert writes records. Where the server finds something not to its liking, it does
 // not say which record that is: halves are tried until it is alone.
 func (s *Store) upsert(ctx context.Context, p *space, records []vector.Record, refused map[vector.ID]string) error {
-	fields, err := p.fieldsOf(records)
-	if err != nil {
-		return s.invalid("upsert", "%v", err)
-	}
-	r := &wire.WriteRequest{Database: s.options.Database, Collection: p.name, Partition: p.partition, Fields: fields, Rows: uint32(len(records))}
-	var answer wire.WriteResponse
-	if p.lite || p.by != "" && older(p.version, 5) {
-		err = s.replace(ctx, p, records, r, &answer)
-	} else {
-		err = s.call(ctx, wire.Upsert, r, &answer)
-	}
-	if err == nil {
-		s.writes.Add(1)
-		return nil
-	}
+	err := s.upsertAll(ctx, p, records)
 	if !is(err, vector.Invalid) {
 		return err
 	}
@@ -158,6 +174,28 @@ func (s *Store) upsert(ctx context.Context, p *space, records []vector.Record, r
 	}
 	return s.upsert(ctx, p, records[half:], refused)
 }
+
+// upsertAll writes records by one upsert, or by what stands for it.
+func (s *Store) upsertAll(ctx context.Context, p *space, records []vector.Record) error {
+	fields, err := p.fieldsOf(records)
+	if err != nil {
+		return s.invalid("upsert", "%v", err)
+	}
+	r := &wire.WriteRequest{Database: s.options.Database, Collection: p.name, Partition: p.partition, Fields: fields, Rows: uint32(len(records))}
+	var answer wire.WriteResponse
+	if p.replaces() {
+		err = s.replace(ctx, p, records, r, &answer)
+	} else {
+		err = s.call(ctx, wire.Upsert, r, &answer)
+	}
+	if err == nil {
+		s.writes.Add(1)
+	}
+	return err
+}
+
+// replaces reports whether the server's own upsert is not right: see [Store.replace].
+func (p *space) replaces() bool { return p.lite || p.by != "" && older(p.version, 5) }
 
 // replace is the upsert of servers whose own one is not right: milvus-lite leaves
 // fields of the record that was there, and Milvus 2.3.5 puts it into the partition of

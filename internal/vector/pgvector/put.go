@@ -113,6 +113,37 @@ func (s *Store) Put(ctx context.Context, namespace string, records []vector.Reco
 	return nil
 }
 
+// PutWhole implements [vector.Whole]: one statement writes all records.
+func (s *Store) PutWhole(ctx context.Context, namespace string, records []vector.Record) (can bool, err error) {
+	t, err := s.writable(ctx, "upsert", namespace)
+	if err != nil {
+		return true, err
+	}
+	refused, size := map[vector.ID]string{}, 0
+	records = latest(records)
+	for i := range records {
+		size += records[i].Size()
+	}
+	b := t.newBatch(namespace, size)
+	defer t.batches.Put(b)
+	for i := range records {
+		if why := b.add(&records[i]); why != "" {
+			refused[records[i].ID] = why
+		}
+	}
+	if len(refused) > 0 {
+		return true, &vector.RefusedError{Records: refused}
+	}
+	if b.n == 0 {
+		return true, nil
+	}
+	err = s.query(ctx, "upsert", t.insert, b.args(), nil)
+	if why := ofData(err); why != "" {
+		err = s.invalid("upsert", "%s", why)
+	}
+	return true, err
+}
+
 // writable is the table, if it can be written.
 func (s *Store) writable(ctx context.Context, doing, namespace string) (*table, error) {
 	t, err := s.known(ctx)

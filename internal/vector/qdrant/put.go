@@ -41,6 +41,22 @@ func (s *Store) Limits() vector.Limits {
 // within the seconds until it is flushed: one record has no other promise of
 // Qdrant's.
 func (s *Store) Put(ctx context.Context, namespace string, records []vector.Record) error {
+	return s.put(ctx, namespace, records, false)
+}
+
+// PutWhole implements [vector.Whole]. One operation writes all records, of which the
+// server applies a part where it finds something not to its liking. So that is looked for
+// before; where the server finds something all the same, it is not said that it has none.
+func (s *Store) PutWhole(ctx context.Context, namespace string, records []vector.Record) (can bool, err error) {
+	err = s.put(ctx, namespace, records, true)
+	var is *vector.Error
+	if errors.As(err, &is) && is.Trouble == vector.Invalid {
+		return false, nil
+	}
+	return true, err
+}
+
+func (s *Store) put(ctx context.Context, namespace string, records []vector.Record, whole bool) error {
 	if err := errors.Join(s.whole("upsert"), s.oneNamespace("upsert", namespace)); err != nil {
 		return err
 	}
@@ -56,6 +72,9 @@ func (s *Store) Put(ctx context.Context, namespace string, records []vector.Reco
 	good := records
 	for i := range records {
 		why := refuse(&records[i], spec)
+		if whole && why == "" { // else the server says so
+			why = (&vector.Description{Vectors: spec}).Refuse(&records[i])
+		}
 		if why != "" {
 			if len(refused) == 0 {
 				good = append([]vector.Record(nil), records[:i]...)
@@ -64,6 +83,15 @@ func (s *Store) Put(ctx context.Context, namespace string, records []vector.Reco
 		} else if len(refused) > 0 {
 			good = append(good, records[i])
 		}
+	}
+	if whole {
+		if len(refused) > 0 {
+			return &vector.RefusedError{Records: refused}
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		return s.upsertAll(ctx, name, records)
 	}
 	for len(good) > 0 {
 		n, size := 0, 0
@@ -85,11 +113,7 @@ func (s *Store) Put(ctx context.Context, namespace string, records []vector.Reco
 // upsert writes records. Where the server finds something not to its liking, it
 // does not say which record that is: halves are tried until it is alone.
 func (s *Store) upsert(ctx context.Context, name string, records []vector.Record, refused map[vector.ID]string) error {
-	var answer pb.PointsOperationResponse
-	err := s.conn.Invoke(ctx, pb.Points_Upsert_FullMethodName, newUpsert(name, records, s.options.Ordered), &answer, grpc.ForceCodecV2(codec{}))
-	if err == nil {
-		return s.applied("upsert", &answer)
-	}
+	err := s.upsertAll(ctx, name, records)
 	var is *vector.Error
 	if !errors.As(err, &is) || is.Trouble != vector.Invalid {
 		return err
@@ -103,6 +127,16 @@ func (s *Store) upsert(ctx context.Context, name string, records []vector.Record
 		return err
 	}
 	return s.upsert(ctx, name, records[half:], refused)
+}
+
+// upsertAll writes records in one operation.
+func (s *Store) upsertAll(ctx context.Context, name string, records []vector.Record) error {
+	var answer pb.PointsOperationResponse
+	err := s.conn.Invoke(ctx, pb.Points_Upsert_FullMethodName, newUpsert(name, records, s.options.Ordered), &answer, grpc.ForceCodecV2(codec{}))
+	if err != nil {
+		return err
+	}
+	return s.applied("upsert", &answer)
 }
 
 // applied reports whether a write that was waited for is done.

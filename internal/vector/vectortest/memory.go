@@ -19,6 +19,8 @@ import (
 // do, and searches by looking at all there is.
 type Memory struct {
 	Bounds vector.Limits
+	// Parts: of several records it cannot write all or none.
+	Parts bool
 	// Fail, if set, is asked before each request, and its error returned.
 	Fail func(doing string) error
 
@@ -101,6 +103,25 @@ func (m *Memory) Create(_ context.Context, d *vector.Description) error {
 	}
 	m.about = vector.Description{Store: "memory", Name: d.Name, Vectors: slices.Clone(d.Vectors), IDs: m.Bounds.IDs}
 	return nil
+}
+
+// PutWhole implements [vector.Whole].
+func (m *Memory) PutWhole(ctx context.Context, namespace string, records []vector.Record) (can bool, err error) {
+	if m.Parts {
+		return false, nil
+	}
+	refused := map[vector.ID]string{}
+	m.mu.Lock()
+	for i := range records {
+		if why := m.refuse(&records[i]); why != "" {
+			refused[records[i].ID] = why
+		}
+	}
+	m.mu.Unlock()
+	if len(refused) > 0 {
+		return true, &vector.RefusedError{Records: refused}
+	}
+	return true, m.Put(ctx, namespace, records)
 }
 
 // Put implements [vector.Target].

@@ -46,6 +46,7 @@ func Target(t *testing.T, s Suite) {
 	t.Run("again", s.again)
 	if s.Vectors[0].Form == vector.Dense {
 		t.Run("refused", s.refused)
+		t.Run("all or none", s.allOrNone)
 	}
 	if slices.ContainsFunc(s.Vectors, func(v vector.Spec) bool { return v.Form == vector.Sparse }) {
 		t.Run("sparse", s.sparse)
@@ -431,6 +432,45 @@ func (s *Suite) refused(t *testing.T) {
 	held(t, store, slices.Delete(records, 11, 12))
 	if n, err := store.Count(t.Context(), ""); err != nil || n != 19 {
 		t.Errorf("%d of 19 are there: %v", n, err)
+	}
+}
+
+// allOrNone: where a store can write all or none, one record that it cannot take keeps all
+// others out, and what was there before stays.
+func (s *Suite) allOrNone(t *testing.T) {
+	store, r := s.made(t), rand.New(rand.NewPCG(9, 8))
+	w, ok := store.(vector.Whole)
+	if !ok {
+		return
+	}
+	limits := store.Limits()
+	before := s.records(r, &limits, "", 20)
+	can, err := w.PutWhole(t.Context(), "", before)
+	if !can {
+		if n, cerr := store.Count(t.Context(), ""); n != 0 || err != nil || cerr != nil {
+			t.Errorf("it cannot, and has %d records: %v, %v", n, err, cerr)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := append(slices.Clone(before), s.records(r, &limits, "", 30)[20:]...)
+	for i := range 20 {
+		now[i].Payload = now[29-i%10].Payload
+	}
+	bad := &now[25]
+	bad.Vectors = slices.Clone(bad.Vectors)
+	bad.Vectors[0].Dense = append(slices.Clone(bad.Vectors[0].Dense), 1)
+	can, err = w.PutWhole(t.Context(), "", now)
+	var refused *vector.RefusedError
+	var invalid *vector.Error
+	if !can || !errors.As(err, &refused) && (!errors.As(err, &invalid) || invalid.Trouble != vector.Invalid) {
+		t.Fatalf("a vector that is too long: %t, %v", can, err)
+	}
+	held(t, store, before)
+	if n, err := store.Count(t.Context(), ""); err != nil || n != 20 {
+		t.Errorf("%d of 20 are there: %v", n, err)
 	}
 }
 

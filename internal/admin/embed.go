@@ -14,7 +14,6 @@ import (
 	"freehold/internal/fault"
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
-	"freehold/internal/rollout/aside"
 	"freehold/internal/suggest"
 )
 
@@ -78,7 +77,7 @@ type EmbedAskIn struct {
 
 // EmbedAskOut are the vectors, or why there are none.
 type EmbedAskOut struct {
-	ID       string              `json:"request_id" doc:"in the ledger, under embed:ALIAS"`
+	ID       string              `json:"request_id" doc:"in the ledger, under embed:WORKLOAD, or embed:MODEL"`
 	Vectors  []string            `json:"vectors" doc:"one for each text: base64 of float32, the lowest byte first"`
 	TokensIn int64               `json:"tokens_in"`
 	Cost     decimal.NullDecimal `json:"cost" doc:"in US dollars; null: unknown"`
@@ -105,7 +104,7 @@ func (s *Service) embedAsk(ctx context.Context, _ Caller, in EmbedAskIn) (EmbedA
 		return out, err
 	}
 	call := &gateway.Call{Op: llm.Embedding, Codec: app.Codecs()["openai"], Raw: raw, Classes: in.DataClasses}
-	answer, asked := s.app.Aside.Embed(ctx, aside.For{Label: app.EmbedLabel(in.Alias)}, in.Alias, in.Model, call)
+	answer, asked := s.app.Aside.Embed(ctx, in.Alias, in.Model, call)
 	out.ID = call.ID
 	if out.NotAsked, out.Wait, err = whyNot(answer.Err, unless(asked)); err != nil || out.NotAsked != "" || out.Wait > 0 {
 		return out, err

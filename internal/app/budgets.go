@@ -12,6 +12,7 @@ import (
 	"freehold/internal/fleet"
 	"freehold/internal/ledger"
 	"freehold/internal/meter"
+	"freehold/internal/rollout/aside"
 	"freehold/internal/rule"
 )
 
@@ -25,7 +26,7 @@ func (a *App) useBudgets(ctx context.Context, k *budget.Keeper, cfg *config.Conf
 	for _, scope := range spendScopes(f) {
 		rules = append(rules, budget.Rule{Meter: today(scope, f), Location: f.Settings.Location, Limit: math.MaxInt64, OnExceed: budget.Watch})
 	}
-	return k.Use(ctx, rules, a.spent)
+	return k.Use(ctx, rules, func(ctx context.Context, since time.Time) ([]budget.Past, error) { return a.spent(ctx, f, since) })
 }
 
 // spendScopes are the scopes of which rules of a fleet read what was spent today.
@@ -99,22 +100,26 @@ func budgetRules(cfg *config.Config) ([]budget.Rule, error) {
 	return rules, nil
 }
 
-// spent is what the ledger has on record, as budgets count it.
-func (a *App) spent(ctx context.Context, since time.Time) ([]budget.Past, error) {
+// spent is what the ledger has on record, as budgets count it with the workloads of f.
+func (a *App) spent(ctx context.Context, f *fleet.Fleet, since time.Time) ([]budget.Past, error) {
 	list, err := a.Ledger.Spent(ctx, since)
 	if err != nil {
 		return nil, err
 	}
 	past := make([]budget.Past, len(list))
 	for i := range list {
-		past[i] = a.past(&list[i])
+		past[i] = a.past(f, &list[i])
 	}
 	return past, nil
 }
 
-func (a *App) past(s *ledger.Spend) budget.Past {
+func (a *App) past(f *fleet.Fleet, s *ledger.Spend) budget.Past {
+	workload := s.Workload
+	if w, ok := aside.Counted(f, workload); ok {
+		workload = w
+	}
 	return budget.Past{
-		Subject:  a.subject(s.KeyID, s.Tenant, s.Workload),
+		Subject:  a.subject(s.KeyID, s.Tenant, workload),
 		Use:      budget.Use{Model: s.Model, Money: meter.Pico(s.Cost), Priced: true, Tokens: s.Tokens},
 		Unpriced: s.Unpriced,
 	}

@@ -15,16 +15,11 @@ import (
 	"freehold/internal/gateway"
 	"freehold/internal/llm"
 	"freehold/internal/meter"
-	"freehold/internal/rollout/aside"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
 	"freehold/internal/vector/front"
 	"freehold/internal/vector/moves"
 )
-
-// EmbedLabel stands in the ledger in the place of a workload, for texts that freehold
-// embeds by itself.
-func EmbedLabel(alias string) string { return "embed:" + alias }
 
 // standing says which model the embeddings of an index are of: the phase of the index
 // decides, and nothing else is kept of it.
@@ -132,7 +127,7 @@ func (e *embedAsker) Ask(ctx context.Context, texts []string) (embed.Answer, err
 		return embed.Answer{}, err
 	}
 	call := &gateway.Call{Op: llm.Embedding, Codec: e.a.codecs["openai"], Raw: raw, Classes: classes}
-	answer, asked := e.a.Aside.Embed(ctx, aside.For{Label: EmbedLabel(e.alias)}, e.alias, e.model, call)
+	answer, asked := e.a.Aside.Embed(ctx, e.alias, e.model, call)
 	if answer.Err != nil {
 		return e.failed(answer.Err)
 	}

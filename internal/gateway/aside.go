@@ -12,14 +12,17 @@ import (
 
 // Aside marks a call that freehold makes by itself: a copy of a request for
 // another model, a question to a judge. It keeps to the same perimeter as a
-// client's request, and is on record, but counts as nobody's: its row names
-// Label in the place of a workload, and no key. The call's Caller and Header are
+// client's request, and is on record, but counts as nobody's (but see Counts): its
+// row names Label in the place of a workload, and no key. The call's Caller and Header are
 // those of the request that it was made for, as far as there is one, since they
 // decide about data classes and tenant.
 type Aside struct {
 	Route *fleet.Route // in the place of what the body names
 	Label string
-	Part  *ledger.Part // nil: none
+	// Counts is the workload whose budgets count the call; empty: those of Label do,
+	// as of a workload by itself.
+	Counts string
+	Part   *ledger.Part // nil: none
 }
 
 // Answer is what a call aside came to.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,9 @@ const (
 // openBudgets tells the budgets whose request this is.
 func (x *exchange) openBudgets() {
 	whose := budget.Subject{Workload: x.row.Workload}
-	if c := &x.call.Caller; x.call.Aside == nil {
+	if c := &x.call.Caller; x.call.Aside != nil {
+		whose.Workload = cmp.Or(x.call.Aside.Counts, whose.Workload)
+	} else {
 		whose.Key, whose.KeyName, whose.Tenant = c.KeyFamily, c.KeyName, x.row.Tenant
 		if whose.Key == "" {
 			whose.Key = c.KeyID

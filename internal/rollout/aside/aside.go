@@ -4,6 +4,7 @@
 package aside
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type Asker struct {
 type For struct {
 	Workload string       // whose requests these are
 	Label    string       // stands in the ledger in the place of a workload
+	Counts   string       // workload whose budgets count it; empty: none's
 	Part     *ledger.Part // nil: none
 	// Keep: the texts are kept as those of the workload's requests are, if they are;
 	// of the workload Label, so that nobody takes them for a client's.
@@ -71,10 +73,21 @@ func (a *Asker) ask(ctx context.Context, f For, model string, call *gateway.Call
 	return a.send(ctx, f, in, route, m, call, change)
 }
 
+// embedLabel begins the label of texts that commands embed.
+const embedLabel = "embed:"
+
+// Counted is the workload whose budgets count what stands in the ledger under a label:
+// one that was asked for vectors by [Asker.Embed], else none.
+func Counted(in *fleet.Fleet, label string) (workload string, ok bool) {
+	name, ok := strings.CutPrefix(label, embedLabel)
+	return name, ok && in.Workloads[name] != nil
+}
+
 // Embed asks one model, and no other, for vectors: what a client gets who names alias,
-// a workload, another name of one, or a model. The call is filled in as by [Asker.Request];
-// f.Workload does not count.
-func (a *Asker) Embed(ctx context.Context, f For, alias, model string, call *gateway.Call) (gateway.Answer, error) {
+// a workload, another name of one, or a model. The call is filled in as by
+// [Asker.Request]. It stands in the ledger under embed:WORKLOAD, and counts in the
+// workload's budgets; of a model by its own name, under embed:MODEL.
+func (a *Asker) Embed(ctx context.Context, alias, model string, call *gateway.Call) (gateway.Answer, error) {
 	in := a.Fleet()
 	route, ok := in.Resolve(alias)
 	if !ok {
@@ -84,6 +97,7 @@ func (a *Asker) Embed(ctx context.Context, f For, alias, model string, call *gat
 	if m == nil {
 		return gateway.Answer{}, &GoneError{"model", model}
 	}
+	f := For{Label: embedLabel + cmp.Or(route.Workload, alias), Counts: route.Workload}
 	return a.send(ctx, f, in, route, m, call, func(*fleet.Route) {})
 }
 
@@ -96,7 +110,7 @@ func (a *Asker) send(ctx context.Context, f For, in *fleet.Fleet, route *fleet.R
 	}
 	change(only)
 	call.ID, call.Received, call.ClientID = a.NewID(), a.Clock(), ""
-	call.Aside = &gateway.Aside{Route: only, Label: f.Label, Part: f.Part}
+	call.Aside = &gateway.Aside{Route: only, Label: f.Label, Counts: f.Counts, Part: f.Part}
 	if call.Header == nil {
 		call.Header = http.Header{}
 	}

@@ -40,7 +40,7 @@ func (x *exchange) asItIs(d *fleet.Deployment) bool {
 		return false
 	case f.Whole:
 		return true
-	case f.Tokens, f.Parameters&llm.ParamDimensions != 0:
+	case f.Tokens, f.Truncates, f.Parameters&llm.ParamDimensions != 0:
 		return false
 	case e.MaxInputs > 0 && f.Inputs > e.MaxInputs, e.MaxTokens > 0 && int64(f.TextBytes) > e.MaxTokens:
 		return false
@@ -50,6 +50,30 @@ func (x *exchange) asItIs(d *fleet.Deployment) bool {
 		longest = f.TextBytes
 	}
 	return int64(longest)+around <= contextOf(d)
+}
+
+// errWhich says that a request for embeddings was refused as it stood, since an input is
+// too long: which one is found out by [exchange.embed].
+var errWhich = errors.New("which input is too long is found out")
+
+// which reports whether err is a candidate's refusal of an input that is too long, in
+// words that do not tell which one. The candidate is then asked once more, in parts.
+func (x *exchange) which(c routing.Candidate, err error) bool {
+	var f *fault.Error
+	if x.call.Op != llm.Embedding || x.body.Facts.Whole || !errors.As(err, &f) || f.Kind != fault.ContextLength {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.queue = append([]routing.Candidate{c}, x.queue...)
+	x.long = &long{c.Deployment, f}
+	return true
+}
+
+// long is who has refused all inputs at once as too long, and how.
+type long struct {
+	d *fleet.Deployment
+	f *fault.Error
 }
 
 func contextOf(d *fleet.Deployment) int64 {
@@ -108,6 +132,12 @@ func (x *exchange) embedAt(ctx context.Context, c routing.Candidate, e *embeddin
 	s.total = len(s.todo)
 	ctx, s.stop = context.WithCancel(ctx)
 	defer s.stop()
+	if l := x.long; l != nil && l.d == c.Deployment && s.total == 1 { // it was asked for that already
+		x.long = nil
+		if p, _ := s.take(); !s.recover(p, l.f) {
+			return nil, s.err
+		}
+	}
 	s.workers = min(max(c.Embedding.Parallel, 1), len(s.todo))
 	var all sync.WaitGroup
 	for range s.workers {

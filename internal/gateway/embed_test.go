@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -236,6 +237,76 @@ models:
 				}
 			}
 		})
+	}
+}
+
+// A server may take less than is known of it: what it then refuses, of a request that it
+// got as it stood, is told by the input's number all the same, or cut and that said.
+func TestLongInputAsItStands(t *testing.T) {
+	const context = 20
+	p, far := mocktest.Start(t, mock.Options{Context: context}), mocktest.Start(t, mock.Options{Profile: mock.Cohere, Context: context})
+	larger := mocktest.Start(t, mock.Options{})
+	s := apptest.Start(t, fmt.Sprintf(`
+breaker: {failures: 1, rate: 0.01, min_requests: 1}
+providers:
+  p: {preset: openai-compatible, base_url: "%s/v1", probe: {enabled: false}}
+  larger: {preset: openai-compatible, base_url: "%s/v1", probe: {enabled: false}}
+  far: {preset: cohere, base_url: "%s", api_key: k, probe: {enabled: false}}
+models:
+  m: {provider: p, id: e, mode: embedding, context: 8192}
+  unknown: {provider: p, id: e, mode: embedding}
+  cut: {provider: p, id: e, mode: embedding, context: 8192, truncate: true}
+  two: {mode: embedding, context: 8192, deployments: [{provider: p, id: e}, {provider: larger, id: e, context: 9000}]}
+  c: {provider: far, id: embed-v4.0, mode: embedding, context: 8192}
+  cutting: {provider: far, id: embed-v4.0, mode: embedding, context: 8192, truncate: true}
+`, p.URL(), larger.URL(), far.URL()))
+	long := strings.TrimSpace(strings.Repeat("word ", 30))
+	numbers := regexp.MustCompile(`\d+ tokens, and the limit is 20`)
+	for _, model := range []string{"m", "unknown"} {
+		for want, input := range map[string]any{
+			"input 2 ": []string{"a", "b c", long, "d"}, "input 0 ": long, "input 4 ": []string{"a", "b", "c", "d", long},
+		} {
+			v := askVectors(t, s.URL, model, input, "")
+			if v.status != 400 || v.Error.Code != "context_length_exceeded" || v.Error.Param != "input" || !strings.Contains(v.Error.Message, want) || !numbers.MatchString(v.Error.Message) {
+				t.Errorf("%s, %s: %d %+v", model, want, v.status, v.Error)
+			}
+		}
+		if v := askVectors(t, s.URL, model, [][]int{{1, 2}, make([]int, 30)}, ""); v.status != 400 || !strings.Contains(v.Error.Message, "input 1 ") || !strings.Contains(v.Error.Message, "30 tokens, and the limit is 20") {
+			t.Errorf("%s, token ids: %d %+v", model, v.status, v.Error)
+		}
+	}
+	if v := askVectors(t, s.URL, "cut", []string{"a", long, "b"}, ""); v.status != 200 || len(v.Data) != 3 || v.header.Get("X-Freehold-Truncated") != "1" {
+		t.Errorf("cut: %d %.300s", v.status, v.raw)
+	}
+	if v := askVectors(t, s.URL, "cut", [][]int{{1, 2}, make([]int, 30)}, ""); v.status != 200 || v.header.Get("X-Freehold-Truncated") != "1" {
+		t.Errorf("token ids cut: %d %.300s", v.status, v.raw)
+	}
+	before := p.Stats().Requests
+	if v := askVectors(t, s.URL, "two", long, ""); v.status != 200 || len(v.Data) != 1 || p.Stats().Requests != before+1 {
+		t.Errorf("where there is more room: %d %.300s, asked %d times before", v.status, v.raw, p.Stats().Requests-before)
+	}
+	for want, more := range map[int]string{400: "", 200: `,"truncate":"END"`, 201: `,"truncate":"START"`} {
+		status, h, raw := askCohere(t, s.URL, fmt.Sprintf(`{"model":"c","input_type":"search_query","embedding_types":["float"],"texts":["a",%q]%s}`, long, more))
+		if want == 400 {
+			if status != 400 || !strings.Contains(raw, `"message":"input 1 (counted from 0) is too long for c`) || !strings.Contains(raw, `"code":"context_length_exceeded"`) {
+				t.Errorf("Cohere's form: %d %s", status, raw)
+			}
+		} else if status != 200 || h.Get("X-Freehold-Truncated") != "1" {
+			t.Errorf("Cohere's form%s: %d %.300s, header %q", more, status, raw, h.Get("X-Freehold-Truncated"))
+		}
+	}
+	if status, h, raw := askCohere(t, s.URL, fmt.Sprintf(`{"model":"cutting","input_type":"search_query","texts":["a",%q]}`, long)); status != 200 || h.Get("X-Freehold-Truncated") != "1" {
+		t.Errorf("Cohere's form, cut by the model's word: %d %.300s", status, raw)
+	}
+	for _, q := range far.Requests() {
+		if !strings.Contains(string(q.Body), `"truncate":"NONE"`) {
+			t.Errorf("cut without a word: %.200s", q.Body)
+		}
+	}
+	for _, d := range s.App.Fleet().Deployments() {
+		if v := d.Health.Check(time.Now()); !v.OK {
+			t.Errorf("%s counts as broken: %+v", d.Name, v)
+		}
 	}
 }
 

@@ -147,7 +147,10 @@ func (e *embedding) cut(i int, d *fleet.Deployment, f *fault.Error) bool {
 func (e *embedding) said(i int, d *fleet.Deployment, f *fault.Error) (tokens, limit int64) {
 	limit = d.Context
 	if len(e.ids) > 0 {
-		return e.most(i), limit
+		if tokens = e.most(i); f != nil && (limit == 0 || limit >= tokens) { // it takes less than is known of it
+			limit = below(numbersIn(f.Message), tokens)
+		}
+		return tokens, limit
 	}
 	if f == nil {
 		return 0, limit
@@ -158,17 +161,23 @@ func (e *embedding) said(i int, d *fleet.Deployment, f *fault.Error) (tokens, li
 			tokens = max(tokens, n)
 		}
 	}
-	if limit == 0 {
-		for _, n := range numbers {
-			if n < tokens {
-				limit = max(limit, n)
-			}
-		}
+	if limit == 0 || tokens <= limit { // unknown, or more than the server really takes
+		limit = below(numbers, tokens)
 	}
-	if limit == 0 || tokens <= limit {
-		return 0, limit
+	if limit == 0 {
+		return 0, 0
 	}
 	return tokens, limit
+}
+
+// below is the largest of some numbers that is smaller than n; 0: none is.
+func below(numbers []int64, n int64) (most int64) {
+	for _, m := range numbers {
+		if m < n {
+			most = max(most, m)
+		}
+	}
+	return most
 }
 
 // numbersIn are the whole numbers in a text.

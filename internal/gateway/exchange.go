@@ -67,6 +67,7 @@ type exchange struct {
 	plain     []byte                    // a whole answer that is about to be sent
 	promptIn  int64                     // estimated prompt tokens
 	truncated []int                     // inputs that were cut
+	long      *long                     // who refused the inputs together; nil: nobody
 	settled   bool                      // the row is on record
 	captured  bool                      // the texts are kept
 	moving    *Moving                   // a rollout of the workload; nil: none, or not of this request

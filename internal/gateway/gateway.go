@@ -10,6 +10,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -168,6 +169,12 @@ func (x *exchange) serve(ctx context.Context) {
 	}
 	for {
 		l, err := x.open(ctx)
+		if errors.Is(err, errWhich) {
+			if err := x.embed(ctx); err != nil {
+				x.refuse(err)
+			}
+			return
+		}
 		if err != nil && x.countable(err) {
 			err = x.countHere()
 			if err == nil {

@@ -28,6 +28,9 @@ func (x *exchange) open(ctx context.Context) (*leg, error) {
 		if err == nil {
 			return l, nil
 		}
+		if ctx.Err() == nil && x.which(c, err) {
+			return nil, errWhich
+		}
 		if err := x.goOn(ctx, c, err); err != nil {
 			return nil, err
 		}

@@ -1,9 +1,11 @@
 package transfer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -240,9 +242,22 @@ func TestEmbedRefused(t *testing.T) {
 		now = now.Add(d)
 		return ctx.Err()
 	}
-	m.fail = func() error { return &vector.Error{Trouble: vector.Unavailable, Store: "the model m", Doing: "embed"} }
+	tries := 0
+	m.fail = func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		tries++
+		return &vector.Error{Trouble: vector.Unavailable, Store: "the model m", Doing: "embed"}
+	}
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	if tally, err := transfer.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "the model m") || tally.Refused != 0 || tally.UnitsDone != 0 {
 		t.Fatalf("the model is away: %+v, %v", tally, err)
+	}
+	// The outage is told at once, and then once a minute with how often it was tried.
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if n := len(lines); n < 2 || n > 12 || n >= tries || !strings.Contains(lines[0], "doing=embed tries=1 ") || strings.Contains(lines[1], "tries=1 ") {
+		t.Errorf("%d tries, told in %d lines:\n%s", tries, n, log.String())
 	}
 	m.fail = nil
 	tally, err := transfer.Run(t.Context(), o)

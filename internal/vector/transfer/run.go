@@ -41,6 +41,8 @@ type Options struct {
 	// Progress is told of units that are listed or done, by several goroutines;
 	// nil: nobody is.
 	Progress func(Tally)
+	outages  *outages // of all that is tried again
+
 	// More names further namespaces to copy, when all are copied; it is asked until
 	// there are none. nil: there are none.
 	More func(ctx context.Context) ([]string, error)
@@ -55,6 +57,9 @@ func (o *Options) complete() {
 	set(&o.Readers, 4)
 	set(&o.Writers, 8)
 	set(&o.Unit, 1000)
+	if o.outages == nil { // which all of them share
+		o.outages = &outages{}
+	}
 	if o.Bytes <= 0 {
 		o.Bytes = 16 << 20
 	}
@@ -289,6 +294,9 @@ func (c *copying) note(change func(*Tally)) {
 // Again does something once more while a store is away or asks for less, and gives
 // up when that lasts too long.
 func (o *Options) Again(ctx context.Context, doing string, do func() error) error {
+	if o.outages == nil {
+		o.outages = &outages{}
+	}
 	var since time.Time
 	for n := 0; ; n++ {
 		err := do()
@@ -303,7 +311,9 @@ func (o *Options) Again(ctx context.Context, doing string, do func() error) erro
 			return fmt.Errorf("it has gone wrong for %v: %w", patience, err)
 		}
 		wait := max(retryAfter(err), time.Duration((0.5+o.Jitter())*float64(backoff(n))))
-		o.Log.Warn("a store is asked again", "doing", doing, "wait", wait, "error", err)
+		if tries := o.outages.tried(doing, now); tries > 0 {
+			o.Log.Warn("a store is asked again", "doing", doing, "tries", tries, "wait", wait, "error", err)
+		}
 		if err := o.Sleep(ctx, wait); err != nil {
 			return err
 		}
@@ -337,4 +347,40 @@ func send[T any](ctx context.Context, to chan<- T, x T) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// outages keeps what is tried again and again from being told each time, by however many
+// at once: the first time at once, and then once a minute with how often it was tried.
+type outages struct {
+	mu   sync.Mutex
+	told map[string]*told // by what was done
+}
+
+type told struct {
+	at    time.Time
+	tries int // since then
+}
+
+// sayAgain is how long what was told is not told again.
+const sayAgain = time.Minute
+
+// tried counts a try that has failed, and returns how often it was tried since it was
+// told last; 0: that is not to be told now.
+func (o *outages) tried(doing string, now time.Time) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t := o.told[doing]
+	if t == nil {
+		if o.told == nil {
+			o.told = map[string]*told{}
+		}
+		t = &told{}
+		o.told[doing] = t
+	}
+	if t.tries++; !t.at.IsZero() && now.Sub(t.at) < sayAgain {
+		return 0
+	}
+	n := t.tries
+	t.at, t.tries = now, 0
+	return n
 }

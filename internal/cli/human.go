@@ -113,6 +113,14 @@ func plural(n int, one string) string {
 	return count(int64(n)) + " " + one + "s"
 }
 
+// agree is the form of a word that goes with a number of things.
+func agree[N int | int64](n N, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
 // length reads a length of time, in days too.
 func length(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {

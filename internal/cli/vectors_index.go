@@ -428,7 +428,7 @@ func workOf(w *admin.IndexWork) string {
 	what := map[string]string{"fill": "copy", "cutover": "proof and cutover"}[w.Kind]
 	switch {
 	case w.Ended == nil:
-		return fmt.Sprintf("%s since %s UTC: %s of %s records", what, at(w.Started), count(w.Records), count(w.Of))
+		return fmt.Sprintf("%s since %s UTC: %s of %s", what, at(w.Started), count(w.Records), plural(int(w.Of), "record"))
 	case w.Error != "":
 		return fmt.Sprintf("%s failed %s UTC: %s", what, at(*w.Ended), w.Error)
 	case w.Kind == "cutover":

@@ -143,7 +143,7 @@ func (p *program) printCopied(out *copied) {
 		if s.Unknown > 0 {
 			cost += fmt.Sprintf(" and %s of unknown cost", plural(s.Unknown, "request"))
 		}
-		p.wrapped("embedded", fmt.Sprintf("%s by %s in this run, %s tokens, %s", plural(int(s.Texts), "text"), plural(int(s.Asked), "request"), count(s.Tokens), cost))
+		p.wrapped("embedded", fmt.Sprintf("%s by %s in this run, %s, %s", plural(int(s.Texts), "text"), plural(int(s.Asked), "request"), plural(int(s.Tokens), "token"), cost))
 	}
 	if out.Verify != nil {
 		p.wrapped("verified", verdict(out.Verify))
@@ -163,21 +163,25 @@ func (p *program) printCopied(out *copied) {
 
 func verdict(r *transfer.Report) string {
 	if x := r.Embedded; x != nil && r.Same() {
-		return fmt.Sprintf("all of %s are there, with vectors of the model (%s asked once more), and nothing else", plural(int(r.Compared), "record"), plural(x.Texts, "text"))
+		return fmt.Sprintf("%s, with vectors of the model (%s asked once more), and nothing else", allThere(r.Compared), plural(x.Texts, "text"))
 	}
 	if r.Same() {
-		out := fmt.Sprintf("all of %s are there, to the last byte, and nothing else", plural(int(r.Compared), "record"))
+		out := allThere(r.Compared) + ", to the last byte, and nothing else"
 		if r.Rounded > 0 {
-			out = fmt.Sprintf("all of %s are there, and nothing else; %s", plural(int(r.Compared), "record"), rounded(r.Rounded))
+			out = fmt.Sprintf("%s, and nothing else; %s", allThere(r.Compared), rounded(r.Rounded))
 		}
 		return out
 	}
 	return fmt.Sprintf("no: of %s %s missing, %s altered; %s extra", plural(int(r.Compared), "record"), count(r.Missing), count(r.Altered), count(r.Extra))
 }
 
+func allThere(n int64) string {
+	return agree(n, "the one record is there", "all of "+plural(int(n), "record")+" are there")
+}
+
 // rounded says what a store has done to doubles, which is no difference.
 func rounded(n int64) string {
-	return fmt.Sprintf("%s of fields are kept as the double beside, and a filter by the exact value does not find them", plural(int(n), "number"))
+	return fmt.Sprintf("%s of fields %s kept as the double beside, and a filter by the exact value does not find %s", plural(int(n), "number"), agree(n, "is", "are"), agree(n, "it", "them"))
 }
 
 func (p *program) printDifferences(r *transfer.Report) {
@@ -197,7 +201,7 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 	p.fields("from", e.fromURL, "to", e.toURL)
 	p.wrapped("verified", verdict(r))
 	if r.Refused > 0 {
-		p.wrapped("refused", plural(int(r.Refused), "record")+" are known not to be there")
+		p.wrapped("refused", plural(int(r.Refused), "record")+agree(r.Refused, " is", " are")+" known not to be there")
 	}
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "NAMESPACE", keep: true}, {head: "SHOULD HAVE", right: true, keep: true}, {head: "HAS", right: true, keep: true}, {head: "IDS", below: true}}}
@@ -207,7 +211,7 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 	p.print(&t)
 	if x := r.Embedded; x != nil {
 		fmt.Fprintln(p.out)
-		p.wrapped("embedded", fmt.Sprintf("%s asked once more: %s differ, and the least alike has a cosine of %.4f", plural(x.Texts, "text"), count(int64(x.Differ)), x.Worst))
+		p.wrapped("embedded", fmt.Sprintf("%s asked once more: %s "+agree(x.Differ, "differs", "differ")+", and the least alike has a cosine of %.4f", plural(x.Texts, "text"), count(int64(x.Differ)), x.Worst))
 	}
 	if len(r.Search) > 0 {
 		fmt.Fprintln(p.out)

@@ -135,6 +135,18 @@ func spec(specs map[string]*vector.Spec, is *vector.Spec) error {
 	return nil
 }
 
+// mark is what some programs put before a text to say that it is UTF-8.
+var mark = []byte("\xef\xbb\xbf")
+
+// unmarked is a line that begins at a place in its file, without the mark that the first
+// one may have.
+func unmarked(line []byte, begin int64) []byte {
+	if begin > 0 {
+		return line
+	}
+	return bytes.TrimPrefix(line, mark)
+}
+
 // header reads the first line of an archive of ours, nil of another file.
 func (l *lines) header() (*header, error) {
 	f, err := os.Open(l.path)
@@ -147,7 +159,7 @@ func (l *lines) header() (*header, error) {
 		return nil, err
 	}
 	var h header
-	if json.Unmarshal(first, &h) != nil || h.Archive == 0 {
+	if json.Unmarshal(unmarked(first, 0), &h) != nil || h.Archive == 0 {
 		return nil, nil
 	}
 	if h.Archive > version {
@@ -186,7 +198,7 @@ func (l *lines) scan(from int64, do func(x *line) error) error {
 		if !in.Scan() {
 			break
 		}
-		x.text = bytes.TrimSpace(in.Bytes())
+		x.text = bytes.TrimSpace(unmarked(in.Bytes(), x.begin))
 		if len(x.text) == 0 || x.begin == 0 && isHeader(x.text) {
 			continue
 		}
@@ -346,7 +358,7 @@ func (l *lines) fetch(namespace string, ids []vector.ID) ([]vector.Record, error
 			if err != nil && !errors.Is(err, io.EOF) {
 				return nil, fmt.Errorf("%s: %w", l.path, err)
 			}
-			r, err := l.record(bytes.TrimSpace(text), at)
+			r, err := l.record(bytes.TrimSpace(unmarked(text, at)), at)
 			if err != nil {
 				return nil, err
 			}

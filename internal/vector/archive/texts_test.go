@@ -33,6 +33,7 @@ func TestTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, path := range map[string]string{
+		"marked":  write("m.jsonl", []byte("\xef\xbb\xbf{\"sku\":1,\"text\":\"one\",\"tags\":[\"a\"]}\n{\"sku\":2,\"text\":\"two\"}")),
 		"lines":   write("a.jsonl", []byte("{\"sku\":1,\"text\":\"one\",\"tags\":[\"a\"],\"embedding\":[1,2]}\n\n{\"sku\":2,\"payload\":{\"text\":\"two\",\"tags\":[]}}\n")),
 		"parquet": write("a.parquet", table.Bytes()),
 	} {

@@ -27,7 +27,11 @@ func ReadQueries(file string, from io.Reader) ([]Query, error) {
 	var out []Query
 	var wrong []error
 	for n := 1; in.Scan(); n++ {
-		line := bytes.TrimSpace(in.Bytes())
+		line := in.Bytes()
+		if n == 1 { // some programs mark a text as UTF-8
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		}
+		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue
 		}

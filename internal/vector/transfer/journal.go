@@ -47,12 +47,16 @@ type Refusal struct {
 
 // Tally is what a copy has done so far.
 type Tally struct {
-	Units, UnitsDone              int64
-	Listed, Copied, Gone, Refused int64
-	Bytes                         int64
+	Units     int64 `json:"units"`
+	UnitsDone int64 `json:"units_done"`
+	Listed    int64 `json:"listed"`
+	Copied    int64 `json:"copied"`
+	Gone      int64 `json:"gone"`
+	Refused   int64 `json:"refused"`
+	Bytes     int64 `json:"bytes"`
 	// Lag is how many records were listed at the source and are in units that the
 	// target has not acknowledged.
-	Lag int64
+	Lag int64 `json:"lag"`
 }
 
 // Journal keeps what a copy has to do and what it has done. Its methods may be

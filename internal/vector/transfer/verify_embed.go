@@ -101,7 +101,7 @@ func (v *verifying) embeddings(ctx context.Context) error {
 	}
 	now, why, err := v.Embedding.Embed(ctx, texts)
 	if err != nil {
-		return fmt.Errorf("the model is asked once more for the vectors of %d texts: %w", len(texts), err)
+		return fmt.Errorf("the model is asked once more for the vectors of texts (%d): %w", len(texts), err)
 	}
 	name := v.Embedding.Spec().Name
 	report := &EmbeddedReport{Vector: name, Texts: len(texts), Worst: 1}

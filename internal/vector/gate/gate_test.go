@@ -267,3 +267,26 @@ func TestReadQueries(t *testing.T) {
 		}
 	}
 }
+
+// TestLabelsOfTheNewStore: what is relevant may be named by the ids that records have in
+// the new store, pieces too.
+func TestLabelsOfTheNewStore(t *testing.T) {
+	w := knowledge(t, 60, 0, true)
+	for i := range w.queries {
+		q, ns := &w.queries[i], []string{"", "b"}[i%2]
+		old := vector.IDOf(fmt.Sprint("kb-", i))
+		id := w.mapping.ID(ns, old).String()
+		switch {
+		case i%6 == 0:
+			id = w.mapping.ID(ns, old.Piece(1)).String() // a UUID of a piece
+		case i%3 == 0:
+			id = old.Piece(2).String()
+		}
+		q.Relevant = map[string]float64{id: 1}
+	}
+	w.queries = append(w.queries, gate.Query{Where: "q:last", Text: "1", Relevant: map[string]float64{"none##0": 1, w.mapping.ID("", vector.IDOf("none")).String(): 1}})
+	r := w.run(t, func(o *gate.Options) { o.Parts = "of" })
+	if r.Outcome != gate.Passed || r.Queries != 60 || r.NDCG.New.Mean != 1 || r.NDCG.Old.Mean != 1 || r.Left != 3 {
+		t.Errorf("%+v, nDCG %+v", r, r.NDCG)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -32,6 +33,9 @@ func (g *gating) known(ctx context.Context) error {
 			return fmt.Errorf("the old store: %w", err)
 		}
 	}
+	if err := g.renamed(ctx, there, slices.Sorted(maps.Keys(labels))); err != nil {
+		return err
+	}
 	var left []Query
 	for _, q := range g.Queries {
 		spaces := g.Namespaces
@@ -59,6 +63,72 @@ func (g *gating) known(ctx context.Context) error {
 	return nil
 }
 
+// renamed takes those of the labels in that are no ids of the old store, but such as its
+// records have in the new one: a piece's, or one that was made of index, namespace and id.
+func (g *gating) renamed(ctx context.Context, there map[string]map[string]string, labels []string) error {
+	unknown := slices.DeleteFunc(slices.Clone(labels), func(label string) bool {
+		return slices.ContainsFunc(g.Namespaces, func(ns string) bool { return there[ns][label] != "" })
+	})
+	was := map[string]map[string]string{} // namespace, label: the id that is to be there
+	note := func(ns, label, id string) {
+		if was[ns] == nil {
+			was[ns] = map[string]string{}
+		}
+		was[ns][label] = id
+	}
+	for _, label := range unknown {
+		if at := piece.FindStringIndex(label); at != nil && at[0] > 0 {
+			for _, ns := range g.Namespaces {
+				note(ns, label, label[:at[0]])
+			}
+		}
+	}
+	var spaces []string
+	for _, ns := range g.Namespaces {
+		if name := g.Mapping.Namespace(ns); !slices.Contains(spaces, name) {
+			spaces = append(spaces, name)
+		}
+	}
+	for _, ns := range spaces {
+		for some := range slices.Chunk(unknown, 100) {
+			var ids []vector.ID
+			label := map[vector.ID]string{}
+			for _, text := range some {
+				for _, id := range meant(g.new, text) {
+					ids, label[id] = append(ids, id), text
+				}
+			}
+			if len(ids) == 0 {
+				continue
+			}
+			got, err := g.New.Store.Fetch(ctx, ns, ids)
+			if err != nil {
+				return fmt.Errorf("the new store: %w", err)
+			}
+			for i := range got {
+				r := &got[i]
+				back := g.Mapping.Back(r)
+				note(back.Namespace, label[r.ID], g.source(r, r.ID.String()))
+			}
+		}
+	}
+	for _, ns := range g.Namespaces { // it must still be there
+		found, err := g.named(ctx, ns, slices.Compact(slices.Sorted(maps.Values(was[ns]))))
+		if err != nil {
+			return fmt.Errorf("the old store: %w", err)
+		}
+		for label, id := range was[ns] {
+			if found[id] != "" {
+				there[ns][label] = found[id]
+			}
+		}
+	}
+	return nil
+}
+
+// piece is how ids of pieces end, see [vector.ID.Piece].
+var piece = regexp.MustCompile(`##[0-9]+$`)
+
 // named are the ids of a namespace's records by the texts that may mean them.
 func (g *gating) named(ctx context.Context, ns string, labels []string) (map[string]string, error) {
 	out := map[string]string{}
@@ -66,7 +136,7 @@ func (g *gating) named(ctx context.Context, ns string, labels []string) (map[str
 		var ids []vector.ID
 		texts := map[vector.ID]string{}
 		for _, label := range some {
-			for _, id := range g.meant(label) {
+			for _, id := range meant(g.old, label) {
 				ids = append(ids, id)
 				texts[id] = label
 			}
@@ -85,9 +155,9 @@ func (g *gating) named(ctx context.Context, ns string, labels []string) (map[str
 	return out, nil
 }
 
-// meant are the ids that a text may stand for in the old store.
-func (g *gating) meant(label string) (ids []vector.ID) {
-	can := func(k vector.IDKind) bool { return len(g.old.IDs) == 0 || slices.Contains(g.old.IDs, k) }
+// meant are the ids that a text may stand for in a store.
+func meant(d *vector.Description, label string) (ids []vector.ID) {
+	can := func(k vector.IDKind) bool { return len(d.IDs) == 0 || slices.Contains(d.IDs, k) }
 	if can(vector.TextID) {
 		ids = append(ids, vector.IDOf(label))
 	}

@@ -13,18 +13,21 @@ import (
 // process, has the lock.
 var ErrHeld = errors.New("held by another process")
 
-// Lock is a lock that is held until Unlock or the end of the process.
-type Lock struct{ f *os.File }
+// Lock is a lock that is held until Unlock, Remove or the end of the process.
+type Lock struct {
+	f    *os.File
+	path string
+}
 
 // Try takes the lock at path at once or returns an error that wraps [ErrHeld].
-// The file is created when it is absent and is never removed: removing it
-// would let two processes lock two files of the same name.
+// The file is created when it is absent, and stays unless its holder takes it
+// away by Remove.
 func Try(path string) (*Lock, error) {
 	f, err := lock(path, false)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return &Lock{f}, nil
+	return &Lock{f, path}, nil
 }
 
 // Wait takes the lock at path, waiting for its holder as long as that takes.
@@ -33,8 +36,13 @@ func Wait(path string) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	return &Lock{f}, nil
+	return &Lock{f, path}, nil
 }
 
 // Unlock releases the lock.
 func (l *Lock) Unlock() error { return l.f.Close() }
+
+// Remove releases the lock and takes its file away, where nobody else has it open.
+// Who has opened the file meanwhile finds that it is not the one at path any more,
+// and opens that.
+func (l *Lock) Remove() error { return remove(l.f, l.path) }

@@ -4,6 +4,7 @@ package filelock
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -32,4 +33,16 @@ func lock(path string, wait bool) (*os.File, error) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// remove takes the file away once it is closed. Whoever has opened it since then has the
+// lock, and the file stays.
+func remove(f *os.File, path string) error {
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errSharing) {
+		return err
+	}
+	return nil
 }

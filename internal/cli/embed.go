@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,9 +39,9 @@ ends in .jsonl or .parquet, is an archive that freehold vectors copy takes into
 a store.
 
 A workload or model of config.yaml makes them, as requests to /v1/embeddings
-would have it: same perimeter, ledger and deployments. Budgets of the model
-hold, those of the workload do not count it; --max-cost does. The price is said
-first. Ctrl-C, kill -9 and a provider that is down end it; the same command then
+would have it: same perimeter, ledger, budgets (but for those of keys) and
+deployments. The price is said before anything is asked, and --max-cost bounds
+it. Ctrl-C, kill -9 and a provider that is down end it; the same command then
 goes on, and nothing of OUT is lost or doubled.
 
 No text is cut, or dropped, without a word: one that is empty, or longer than
@@ -88,6 +89,17 @@ func (p *program) embed(ctx context.Context, f *vectorFlags, file *embedFile, dr
 	if err != nil {
 		return err
 	}
+	file.refused = cmp.Or(file.refused, file.out+".refused.jsonl")
+	if !dry {
+		if err := errors.Join(folderThere("-o", file.out), folderThere("--refused", file.refused)); err != nil {
+			return err
+		}
+		l, err := p.takeLease(file.out)
+		if err != nil {
+			return err
+		}
+		defer finish(&err, l.end)
+	}
 	e := &ends{local: true}
 	if e.cfg, err = p.vectorConfig(); err != nil {
 		return err
@@ -96,7 +108,6 @@ func (p *program) embed(ctx context.Context, f *vectorFlags, file *embedFile, dr
 	if asked.Input, err = p.openTexts(ctx, e, file); err != nil {
 		return err
 	}
-	file.refused = cmp.Or(file.refused, file.out+".refused.jsonl")
 	db, err := p.copiesState(ctx)
 	if err != nil {
 		return err
@@ -106,7 +117,8 @@ func (p *program) embed(ctx context.Context, f *vectorFlags, file *embedFile, dr
 	if w.again, err = w.outGone(ctx, file.out); err != nil {
 		return err
 	}
-	w.asked, w.make = &asked, func(ctx context.Context) (*plan.Plan, error) { return p.embedPlan(ctx, e, f, asked) }
+	f.embed.approve = w.approve
+	w.asked, w.make = &asked, func(ctx context.Context) (*plan.Plan, error) { return p.embedPlan(ctx, e, f, file.path, asked, dry) }
 	if dry {
 		made, err := w.make(ctx)
 		if err != nil {
@@ -117,9 +129,26 @@ func (p *program) embed(ctx context.Context, f *vectorFlags, file *embedFile, dr
 	return w.run(ctx, allow, noVerify)
 }
 
+// folderThere refuses a file that a flag names in a folder that is not there.
+func folderThere(flag, path string) error {
+	info, err := os.Stat(filepath.Dir(path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return usagef("%s %s: the folder %s is not there: make it first", flag, path, filepath.Dir(path))
+	case err != nil:
+		return usagef("%s: %w", flag, err)
+	case !info.IsDir():
+		return usagef("%s %s: %s is no folder", flag, path, filepath.Dir(path))
+	}
+	return nil
+}
+
 // embedPlan is the plan of a file's texts.
-func (p *program) embedPlan(ctx context.Context, e *ends, f *vectorFlags, asked plan.Embed) (*plan.Plan, error) {
-	embedder, err := p.embedder(ctx, e, asked, &f.embed, f.data)
+func (p *program) embedPlan(ctx context.Context, e *ends, f *vectorFlags, path string, asked plan.Embed, dry bool) (*plan.Plan, error) {
+	if err := fieldThere(ctx, path, e.source, asked.Text); err != nil {
+		return nil, err
+	}
+	embedder, err := p.embedder(ctx, e, asked, &f.embed, f.data, dry)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +166,9 @@ func (p *program) shownQuote(pl *plan.Plan) error {
 		return p.done(pl.Found.Embed, nil)
 	}
 	p.wrapped("model", pl.Embed.Model)
-	p.wrapped("vectors", vectorsOf([]vector.Spec{pl.Embed.Spec()}))
+	if pl.Embed.Dim > 0 {
+		p.wrapped("vectors", vectorsOf([]vector.Spec{pl.Embed.Spec()}))
+	}
 	p.printQuoted(pl)
 	return nil
 }
@@ -231,6 +262,9 @@ func (p *program) spooled() (path string, err error) {
 	var line []byte
 	for n := 1; in.Scan(); n++ {
 		text := strings.TrimSuffix(in.Text(), "\r")
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
 		if text == "" {
 			continue
 		}

@@ -32,6 +32,8 @@ type embedFlags struct {
 	requests, batch int
 	yes             bool
 	most            decimal.NullDecimal
+	// approve is asked before a model is, with what the texts will take; nil: nobody is.
+	approve func(model string, found *plan.EmbedFound) error
 }
 
 // add adds what a plan is made of.
@@ -163,35 +165,63 @@ func (p *program) openEmbedding(ctx context.Context, asked *plan.Embed, f *embed
 		if _, err := a.Describe(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("--text-from: %w", err), a.Close())
 		}
-		m.texts.Joined = a
+		m.texts.Joined = &embed.Joined{Source: a}
 	}
 	return m, nil
 }
 
-// embedder opens the model for a plan, and asks it once for vectors of texts of our own.
-func (p *program) embedder(ctx context.Context, e *ends, asked plan.Embed, f *embedFlags, classes []string) (*plan.Embedder, error) {
+// embedder opens the model for a plan. Once it is known what the texts will take, and
+// somebody has agreed to that, it is asked once for vectors of texts of our own; not at
+// all where dry is set.
+func (p *program) embedder(ctx context.Context, e *ends, asked plan.Embed, f *embedFlags, classes []string, dry bool) (*plan.Embedder, error) {
 	m, err := p.openEmbedding(ctx, &asked, f, classes)
 	if err != nil {
 		return nil, err
 	}
 	e.embedding = m
+	if m.texts.Joined != nil {
+		source, err := e.source.Describe(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the source: %w", err)
+		}
+		m.texts.Joined.Index = source.Name
+		if err := fieldThere(ctx, asked.TextFrom, m.texts.Joined.Source, asked.Text); err != nil {
+			return nil, err
+		}
+	}
 	texts, tokens := probes(m.tokens)
-	begun := p.clock()
-	_, why, err := m.texts.Embed(ctx, texts)
-	if err != nil {
-		return nil, fmt.Errorf("the model %s is asked how long its vectors are: %w", asked.Model, err)
-	}
-	if why[0] != "" {
-		return nil, fmt.Errorf("the model %s is asked how long its vectors are: %s", asked.Model, why[0])
-	}
-	asked.Dim = m.texts.Dim()
-	m.texts.Vector = asked.Spec()
-	took := p.clock().Sub(begun)
 	out := &plan.Embedder{Embed: asked, Texts: m.texts, Count: m.tokens.Text, Token: m.token()}
-	if took > 0 {
-		at := cmp.Or(f.requests, 4)
-		out.Pace = float64(tokens) * float64(at) / took.Seconds()
-		out.About = fmt.Sprintf("the model: %s tokens in %v by one request, times the %d that are under way: a guess", count(tokens), took.Round(time.Millisecond), at)
+	out.Question.Tokens = tokens
+	for _, text := range texts {
+		out.Question.Bytes += int64(len(text))
+	}
+	if dry {
+		out.Dim = int(asked.Dimensions)
+		return out, nil
+	}
+	out.Measure = func(ctx context.Context, found *plan.EmbedFound) (*plan.Measured, error) {
+		if f.approve != nil {
+			if err := f.approve(asked.Model, found); err != nil {
+				return nil, err
+			}
+		}
+		begun := p.clock()
+		_, why, err := m.texts.Embed(ctx, texts)
+		if err == nil && why[0] != "" {
+			err = errors.New(why[0])
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the model %s is asked how long its vectors are: %w", asked.Model, err)
+		}
+		asked.Dim = m.texts.Dim()
+		m.texts.Vector = asked.Spec()
+		measured := &plan.Measured{Dim: asked.Dim}
+		if took := p.clock().Sub(begun); took > 0 {
+			at := cmp.Or(f.requests, 4)
+			measured.Pace = float64(tokens) * float64(at) / took.Seconds()
+			measured.About = fmt.Sprintf("the model: %s tokens in %v by one request, times the %d that are under way: a guess", count(tokens), took.Round(time.Millisecond), at)
+		}
+		return measured, nil
 	}
 	return out, nil
 }
@@ -220,7 +250,9 @@ func (p *program) openPlannedEmbedding(ctx context.Context, e *ends, pl *plan.Pl
 		classes = verdict.Classes
 	}
 	asked := *pl.Embed
-	e.embedding, err = p.openEmbedding(ctx, &asked, f, classes)
+	if e.embedding, err = p.openEmbedding(ctx, &asked, f, classes); err == nil && e.embedding.texts.Joined != nil {
+		e.embedding.texts.Joined.Index = pl.Mapping.Index
+	}
 	return err
 }
 
@@ -265,35 +297,47 @@ func (w *copyWork) agreed(ctx context.Context, id string) error {
 	}
 	tally, err := w.journal.Tally(ctx, id)
 	q := w.plan.Found.Embed
-	if err != nil || tally.Units > 0 {
+	switch {
+	case err != nil || tally.Units > 0:
 		return err
-	}
-	if q == nil { // a plan made by hand
+	case w.approved:
+		if q.Seconds >= 1 {
+			fmt.Fprintf(w.p.err, "time: about %s\n", spoken(q.Seconds))
+		}
+		return nil
+	case q == nil: // a plan made by hand
 		return w.p.goOn(f.yes, f.most)
 	}
-	w.p.sayQuote(w.plan)
+	return w.approve(w.plan.Embed.Model, q)
+}
+
+// approve says what embedding will cost, and asks whether to go on: nobody was asked yet.
+func (w *copyWork) approve(model string, q *plan.EmbedFound) error {
+	f := &w.flags.embed
+	fmt.Fprintln(w.p.err, wrap(tame("to embed by "+model+": "+embedQuote(q)), w.p.width()-2, "\n  "))
 	if f.most.Valid && q.USD.Valid && q.USD.Decimal.GreaterThan(f.most.Decimal) {
-		return hintedf("a higher --max-cost makes room", "it would cost about %s, and --max-cost is %s: no text was embedded", money(q.USD.Decimal, "USD"), money(f.most.Decimal, "USD"))
+		return hintedf("a higher --max-cost makes room", "it would cost about %s, and --max-cost is %s: nothing was asked", money(q.USD.Decimal, "USD"), money(f.most.Decimal, "USD"))
 	}
-	free := q.USD.Valid && q.USD.Decimal.IsZero() || q.Texts == 0
+	free := q.USD.Valid && q.USD.Decimal.IsZero()
+	w.approved = true
 	return w.p.goOn(f.yes || free, f.most)
 }
 
-// sayQuote says what embedding will take.
-func (p *program) sayQuote(pl *plan.Plan) {
-	fmt.Fprintln(p.err, wrap(tame("to embed by "+pl.Embed.Model+": "+embedQuote(pl.Found.Embed)), p.width()-2, "\n  "))
+// spoken is a length of time in whole seconds.
+func spoken(seconds float64) string {
+	return (time.Duration(seconds*1000) * time.Millisecond).Round(time.Second).String()
 }
 
 // embedQuote is what embedding will take, in words.
 func embedQuote(q *plan.EmbedFound) string {
-	out := fmt.Sprintf("%s, about %s tokens (at most %s)", plural(int(q.Texts), "text"), count(q.Tokens), count(q.MostTokens))
+	out := fmt.Sprintf("%s, about %s (at most %s)", plural(int(q.Texts), "text"), plural(int(q.Tokens), "token"), count(q.MostTokens))
 	if q.USD.Valid {
 		out += fmt.Sprintf(", about %s (at most %s)", money(q.USD.Decimal, "USD"), money(q.MostUSD.Decimal, "USD"))
 	} else {
 		out += ", at a price that is not known"
 	}
 	if q.Seconds >= 1 {
-		out += fmt.Sprintf(", about %v", (time.Duration(q.Seconds*1000) * time.Millisecond).Round(time.Second))
+		out += ", about " + spoken(q.Seconds)
 	}
 	if q.Missing > 0 {
 		out += fmt.Sprintf("; about %s without one that can be embedded", plural(int(q.Missing), "record"))

@@ -157,7 +157,7 @@ func (p *program) makePlan(ctx context.Context, e *ends, f *vectorFlags, sample 
 		if err != nil {
 			return nil, err
 		}
-		if in.Embed, err = p.embedder(ctx, e, asked, &f.embed, verdict.Classes); err != nil {
+		if in.Embed, err = p.embedder(ctx, e, asked, &f.embed, verdict.Classes, false); err != nil {
 			return nil, err
 		}
 	}
@@ -269,6 +269,7 @@ Records that the target cannot hold are told with their reason, written to
 				return err
 			}
 			w := &copyWork{p: p, e: e, flags: &f, plan: planned, journal: sqlite.NewCopies(db), readers: readers, writers: writers, refused: refused, again: again, alias: alias}
+			f.embed.approve = w.approve
 			w.make = func(ctx context.Context) (*plan.Plan, error) { return p.makePlan(ctx, e, &f, 0) }
 			if f.embed.given() {
 				if planned != nil {

@@ -36,6 +36,7 @@ type copyWork struct {
 	refused          string
 	again            bool
 	left             []vector.Namespace // that appeared, and are not copied
+	approved         bool               // what embedding costs
 	asked            *plan.Embed        // what the flags say of new vectors; nil: nothing
 	make             func(ctx context.Context) (*plan.Plan, error)
 	doing            string // in the progress; empty: copy
@@ -119,7 +120,7 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	if n := out.Tally.Refused - out.LeftOut; n > 0 && !allow {
 		what := "could not be copied"
 		if w.e.local {
-			what = "were not embedded"
+			what = agree(n, "was", "were") + " not embedded"
 		}
 		wrong = errors.Join(wrong, fmt.Errorf("%s %s: %s has them with their reasons", plural(int(n), "record"), what, out.Refused))
 	}

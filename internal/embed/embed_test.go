@@ -18,6 +18,7 @@ import (
 	"freehold/internal/embed"
 	"freehold/internal/purse"
 	"freehold/internal/vector"
+	"freehold/internal/vector/vectortest"
 )
 
 // model makes vectors that say which text they are of.
@@ -274,5 +275,79 @@ func TestParts(t *testing.T) {
 		{Name: embed.FieldChunk, Value: vector.IntOf(1)}, {Name: embed.FieldChunks, Value: vector.IntOf(2)}, {Name: embed.FieldOf, Value: vector.TextOf("e")}, text("four five"),
 	})) {
 		t.Errorf("%v: %v", parts, err)
+	}
+}
+
+// TestJoinedByOtherIDs: a file of texts may name the records as the source does, or as a
+// store does that they were copied to: by UUIDs, with or without the id in _id, in one
+// namespace, and in pieces.
+func TestJoinedByOtherIDs(t *testing.T) {
+	mapped := vector.Mapping{Index: "kb", IDs: vector.UUIDs, KeepID: "_id", KeepNamespace: "_namespace", Flat: true}
+	file := vectortest.NewMemory()
+	if err := file.Create(t.Context(), &vector.Description{Name: "texts"}); err != nil {
+		t.Fatal(err)
+	}
+	put := func(r vector.Record) {
+		t.Helper()
+		if err := file.Put(t.Context(), r.Namespace, []vector.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with := func(ns, id, text string) vector.Record {
+		return vector.Record{ID: vector.IDOf(id), Namespace: ns, Payload: vector.NewPayload([]vector.Field{{Name: "body", Value: vector.TextOf(text)}})}
+	}
+	applied := func(r vector.Record) vector.Record {
+		t.Helper()
+		out, err := mapped.Apply(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	part := func(ns, id string, n, of int, text string) vector.Record {
+		r := with(ns, id, text)
+		r.ID = r.ID.Piece(n)
+		r.Payload = r.Payload.With(embed.FieldOf, vector.TextOf(id)).With(embed.FieldChunk, vector.IntOf(int64(n))).With(embed.FieldChunks, vector.IntOf(int64(of)))
+		return r
+	}
+	put(with("b", "own", "as the source has it"))
+	put(applied(with("b", "kept", "by _id")))
+	bare := applied(with("b", "bare", "by the UUID alone"))
+	bare.Payload = with("", "", "by the UUID alone").Payload
+	put(bare)
+	for n, text := range []string{"One two.", "Three.", "一。", "二"} {
+		put(applied(part("b", "pieces", n, 4, text)))
+	}
+	put(part("b", "plain", 1, 2, "second"))
+	put(part("b", "plain", 0, 2, "first"))
+	put(part("b", "torn", 0, 3, "first"))
+	put(part("b", "torn", 2, 3, "third"))
+	for n, text := range []string{"left", "right"} {
+		r := applied(with("b", "nameless##"+fmt.Sprint(n), text))
+		r.Payload = with("", "", text).Payload
+		put(r)
+	}
+	put(applied(with("", "elsewhere", "of another namespace")))
+
+	x := &embed.Texts{Field: "body", Joined: &embed.Joined{Source: file, Index: "kb"}}
+	var records []vector.Record
+	for _, id := range []string{"own", "kept", "bare", "pieces", "plain", "torn", "nameless", "elsewhere", "none"} {
+		records = append(records, vector.Record{ID: vector.IDOf(id), Namespace: "b"})
+	}
+	parts, err := x.Parts(t.Context(), records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range parts {
+		got = append(got, p.Of.String()+": "+p.Text+p.Why)
+	}
+	want := []string{
+		"own: as the source has it", "kept: by _id", "bare: by the UUID alone", "pieces: One two. Three. 一。二", "plain: first second",
+		"torn: the joined file does not have each piece of its text: there are 2 of 3", "nameless: left right",
+		"elsewhere: the joined file has no text of it", "none: the joined file has no text of it",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

@@ -15,10 +15,9 @@ import (
 type Texts struct {
 	*Client
 	Vector vector.Spec // of the target
-	// Field of the payload has the text, or Joined, where it is set: a source that has
-	// records of the same namespaces and ids with the text in Field.
+	// Field of the payload has the text, of the records or, where it is set, of Joined.
 	Field  string
-	Joined vector.Source
+	Joined *Joined
 	// LeaveOut are ids of records that are left out on purpose.
 	LeaveOut []string
 	// MaxTokens is how long a text may be, as Count counts; 0: nobody minds but the
@@ -49,9 +48,13 @@ func (t *Texts) Spec() vector.Spec { return t.Vector }
 
 // Parts implements [vector.Embedding].
 func (t *Texts) Parts(ctx context.Context, records []vector.Record) ([]vector.Part, error) {
-	joined, err := t.joined(ctx, records)
-	if err != nil {
-		return nil, err
+	var joined map[vector.ID]*vector.Record
+	var lacking map[vector.ID]string
+	if t.Joined != nil && len(records) > 0 {
+		var err error
+		if joined, lacking, err = t.Joined.texts(ctx, records, t.Field); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]vector.Part, 0, len(records))
 	for i := range records {
@@ -61,31 +64,14 @@ func (t *Texts) Parts(ctx context.Context, records []vector.Record) ([]vector.Pa
 			from = joined[r.ID]
 		}
 		text, why := t.text(r, from)
+		if from == nil && lacking[r.ID] != "" && why != LeftOut {
+			why = lacking[r.ID]
+		}
 		if why != "" {
 			out = append(out, vector.Part{Of: r.ID, Record: *r, Why: why})
 			continue
 		}
 		out = append(out, t.pieces(r, text)...)
-	}
-	return out, nil
-}
-
-// joined fetches the records that have the texts of others, by their ids.
-func (t *Texts) joined(ctx context.Context, records []vector.Record) (map[vector.ID]*vector.Record, error) {
-	if t.Joined == nil || len(records) == 0 {
-		return nil, nil
-	}
-	ids := make([]vector.ID, len(records))
-	for i := range records {
-		ids[i] = records[i].ID
-	}
-	got, err := t.Joined.Fetch(ctx, records[0].Namespace, ids)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[vector.ID]*vector.Record, len(got))
-	for i := range got {
-		out[got[i].ID] = &got[i]
 	}
 	return out, nil
 }

@@ -59,6 +59,18 @@ type Embedder struct {
 	Token decimal.NullDecimal     // US dollars; not valid: unknown
 	Pace  float64                 // tokens a second; 0: not known
 	About string                  // where Pace is from
+	// Question is what Measure sends, in tokens (about) and in bytes, which are paid for, too.
+	Question struct{ Tokens, Bytes int64 }
+	// Measure says how long the model's vectors are, and how fast it is, once it is known
+	// what the texts will take: an error is why it is not asked. nil: it is said already.
+	Measure func(ctx context.Context, found *EmbedFound) (*Measured, error)
+}
+
+// Measured is what asking a model has shown.
+type Measured struct {
+	Dim   int
+	Pace  float64
+	About string
 }
 
 // EmbedFound is what embedding the texts will take, by the sample.
@@ -79,6 +91,23 @@ type EmbedFound struct {
 // LeavesOut reports whether a record is left out on purpose.
 func (p *Plan) LeavesOut(id string) bool {
 	return p.Embed != nil && slices.Contains(p.Embed.LeaveOut, id)
+}
+
+// estimate says what the texts will take, and then has the model measured.
+func (p *Plan) estimate(ctx context.Context, e *Embedder, sample []vector.Record) (losses []Loss, err error) {
+	f := &EmbedFound{}
+	p.Found.Embed = f
+	if losses, err = p.quote(ctx, e, sample); err != nil || e.Measure == nil {
+		return losses, err
+	}
+	m, err := e.Measure(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if e.Dim, e.Pace, e.About = m.Dim, m.Pace, m.About; e.Pace > 0 {
+		f.Seconds = float64(f.Tokens) / e.Pace
+	}
+	return losses, nil
 }
 
 // embed has the records get a vector of the model, and leaves out those that they have.
@@ -135,15 +164,11 @@ func (p *Plan) holdsEmbedded(target *vector.Description) error {
 }
 
 // quote says what the texts will take, and which records have none.
-func (p *Plan) quote(ctx context.Context, e *Embedder, sample []vector.Record) error {
-	f := &EmbedFound{}
-	p.Found.Embed = f
-	if len(sample) == 0 {
-		return nil
-	}
+func (p *Plan) quote(ctx context.Context, e *Embedder, sample []vector.Record) (losses []Loss, err error) {
+	f := p.Found.Embed
 	parts, err := parts(ctx, e.Texts, sample)
 	if err != nil {
-		return fmt.Errorf("the texts of the sample: %w", err)
+		return nil, fmt.Errorf("the texts of the sample: %w", err)
 	}
 	var texts, missing, tokens, bytes int64
 	reasons := map[string]int{}
@@ -161,12 +186,12 @@ func (p *Plan) quote(ctx context.Context, e *Embedder, sample []vector.Record) e
 		bytes += int64(len(parts[i].Text))
 	}
 	for why, n := range reasons {
-		p.Found.Losses = append(p.Found.Losses, Loss{What: "records", Why: why, Share: float64(n) / float64(len(sample)), Refused: true})
+		losses = append(losses, Loss{What: "records", Why: why, Share: float64(n) / float64(len(sample)), Refused: true})
 	}
 	all := func(n int64) int64 {
-		return int64(float64(n) * float64(p.Found.Size.Records) / float64(len(sample)))
+		return int64(float64(n) * float64(p.Found.Size.Records) / float64(max(1, len(sample))))
 	}
-	f.Texts, f.Missing, f.Tokens, f.MostTokens = all(texts), all(missing), all(tokens), all(bytes)
+	f.Texts, f.Missing, f.Tokens, f.MostTokens = all(texts), all(missing), all(tokens)+e.Question.Tokens, all(bytes)+e.Question.Bytes
 	if e.Token.Valid {
 		f.USD = decimal.NewNullDecimal(e.Token.Decimal.Mul(decimal.NewFromInt(f.Tokens)).Round(6))
 		f.MostUSD = decimal.NewNullDecimal(e.Token.Decimal.Mul(decimal.NewFromInt(f.MostTokens)).Round(6))
@@ -174,11 +199,15 @@ func (p *Plan) quote(ctx context.Context, e *Embedder, sample []vector.Record) e
 	if e.Pace > 0 {
 		f.Seconds = float64(f.Tokens) / e.Pace
 	}
+	return losses, nil
+}
+
+// assume says what an estimate rests on.
+func (p *Plan) assume(e *Embedder) {
 	p.Found.Assumed = append(p.Found.Assumed, "tokens of texts are counted with o200k_base, whatever the model: a guess; at most as many as they have bytes")
 	if e.About != "" {
 		p.Found.Assumed = append(p.Found.Assumed, e.About)
 	}
-	return nil
 }
 
 // parts are those of records of several namespaces, which are asked for apart.

@@ -125,7 +125,12 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	limits := in.Target.Limits()
 	p.Found = Found{Source: *source, Target: target, Sampled: len(sample), Fields: fieldsOf(sample), Losses: []Loss{}, Perimeter: in.Perimeter, Writers: writers(source)}
 	p.Found.lack(source, sample)
+	p.count(source)
+	var without []Loss
 	if in.Embed != nil {
+		if without, err = p.estimate(ctx, in.Embed, sample); err != nil {
+			return nil, err
+		}
 		if err := p.embed(source, in.Embed, &limits); err != nil {
 			return nil, err
 		}
@@ -137,10 +142,9 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	p.decide(made, &limits, sample)
 	p.create(in.Create, made, target, &limits, sample)
 	p.size(source, sample, in.Prices)
-	if in.Embed != nil {
-		if err := p.quote(ctx, in.Embed, sample); err != nil {
-			return nil, err
-		}
+	if in.Embed != nil && len(sample) > 0 {
+		p.Found.Losses = append(p.Found.Losses, without...)
+		p.assume(in.Embed)
 	}
 	p.losses(&limits, sample)
 	return p, nil

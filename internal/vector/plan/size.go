@@ -62,7 +62,8 @@ const (
 	readsOfCopyAndBack = 2 // the copy, and verify
 )
 
-func (p *Plan) size(source *vector.Description, sample []vector.Record, prices Prices) {
+// count is how many records are copied.
+func (p *Plan) count(source *vector.Description) {
 	for _, ns := range source.Namespaces {
 		for _, name := range p.Namespaces {
 			if ns.Name == name {
@@ -70,6 +71,9 @@ func (p *Plan) size(source *vector.Description, sample []vector.Record, prices P
 			}
 		}
 	}
+}
+
+func (p *Plan) size(source *vector.Description, sample []vector.Record, prices Prices) {
 	if prices == (Prices{}) {
 		prices = DefaultPrices()
 	}

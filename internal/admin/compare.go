@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,6 +30,8 @@ type ComparePlanIn struct {
 	Baseline string            `json:"baseline,omitempty" doc:"model in the place of the workload's own"`
 	Judges   []string          `json:"judges,omitempty" doc:"models that may judge: the first that may see the data and is none of those compared does"`
 	Requests []json.RawMessage `json:"requests,omitempty" doc:"OpenAI chat requests, to be checked and measured"`
+	// DataClasses are those of all requests.
+	DataClasses []string `json:"data_classes,omitempty" doc:"of the requests, beside the workload's own"`
 }
 
 // ComparedModel is a model that would be asked.
@@ -77,6 +80,11 @@ func (s *Service) comparePlan(ctx context.Context, _ Caller, in ComparePlanIn) (
 	route := f.Workloads[in.Workload]
 	if route == nil {
 		return ComparePlanOut{}, invalid("there is no workload "+strconv.Quote(in.Workload), hintOr(suggest.Hint(in.Workload, f.WorkloadNames()), "freehold workloads lists them"))
+	}
+	if len(in.DataClasses) > 0 {
+		classed := *route
+		classed.Classes = slices.Concat(route.Classes, in.DataClasses)
+		route = &classed
 	}
 	if in.Baseline == "" {
 		in.Baseline = route.Models[0].Name

@@ -44,6 +44,7 @@ type compareFlags struct {
 	most        decimal.NullDecimal
 	out, plot   string
 	portability bool
+	classes     []string // of all requests, beside the workload's own
 }
 
 func (p *program) compareCommand() *cobra.Command {
@@ -414,7 +415,7 @@ const planBatch = 2 << 20
 func (p *program) planned(ctx context.Context, r admin.Runner, f *compareFlags, c *compare.Comparison, judges []string) (out admin.ComparePlanOut, err error) {
 	var wrong []error
 	for from := 0; from < len(c.Rows); {
-		in := admin.ComparePlanIn{Workload: f.workload, Models: f.to, Baseline: f.baseline, Judges: judges}
+		in := admin.ComparePlanIn{Workload: f.workload, Models: f.to, Baseline: f.baseline, Judges: judges, DataClasses: f.classes}
 		to, size := from, 0
 		for to < len(c.Rows) && (to == from || size+len(c.Rows[to].Request) <= planBatch) {
 			in.Requests = append(in.Requests, c.Rows[to].Request)

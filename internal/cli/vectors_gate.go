@@ -26,6 +26,7 @@ type gateFlags struct {
 	oldVector     string
 	k, sample     int
 	margin, least float64
+	answers       answersFlags
 }
 
 func (p *program) vectorsGateCommand() *cobra.Command {
@@ -36,7 +37,8 @@ func (p *program) vectorsGateCommand() *cobra.Command {
 		Long: `gate compares a store with one whose records got vectors of another model (copy
 --embed), before it takes the other's place. With --queries both are asked, each
 by its own model, what people ask; a line of the file has a query and which
-records answer it, by their ids in the old store, all alike or by grade:
+records answer it, by their ids in the old store or in the new one, all alike or
+by grade:
 
   {"query": "how do I return a parcel?", "relevant": ["kb-17", "kb-4"]}
   {"text": "opening hours", "relevant": {"kb-2": 2, "kb-90": 1}}
@@ -47,10 +49,19 @@ accepts. Where nobody knows the answers it looks for neighbours of records, or
 of queries without "relevant": how many of the old store's the new one finds.
 That is weaker: two good models find different things, and two bad ones the
 same. Fewer than ten questions decide nothing. The exit status is 1 unless it
-passes.`,
+passes.
+
+With --answers a workload answers the queries (at most --sample of them) twice,
+by the texts that either store finds, and a model judges the pairs in both
+orders, as in freehold compare: better, equivalent, worse or undecided, with an
+interval. --require makes that part of the exit status. --max-cost holds for all
+that is asked.`,
 		Example: `  freehold vectors gate --plan plan.yaml --model-before old-embed \
     --queries queries.jsonl
-  freehold vectors gate --plan plan.yaml`,
+  freehold vectors gate --plan plan.yaml
+  freehold vectors gate --plan plan.yaml --model-before old-embed \
+    --queries queries.jsonl --answers support --judge-model large \
+    --max-cost "5 USD" --require not-worse`,
 		Args: takes(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return p.gate(c.Context(), &f) },
 	})
@@ -60,14 +71,22 @@ passes.`,
 	c.Flags().StringVar(&f.queries, "queries", "", "ask the queries in `FILE`, one JSON object a line; - is standard input")
 	c.Flags().StringVar(&f.oldVector, "vector-before", "", "`NAME` of the old store's vector, where it has several")
 	c.Flags().Var(whole(&f.k, 1, 1000), "k", "look at the first `N`")
-	c.Flags().Var(whole(&f.sample, 1, 10_000), "sample", "look for the neighbours of `N` records, without --queries")
+	c.Flags().Var(whole(&f.sample, 1, 10_000), "sample", "look for the neighbours of `N` records, without --queries; with --answers, answer `N` queries")
 	c.Flags().Var(factor(&f.margin), "margin", "loss of nDCG and recall that is accepted, in `POINTS` of 100")
 	c.Flags().Var(factor(&f.least), "min-overlap", "share of the neighbours that must be the same, in `POINTS` of 100, where no answers are known")
+	c.Flags().StringVar(&f.answers.workload, "answers", "", "have `WORKLOAD` answer the queries by what either store finds, and compare that")
+	c.Flags().StringSliceVar(&f.answers.judges, "judge-model", nil, "`MODEL` that compares the answers; of several, the first that may")
+	c.Flags().StringVar(&f.answers.rubric, "rubric", "", "`FILE` that says what makes an answer good")
+	c.Flags().StringVar(&f.answers.text, "text", "", "`FIELD` of the payload that is answered by (default: that of the plan)")
+	c.Flags().Var(choice(&f.answers.require, "not-worse", "equivalent"), "require", "`WHAT` of the answers ends with 0: not-worse, or equivalent (default: any)")
 	f.embed.addAsk(c)
 	return c
 }
 
 func (p *program) gate(ctx context.Context, f *gateFlags) (err error) {
+	if err := f.misused(); err != nil {
+		return err
+	}
 	e, planned, err := p.openPlanned(ctx, &f.vectorFlags)
 	if err != nil {
 		return err
@@ -99,26 +118,46 @@ func (p *program) gate(ctx context.Context, f *gateFlags) (err error) {
 	if o.Old, err = p.oldSide(ctx, e, f.oldVector); err != nil {
 		return err
 	}
+	spent := func() decimal.Decimal { return decimal.Zero }
+	var answers *answering
 	if f.queries != "" {
-		done, err := p.askBoth(ctx, e, f, last, &o)
+		verdict, err := p.perimeterOf(e, slices.Concat(last.Data, f.data))
 		if err != nil {
+			return err
+		}
+		if f.answers.workload != "" {
+			if answers, err = p.openAnswers(ctx, f, last.Embed.Text, verdict.Classes); err != nil {
+				return err
+			}
+			o.Found, o.Text = answers.take, f.answers.text
+		}
+		var done func() error
+		if done, spent, err = p.askBoth(ctx, f, last, verdict.Classes, &o); err != nil {
 			return err
 		}
 		defer finish(&err, done)
 	}
-	report, err := p.gated(ctx, f, o)
-	if err != nil {
+	out := gatedOut{}
+	if out.Report, err = p.gated(ctx, f, o); err != nil {
 		return err
 	}
+	if answers != nil {
+		if out.Answers, err = answers.run(ctx, spent()); err != nil {
+			return err
+		}
+	}
 	if p.json {
-		err = p.done(report, nil)
+		err = p.done(out, nil)
 	} else {
-		p.printGate(report)
+		p.printGate(out.Report)
+		if out.Answers != nil {
+			out.Answers.print(p)
+		}
 	}
 	if err == nil {
-		err = p.judged(ctx, e, last, report)
+		err = p.judged(ctx, e, last, out.Report)
 	}
-	if err == nil && report.Outcome != gate.Passed {
+	if err == nil && (out.Outcome != gate.Passed || out.Answers != nil && out.Answers.fails(f.answers.require)) {
 		err = errNo
 	}
 	return err
@@ -172,26 +211,22 @@ func (p *program) oldSide(ctx context.Context, e *ends, name string) (gate.Side,
 	return gate.Side{Store: e.source, Vector: name}, nil
 }
 
-// askBoth reads the queries and opens both models.
-func (p *program) askBoth(ctx context.Context, e *ends, f *gateFlags, last *plan.Plan, o *gate.Options) (done func() error, err error) {
+// askBoth reads the queries and opens both models. spent is what they have cost until now.
+func (p *program) askBoth(ctx context.Context, f *gateFlags, last *plan.Plan, classes []string, o *gate.Options) (done func() error, spent func() decimal.Decimal, err error) {
 	if f.old == "" {
-		return nil, usagef("--queries needs --model-before ALIAS: the model that made the old store's vectors")
+		return nil, nil, usagef("--queries needs --model-before ALIAS: the model that made the old store's vectors")
 	}
 	name, from := "standard input", p.in
 	if f.queries != "-" {
 		h, _, err := regular.Open(f.queries)
 		if err != nil {
-			return nil, usagef("the queries cannot be read: %w", err)
+			return nil, nil, usagef("the queries cannot be read: %w", err)
 		}
 		defer h.Close()
 		name, from = f.queries, h
 	}
 	if o.Queries, err = gate.ReadQueries(name, from); err != nil {
-		return nil, unusable(err)
-	}
-	verdict, err := p.perimeterOf(e, slices.Concat(last.Data, f.data))
-	if err != nil {
-		return nil, err
+		return nil, nil, unusable(err)
 	}
 	var open []*embedding
 	done = func() (err error) {
@@ -205,9 +240,9 @@ func (p *program) askBoth(ctx context.Context, e *ends, f *gateFlags, last *plan
 		to    *gate.Side
 		asked plan.Embed
 	}{{&o.Old, plan.Embed{Alias: f.old}}, {&o.New, plan.Embed{Alias: last.Embed.Alias, Model: last.Embed.Model, Dim: last.Embed.Dim, Dimensions: last.Embed.Dimensions, InputType: strings.ReplaceAll(last.Embed.InputType, "document", "query")}}} {
-		m, err := p.openEmbedding(ctx, &side.asked, &f.embed, verdict.Classes)
+		m, err := p.openEmbedding(ctx, &side.asked, &f.embed, classes)
 		if err != nil {
-			return nil, errors.Join(err, done())
+			return nil, nil, errors.Join(err, done())
 		}
 		open = append(open, m)
 		side.to.Embed = m.texts.Embed
@@ -216,10 +251,19 @@ func (p *program) askBoth(ctx context.Context, e *ends, f *gateFlags, last *plan
 		}
 	}
 	fmt.Fprintf(p.err, "to ask: %s to two models, about %s\n", plural(len(o.Queries), "question"), money(tokens, "USD"))
-	if err := p.goOn(f.embed.yes || tokens.IsZero(), f.embed.most); err != nil {
-		return nil, errors.Join(err, done())
+	if f.embed.most.Valid && tokens.GreaterThan(f.embed.most.Decimal) {
+		return nil, nil, errors.Join(hintedf("a higher --max-cost makes room", "it would cost about %s, and --max-cost is %s: nothing was asked", money(tokens, "USD"), money(f.embed.most.Decimal, "USD")), done())
 	}
-	return done, nil
+	if err := p.goOn(f.embed.yes || tokens.IsZero(), f.embed.most); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	spent = func() (sum decimal.Decimal) {
+		for _, m := range open {
+			sum = sum.Add(m.texts.Spent().USD)
+		}
+		return sum
+	}
+	return done, spent, nil
 }
 
 // printGate shows what a gate found.

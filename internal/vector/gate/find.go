@@ -9,8 +9,9 @@ import (
 )
 
 // find are the ids of the k records nearest to a vector, as the source names them, the
-// nearest first, in one namespace of the source or in all; without one record.
-func (g *gating) find(ctx context.Context, new bool, namespace *string, v []float32, without string) ([]string, error) {
+// nearest first, in one namespace of the source or in all; without one record. texts are
+// those of the k nearest, pieces by themselves, where somebody wants them.
+func (g *gating) find(ctx context.Context, new bool, namespace *string, v []float32, without string) (ids, texts []string, err error) {
 	side, d, what := g.Old, g.old, "old"
 	if new {
 		side, d, what = g.New, g.new, "new"
@@ -27,8 +28,9 @@ func (g *gating) find(ctx context.Context, new bool, namespace *string, v []floa
 		k *= 5 // several pieces of one record may be near
 	}
 	type hit struct {
-		id    string
-		score float64
+		id     string
+		score  float64
+		record *vector.Record
 	}
 	var all []hit
 	for _, ns := range spaces {
@@ -37,18 +39,18 @@ func (g *gating) find(ctx context.Context, new bool, namespace *string, v []floa
 			s.Namespace, s.Filter = g.Mapping.Namespace(ns), g.Mapping.Filter(ns, nil)
 		}
 		hits, err := side.Store.Search(ctx, s)
-		if err == nil && new {
-			err = g.records(ctx, s.Namespace, hits)
+		if err == nil && (g.Found != nil || new && (g.Mapping.IDs != vector.KeepIDs || g.Parts != "")) {
+			err = records(ctx, side.Store, s.Namespace, hits)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the %s store: %w", what, err)
+			return nil, nil, fmt.Errorf("the %s store: %w", what, err)
 		}
 		for _, h := range hits {
 			id := h.ID.String()
 			if new {
 				id = g.source(h.Record, id)
 			}
-			all = append(all, hit{id, h.Score})
+			all = append(all, hit{id, h.Score, h.Record})
 		}
 	}
 	far := d.Vector(side.Vector).Metric.Distance()
@@ -61,27 +63,32 @@ func (g *gating) find(ctx context.Context, new bool, namespace *string, v []floa
 		}
 		return 1
 	})
-	var out []string
-	for _, h := range all {
-		if len(out) < g.K && h.id != without && !slices.Contains(out, h.id) {
-			out = append(out, h.id)
+	for i, h := range all {
+		if len(ids) < g.K && h.id != without && !slices.Contains(ids, h.id) {
+			ids = append(ids, h.id)
+		}
+		if g.Found == nil || i >= g.K || h.record == nil {
+			continue
+		}
+		if text, ok := h.record.Payload.Get(g.Text); ok && text.Kind() == vector.Text {
+			texts = append(texts, text.Text())
 		}
 	}
-	return out, nil
+	return ids, texts, nil
 }
 
 // records fetches the records of hits that came without.
-func (g *gating) records(ctx context.Context, namespace string, hits []vector.Hit) error {
+func records(ctx context.Context, store vector.Source, namespace string, hits []vector.Hit) error {
 	var ids []vector.ID
 	for i := range hits {
 		if hits[i].Record == nil {
 			ids = append(ids, hits[i].ID)
 		}
 	}
-	if len(ids) == 0 || g.Mapping.IDs == vector.KeepIDs && g.Parts == "" {
+	if len(ids) == 0 {
 		return nil
 	}
-	got, err := g.New.Store.Fetch(ctx, namespace, ids)
+	got, err := store.Fetch(ctx, namespace, ids)
 	if err != nil {
 		return err
 	}
@@ -132,11 +139,11 @@ func (g *gating) neighbours(ctx context.Context) error {
 			g.leave("record %s is not in the new store", r.ID)
 			continue
 		}
-		a, err := g.find(ctx, false, &r.Namespace, v.Dense, r.ID.String())
+		a, _, err := g.find(ctx, false, &r.Namespace, v.Dense, r.ID.String())
 		if err != nil {
 			return err
 		}
-		b, err := g.find(ctx, true, &r.Namespace, now[0].Vector(g.New.Vector).Dense, r.ID.String())
+		b, _, err := g.find(ctx, true, &r.Namespace, now[0].Vector(g.New.Vector).Dense, r.ID.String())
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,11 @@ type Options struct {
 	// must be the same, where no answers are known.
 	Margin, Least float64
 	Random        *rand.Rand
-	Progress      func(done int)
+	// Found is told of each query that both stores were asked what they find, in the order
+	// of its likeness: the texts in the field Text of the payloads, K at most; nil: nobody is.
+	Found    func(q *Query, old, new []string)
+	Text     string
+	Progress func(done int)
 }
 
 // The outcomes.
@@ -157,13 +161,16 @@ func (g *gating) queries(ctx context.Context) error {
 		if old[i] == nil || new[i] == nil {
 			continue // it was told why
 		}
-		a, err := g.find(ctx, false, q.Namespace, old[i], "")
+		a, before, err := g.find(ctx, false, q.Namespace, old[i], "")
 		if err != nil {
 			return err
 		}
-		b, err := g.find(ctx, true, q.Namespace, new[i], "")
+		b, now, err := g.find(ctx, true, q.Namespace, new[i], "")
 		if err != nil {
 			return err
+		}
+		if g.Found != nil {
+			g.Found(q, before, now)
 		}
 		if len(q.Relevant) > 0 {
 			for k, found := range [][]string{a, b} {

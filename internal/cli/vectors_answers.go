@@ -53,7 +53,6 @@ type answering struct {
 	c       *compare.Comparison
 	judges  []string
 	model   string // that answers
-	budget  decimal.NullDecimal
 }
 
 // answersOut is what the comparison of answers came to, for programs.

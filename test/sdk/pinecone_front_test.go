@@ -86,7 +86,7 @@ var tester = history.Who{Via: "test", Name: "tester"}
 // cutOver moves an index to its store.
 func (f *fronted) cutOver(t *testing.T, name string) {
 	t.Helper()
-	if err := f.app.Indexes.Sync(t.Context(), name, nil, false, tester, ""); err != nil {
+	if err := f.app.Indexes.Sync(t.Context(), name, moves.SyncOptions{}, tester, ""); err != nil {
 		t.Fatal(err)
 	}
 	f.until(t, name, func(x *moves.Status) bool { return !x.Move.Passed.IsZero() && x.Job != nil && !x.Job.Ended.IsZero() })

@@ -90,7 +90,7 @@ func (f *fronted) cutOver(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	f.until(t, name, func(x *moves.Status) bool { return !x.Move.Passed.IsZero() && x.Job != nil && !x.Job.Ended.IsZero() })
-	if err := f.app.Indexes.Cutover(t.Context(), name, tester, ""); err != nil {
+	if err := f.app.Indexes.Cutover(t.Context(), name, "", tester, ""); err != nil {
 		t.Fatal(err)
 	}
 	f.until(t, name, func(x *moves.Status) bool { return x.Move.Phase == front.Cut && !x.Job.Ended.IsZero() })

@@ -459,18 +459,18 @@ func TestTurns(t *testing.T) {
 		x.must(x.put(fmt.Sprintf("d%03d", i), text, x.ask(text)))
 	}
 	x.begin()
-	var done atomic.Bool
 	var asked, answered, again atomic.Int64
 	use := func(do func()) {
 		x.mu.RLock()
 		defer x.mu.RUnlock()
 		do()
 	}
+	const steps = 150
 	var apps sync.WaitGroup
 	for c := range 4 {
 		r := rand.New(rand.NewPCG(uint64(c), 21))
 		apps.Go(func() {
-			for i := 0; !done.Load(); i++ {
+			for i := range steps { // bounded, so that a slow machine does no more
 				text, id := fmt.Sprintf("text %d of %d", i, c), fmt.Sprintf("d%03d", c*25+r.IntN(25))
 				var v []float32
 				use(func() { v = x.ask(text) })
@@ -525,7 +525,18 @@ func TestTurns(t *testing.T) {
 		}
 	}
 	until(func(context.Context) error { return x.fill("c1", "") })
-	for range 20 {
+	ended := make(chan struct{})
+	go func() {
+		apps.Wait()
+		close(ended)
+	}()
+	turns := 0
+	for over := false; !over || turns == 0; turns++ {
+		select {
+		case <-ended:
+			over = true
+		default:
+		}
 		until(func(ctx context.Context) error { return x.index.Cutover(ctx) })
 		restart()
 		_ = soon(t.Context(), 0)
@@ -534,14 +545,13 @@ func TestTurns(t *testing.T) {
 		_ = soon(t.Context(), 0)
 	}
 	until(func(ctx context.Context) error { return x.index.Cutover(ctx) })
-	done.Store(true)
 	apps.Wait()
 	x.settled()
 	x.both(100)
 	if answered.Load() == 0 {
 		t.Error("no query was answered")
 	}
-	t.Logf("%d of %d queries answered, %d were to embed once more", answered.Load(), asked.Load(), again.Load())
+	t.Logf("%d turns; %d of %d queries answered, %d were to embed once more", 2*turns, answered.Load(), asked.Load(), again.Load())
 }
 
 // TestReadsOfTwoModels: queries by id are shared, and none that has, or would get, a vector.

@@ -158,7 +158,7 @@ workloads:
 			s.start()
 		}
 	}
-	if out, err := s.command("vectors", "sync", "docs", "--max-cost", "0.000001 USD", "--yes").CombinedOutput(); err == nil || !strings.Contains(string(out), "to embed by young: 60 texts") || !strings.Contains(string(out), "no text was embedded") {
+	if out, err := s.command("vectors", "sync", "docs", "--max-cost", "0.000001 USD", "--yes").CombinedOutput(); err == nil || !strings.Contains(unfolded(out), "to embed by young: 60 texts") || !strings.Contains(unfolded(out), "no text was embedded") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	s.run("vectors", "sync", "docs", "--yes", "--max-cost", "1 USD")
@@ -173,7 +173,7 @@ workloads:
 	}
 	stands("aged")
 	applications(func() { kills(2) })
-	if out, err := s.command("vectors", "cutover", "docs").CombinedOutput(); err == nil || !strings.Contains(string(out), "vectors gate") {
+	if out, err := s.command("vectors", "cutover", "docs").CombinedOutput(); err == nil || !strings.Contains(unfolded(out), "vectors gate") {
 		t.Errorf("cut over without a gate: %v\n%s", err, out)
 	}
 	from, to := "pinecone://"+s.sim.Address()+"/docs", "qdrant://"+s.qdrant.Addr()+"/"+s.to
@@ -200,7 +200,7 @@ workloads:
 	})
 	for range 3 {
 		out, err := s.command("vectors", "cutover", "docs", "--without-gate", "at the end").CombinedOutput()
-		if err == nil || strings.Contains(string(out), "in phase cutover") {
+		if err == nil || strings.Contains(unfolded(out), "in phase cutover") {
 			break
 		}
 		t.Logf("%v\n%s", err, out)
@@ -235,3 +235,6 @@ workloads:
 		t.Log(s.log.String())
 	}
 }
+
+// unfolded is what a command said in one line, however it was folded.
+func unfolded(out []byte) string { return strings.Join(strings.Fields(string(out)), " ") }

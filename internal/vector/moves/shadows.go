@@ -10,8 +10,10 @@ import (
 
 // seen collects what both stores of an index found.
 type seen struct {
+	turn  sync.Mutex // of what changes the state: what is being kept is not forgotten before
 	mu    sync.Mutex
 	kept  front.Shadows // in the state
+	going front.Shadows // on its way there
 	fresh front.Shadows // not yet
 }
 
@@ -31,17 +33,18 @@ func (s *seen) sum() front.Shadows {
 	defer s.mu.Unlock()
 	var out front.Shadows
 	out.Merge(&s.kept)
-	if s.fresh.Queries > 0 {
-		out.Merge(&s.fresh)
-	}
+	out.Merge(&s.going)
+	out.Merge(&s.fresh)
 	return out
 }
 
 // keep puts into the state what is not there yet.
 func (s *seen) keep(ctx context.Context, l front.Ledger, index string) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	fresh := s.fresh
-	s.fresh = front.Shadows{}
+	s.fresh, s.going = front.Shadows{}, fresh
 	s.mu.Unlock()
 	if fresh.Queries == 0 {
 		return nil
@@ -49,10 +52,9 @@ func (s *seen) keep(ctx context.Context, l front.Ledger, index string) error {
 	err := l.AddShadows(ctx, index, &fresh)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.going = front.Shadows{}
 	if err != nil { // it is kept another time
-		if s.fresh.Queries > 0 {
-			fresh.Merge(&s.fresh)
-		}
+		fresh.Merge(&s.fresh)
 		s.fresh = fresh
 		return err
 	}
@@ -71,6 +73,8 @@ func (s *seen) load(ctx context.Context, l front.Ledger, index string) error {
 
 // forget begins anew.
 func (s *seen) forget(ctx context.Context, l front.Ledger, index string) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept, s.fresh = front.Shadows{}, front.Shadows{}

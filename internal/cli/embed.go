@@ -265,9 +265,6 @@ func (p *program) spooled() (path string, err error) {
 		if n == 1 {
 			text = strings.TrimPrefix(text, "\ufeff")
 		}
-		if text == "" {
-			continue
-		}
 		r := vector.Record{ID: vector.IDOf(strconv.Itoa(n)), Payload: vector.NewPayload([]vector.Field{{Name: "text", Value: vector.TextOf(text)}})}
 		if line, err = r.AppendJSON(line[:0]); err != nil {
 			return "", usagef("line %d: %w", n, err)

@@ -105,6 +105,9 @@ func (p *program) openAnswers(ctx context.Context, f *gateFlags, field string, c
 	if a.judges = f.answers.judges; len(a.judges) == 0 {
 		a.judges = a.c.Plan.Judge.Models
 	}
+	if cfg := p.glance(); len(a.judges) == 0 && cfg != nil && cfg.Workloads[f.answers.workload] == nil && cfg.Models[f.answers.workload] == nil {
+		return nil, usagef("--answers %s: the configuration has no such workload", f.answers.workload)
+	}
 	if len(a.judges) == 0 {
 		return nil, usagef("--answers needs --judge-model MODEL: a model that is none of the workload's, or rollouts.%s.judge in config.yaml", f.answers.workload)
 	}
@@ -267,7 +270,7 @@ func (a *answering) say(q compare.Quote, out *answersOut) {
 func (o *answersOut) fails(require string) bool {
 	switch require {
 	case "not-worse":
-		return o.Outcome == string(sequential.Worse) || o.Report.Candidates[0].Evidence.Judged == 0
+		return o.Outcome == string(sequential.Worse) || o.Outcome == gate.Undecided
 	case "equivalent":
 		return !o.Report.Candidates[0].Sound()
 	}

@@ -15,6 +15,7 @@ import (
 	"freehold/internal/compare"
 	"freehold/internal/judge"
 	"freehold/internal/rollout"
+	"freehold/internal/vector/gate"
 )
 
 // answerer answers with the first passage that it is given, and judges the longer answer
@@ -100,6 +101,9 @@ func TestAnswers(t *testing.T) {
 		}
 		if runner.classes != "m[secret]" || strings.Contains(runner.shown, "passage") {
 			t.Errorf("%s: asked as %s; the judge saw %.300q", want, runner.classes, runner.shown)
+		}
+		if open := (&answersOut{Outcome: gate.Undecided, Report: report}); !open.fails("not-worse") || open.fails("") {
+			t.Errorf("%s: nothing was decided, and that passes as not worse", want)
 		}
 		out := answersOut{Outcome: want, Report: report}
 		for require, fails := range map[string]bool{"": false, "not-worse": want == "worse", "equivalent": want == "worse"} {

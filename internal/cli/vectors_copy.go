@@ -122,7 +122,7 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 		if w.e.local {
 			what = agree(n, "was", "were") + " not embedded"
 		}
-		wrong = errors.Join(wrong, fmt.Errorf("%s %s: %s has them with their reasons", plural(int(n), "record"), what, out.Refused))
+		wrong = errors.Join(wrong, fmt.Errorf("%s %s: %s says why of each", plural(int(n), "record"), what, out.Refused))
 	}
 	wrong = errors.Join(wrong, w.aliased(ctx, &out, wrong))
 	if p.json {

@@ -257,7 +257,7 @@ func TestParts(t *testing.T) {
 	x := &embed.Texts{Field: "body", LeaveOut: []string{"f"}, MaxTokens: 3, Count: words}
 	want := []string{
 		"a of a: one two", "b of b: it has no text: there is no field body", "c of c: it has no text: the field body is empty",
-		"d of d: it has no text: the field body is a int", "e of e: its text has about 5 tokens, and 3 is the most", "f of f: " + embed.LeftOut,
+		"d of d: it has no text: the field body has the type int", "e of e: its text has about 5 tokens, and 3 is the most", "f of f: " + embed.LeftOut,
 	}
 	if got := show(x); !slices.Equal(got, want) {
 		t.Errorf("%q", got)

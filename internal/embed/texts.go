@@ -92,7 +92,7 @@ func (t *Texts) text(r, from *vector.Record) (text, why string) {
 	case !ok || v.Kind() == vector.Null:
 		return "", fmt.Sprintf("it has no text: there is no field %s", t.Field)
 	case v.Kind() != vector.Text:
-		return "", fmt.Sprintf("it has no text: the field %s is a %s", t.Field, v.Kind())
+		return "", fmt.Sprintf("it has no text: the field %s has the type %s", t.Field, v.Kind())
 	case blank(v.Text()):
 		return "", fmt.Sprintf("it has no text: the field %s is empty", t.Field)
 	}

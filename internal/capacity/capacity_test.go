@@ -199,7 +199,7 @@ func TestKnown(t *testing.T) {
 			for n := 1; n <= g.Most; n *= 2 {
 				for _, name := range []string{"bf16", "fp8", "int4"} {
 					p, _ := capacity.PrecisionOf(name)
-					s, err := k.Serve("vllm", m, g, p, n, 4096)
+					s, err := k.Calibration.Serve("vllm", m, g, p, n, 4096)
 					if err != nil {
 						continue
 					}
@@ -231,7 +231,7 @@ func TestKnown(t *testing.T) {
 func TestNeeds(t *testing.T) {
 	k := known(t)
 	fp8, _ := capacity.PrecisionOf("fp8")
-	s, err := k.Serve("vllm", k.Model("llama-3.1-8b"), k.GPU("h100"), fp8, 1, 4096)
+	s, err := k.Calibration.Serve("vllm", k.Model("llama-3.1-8b"), k.GPU("h100"), fp8, 1, 4096)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func TestSimulate(t *testing.T) {
 	k := known(t)
 	bf16, _ := capacity.PrecisionOf("bf16")
 	rapid.Check(t, func(t *rapid.T) {
-		s, err := k.Serve("vllm", k.Model("qwen3-8b"), k.GPU("l40s"), bf16, 1, 1024)
+		s, err := k.Calibration.Serve("vllm", k.Model("qwen3-8b"), k.GPU("l40s"), bf16, 1, 1024)
 		if err != nil {
 			t.Fatal(err)
 		}

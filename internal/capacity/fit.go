@@ -48,19 +48,21 @@ func (c Calibration) Of(engine string) Efficiency {
 	return c["vllm"]
 }
 
-// Server is the one that a row was measured on.
-func (r *Measured) server(c Calibration) (*Server, error) {
-	m, err := r.GPU.Plan(r.Model, r.Precision, r.GPUs, Utilisation, r.Input+r.Output)
+// Serve is a model on so many GPUs as an engine runs it. Its error is a *[TooBig] where it
+// does not fit with room for a sequence of context tokens.
+func (c Calibration) Serve(engine string, m *Model, g *GPU, p Precision, gpus, context int) (*Server, error) {
+	memory, err := g.Plan(m, p, gpus, Utilisation, context)
 	if err != nil {
 		return nil, err
 	}
-	slots, chunk := Defaults(r.Engine, r.GPU)
-	return &Server{Model: r.Model, GPU: r.GPU, GPUs: r.GPUs, Precision: r.Precision, Eff: c.Of(r.Engine), Slots: slots, Chunk: chunk, Cache: m.Tokens}, nil
+	slots, chunk := Defaults(engine, g)
+	s := &Server{Model: m, GPU: g, GPUs: gpus, Precision: p, Eff: c.Of(engine), Slots: slots, Chunk: chunk, Cache: memory.Tokens}
+	return s, s.Check()
 }
 
 // Predict is what a calibration says of a row.
 func (r *Measured) Predict(c Calibration) (Outcome, error) {
-	s, err := r.server(c)
+	s, err := c.Serve(r.Engine, r.Model, r.GPU, r.Precision, r.GPUs, r.Input+r.Output)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -23,18 +23,6 @@ func (s *Server) Check() error {
 	return nil
 }
 
-// Serve is a model on so many GPUs as an engine runs it. Its error is a *[TooBig] where it
-// does not fit, with room for a sequence of context tokens.
-func (k *Known) Serve(engine string, m *Model, g *GPU, p Precision, gpus, context int) (*Server, error) {
-	memory, err := g.Plan(m, p, gpus, Utilisation, context)
-	if err != nil {
-		return nil, err
-	}
-	slots, chunk := Defaults(engine, g)
-	s := &Server{Model: m, GPU: g, GPUs: gpus, Precision: p, Eff: k.Calibration.Of(engine), Slots: slots, Chunk: chunk, Cache: memory.Tokens}
-	return s, s.Check()
-}
-
 // TooSlow says that a server does not keep an SLO even for one request at a time.
 type TooSlow struct {
 	Server     string
@@ -134,7 +122,7 @@ func (s *Server) Needs(hours []Hour, slo SLO, headroom float64) (*Need, error) {
 	type mix struct{ in, out int }
 	carried := map[mix]float64{}
 	out := &Need{Server: s, Hours: make([]int, len(hours)), Servers: 1}
-	share, any, peak := 0.0, false, 0.0
+	share, asked, peak := 0.0, false, 0.0
 	loads := make([]float64, len(hours)) // servers' worth of work
 	for i, h := range hours {
 		if !(h.Requests >= 0 && h.Input >= 0 && h.Output >= 0) || math.IsInf(h.Requests+h.Input+h.Output, 0) {
@@ -143,7 +131,7 @@ func (s *Server) Needs(hours []Hour, slo SLO, headroom float64) (*Need, error) {
 		if h.Requests == 0 {
 			continue
 		}
-		any = true
+		asked = true
 		m := mix{round(h.Input, 0), round(h.Output, 1)}
 		most, ok := carried[m]
 		if !ok {
@@ -161,7 +149,7 @@ func (s *Server) Needs(hours []Hour, slo SLO, headroom float64) (*Need, error) {
 		}
 		out.Servers = max(out.Servers, out.Hours[i])
 	}
-	if !any {
+	if !asked {
 		return nil, ErrNoTraffic
 	}
 	had := 0

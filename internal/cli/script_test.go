@@ -30,6 +30,7 @@ import (
 	"freehold/internal/engine"
 	"freehold/internal/vector"
 	"freehold/internal/vector/opensearch/opensearchtest"
+	"freehold/internal/vector/pinecone/sim"
 	"freehold/internal/vector/weaviate/weaviatetest"
 )
 
@@ -48,7 +49,8 @@ func TestMain(m *testing.M) {
 //	freeport VAR...        sets variables to free loopback ports
 //	await URL              waits until a server answers there, or listens at HOST:PORT
 //	source STORE VAR       starts a simulator of a store that is only read, with three
-//	                       records under the name docs or Docs; sets VAR
+//	                       records under the name docs or Docs, or an empty one of
+//	                       Pinecone; sets VAR
 //	certificate CERT KEY   makes a certificate for 127.0.0.1
 //	post URL FILE [KEY]    posts a file as JSON, with the values of $VARS in it;
 //	                       the answer is its output, the status in the first line
@@ -102,11 +104,16 @@ func source(ts *testscript.TestScript, _ bool, a []string) {
 	}
 	var end func()
 	var host string
-	if a[0] == "weaviate" {
+	switch a[0] {
+	case "pinecone":
+		s, err := sim.New(sim.Options{Key: "s3cret"})
+		ts.Check(err)
+		end, host = s.Close, s.Address()
+	case "weaviate":
 		s, over := weaviatetest.Start(weaviatetest.Options{Key: "s3cret"})
 		ts.Check(errors.Join(s.Make("Docs", specs), s.Put("Docs", records)))
 		end, host = over, s.Host
-	} else {
+	default:
 		s, over := opensearchtest.Start(opensearchtest.Options{Elastic: a[0] == "elasticsearch", User: "ann", Password: "s3cret"})
 		ts.Check(errors.Join(s.Make("docs", specs), s.Put("docs", records)))
 		end, host = over, s.Host

@@ -103,6 +103,9 @@ func (p *program) open(ctx context.Context, f *vectorFlags, planned *plan.Plan) 
 	if e.to, err = p.vectorEnd(e.cfg, "to", to); err != nil {
 		return nil, err
 	}
+	if f.ids != "" && e.from.at.Store != "pinecone" {
+		return nil, usagef("--ids: only an index of Pinecone is read by ids; %s lists its own", e.from.at.String())
+	}
 	e.fromURL, e.toURL = e.from.at.String(), e.to.at.String()
 	if planned != nil && (e.fromURL != planned.From || e.toURL != planned.To) {
 		return nil, usagef("the plan is from %s to %s, and the flags name %s and %s", planned.From, planned.To, e.fromURL, e.toURL)
@@ -372,6 +375,12 @@ exit status 1.
 func answerOf(r *transfer.Report) error {
 	if r.Same() {
 		return nil
+	}
+	if !r.Given.Whole() && r.Missing+r.Altered+r.Extra == 0 {
+		if len(r.Given.Short) == 0 {
+			return fmt.Errorf("%s: take what is no id out of the file", partly(r.Given))
+		}
+		return fmt.Errorf("%s: give the ids of all records; a copy takes further ones with --again", partly(r.Given))
 	}
 	return fmt.Errorf("the target is not what it should be: %s missing, %s altered, %s extra", count(r.Missing), count(r.Altered), count(r.Extra))
 }

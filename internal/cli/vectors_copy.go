@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,11 @@ type copied struct {
 	To      string         `json:"to"`
 	Resumed bool           `json:"resumed"`
 	Tally   transfer.Tally `json:"tally"`
-	Seconds float64        `json:"seconds"`
+	// Given: by --ids, which are not listed and so cannot go; Has is how many records the
+	// source says it has.
+	Given   bool    `json:"given,omitempty"`
+	Has     int64   `json:"source_has,omitempty"`
+	Seconds float64 `json:"seconds"`
 	// Indexing is how long the target then took for what it had put off.
 	Indexing float64          `json:"indexing_seconds,omitempty"`
 	Refused  string           `json:"refused_file,omitempty"`
@@ -107,8 +112,14 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	if err != nil {
 		return err
 	}
+	short, err := w.given(ctx, &out)
+	if err != nil {
+		return err
+	}
 	wrong := w.leftError()
-	if !noVerify {
+	if noVerify { // which says more
+		wrong = errors.Join(wrong, short)
+	} else {
 		if err := p.openPlannedEmbedding(ctx, w.e, w.plan, &w.flags.embed, w.flags.data); err != nil {
 			return err
 		}
@@ -130,6 +141,30 @@ func (w *copyWork) run(ctx context.Context, allow, noVerify bool) error {
 	}
 	p.printCopied(&out)
 	return wrong
+}
+
+// given holds a copy by --ids against what the source says it has. Of each namespace all
+// ids were asked for, so that one that did not come did not go.
+func (w *copyWork) given(ctx context.Context, out *copied) (short, err error) {
+	from, ok := w.e.source.(vector.Given)
+	if !ok || from.Given() == nil {
+		return nil, nil
+	}
+	now, err := w.e.source.Describe(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the source: %w", err)
+	}
+	out.Given = true
+	out.Tally.Listed, out.Tally.Gone = out.Tally.Listed-out.Tally.Gone, 0
+	for _, ns := range now.Namespaces {
+		if slices.Contains(w.plan.All(), ns.Name) {
+			out.Has += ns.Count
+		}
+	}
+	if out.Tally.Listed < out.Has {
+		short = fmt.Errorf("the ids of --ids are those of %s of %s that the source says it has: give the ids of all; --again copies further ones", count(out.Tally.Listed), plural(int(out.Has), "record"))
+	}
+	return short, nil
 }
 
 // aliased gives the collection its alias, if nothing is wrong with it.

@@ -128,7 +128,11 @@ func kindsOf(f *plan.Field) string {
 func (p *program) printCopied(out *copied) {
 	t := &out.Tally
 	p.fields("copy", out.ID, "from", out.From, "to", out.To)
-	p.wrapped("copied", fmt.Sprintf("%s of %s listed, %s in %.1f s", count(t.Copied), count(t.Listed), size(t.Bytes), out.Seconds))
+	of := count(t.Listed) + " listed"
+	if out.Given {
+		of = count(out.Has) + " that the source says it has"
+	}
+	p.wrapped("copied", fmt.Sprintf("%s of %s, %s in %.1f s", count(t.Copied), of, size(t.Bytes), out.Seconds))
 	if out.Indexing >= 0.1 {
 		p.wrapped("index", fmt.Sprintf("made in %.1f s", out.Indexing))
 	}
@@ -147,6 +151,7 @@ func (p *program) printCopied(out *copied) {
 	}
 	if out.Verify != nil {
 		p.wrapped("verified", verdict(out.Verify))
+		p.printGiven(out.Verify.Given)
 		for i := range out.Verify.Exact {
 			x := &out.Verify.Exact[i]
 			p.wrapped("recall", fmt.Sprintf("%s: the target finds %s of the exact neighbours", asked(x.Vector, x.K, x.Filtered), recalled(x.Queries, &x.Target)))
@@ -161,7 +166,48 @@ func (p *program) printCopied(out *copied) {
 	}
 }
 
+// printGiven says what the ids of --ids are not of.
+func (p *program) printGiven(g *transfer.GivenReport) {
+	if g.Whole() {
+		return
+	}
+	if len(g.Short) > 0 {
+		var out []string
+		for _, s := range g.Short {
+			out = append(out, fmt.Sprintf("%s of %s in %s", count(s.Read), count(s.Has), orDefault(s.Namespace)))
+		}
+		p.wrapped("by --ids", strings.Join(out, ", ")+"; the source says so, and its counts may lag behind writes")
+	}
+	if g.Nowhere > 0 {
+		const most = 20
+		out := strings.Join(g.Some[:min(most, len(g.Some))], ", ")
+		if more := g.Nowhere - int64(min(most, len(g.Some))); more > 0 {
+			out += fmt.Sprintf(" and %s more", count(more))
+		}
+		p.wrapped("nowhere", out)
+	}
+}
+
+// partly says which ids were not given, or are of nothing.
+func partly(g *transfer.GivenReport) string {
+	var out []string
+	if len(g.Short) > 0 {
+		out = append(out, fmt.Sprintf("the ids of --ids are those of %s of %s that the source says it has", count(g.Read), plural(int(g.Has), "record")))
+	}
+	if g.Nowhere > 0 {
+		out = append(out, fmt.Sprintf("%s of --ids %s in no namespace", plural(int(g.Nowhere), "id"), agree(g.Nowhere, "is", "are")))
+	}
+	return strings.Join(out, "; ")
+}
+
 func verdict(r *transfer.Report) string {
+	if !r.Given.Whole() {
+		rest, of := *r, ""
+		if rest.Given = nil; r.Given.Read > 0 {
+			of = "; of what was read: " + verdict(&rest)
+		}
+		return "no: " + partly(r.Given) + of
+	}
 	if x := r.Embedded; x != nil && r.Same() {
 		return fmt.Sprintf("%s, with vectors of the model (%s asked once more), and nothing else", allThere(r.Compared), plural(x.Texts, "text"))
 	}
@@ -200,6 +246,7 @@ func (p *program) printDifferences(r *transfer.Report) {
 func (p *program) printVerified(r *transfer.Report, e *ends) {
 	p.fields("from", e.fromURL, "to", e.toURL)
 	p.wrapped("verified", verdict(r))
+	p.printGiven(r.Given)
 	if r.Refused > 0 {
 		p.wrapped("refused", plural(int(r.Refused), "record")+agree(r.Refused, " is", " are")+" known not to be there")
 	}
@@ -273,7 +320,7 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 		}
 		b.WriteString("</table>\n")
 	}
-	var spaces, searches, exact, differences [][]string
+	var spaces, searches, exact, differences, given, nowhere [][]string
 	for _, ns := range r.Namespaces {
 		spaces = append(spaces, []string{orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest})
 	}
@@ -286,6 +333,16 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 	for _, d := range r.Differences {
 		differences = append(differences, []string{d.ID, orDefault(d.Namespace), d.What, d.Want, d.Got})
 	}
+	if !r.Given.Whole() {
+		for _, s := range r.Given.Short {
+			given = append(given, []string{orDefault(s.Namespace), count(s.Read), count(s.Has)})
+		}
+		for _, id := range r.Given.Some {
+			nowhere = append(nowhere, []string{id})
+		}
+	}
+	rows("Records whose ids were not given", []string{"namespace", "read", "the source says it has"}, given)
+	rows("Ids that are in no namespace", []string{"id"}, nowhere)
 	rows("Counts", []string{"namespace", "should have", "has", "digest of the ids"}, spaces)
 	rows("Neighbours", []string{"of", "queries", "found by both", "worst", "failed"}, searches)
 	rows("Exact neighbours", []string{"of", "queries", "source finds", "target finds", "worst", "failed"}, exact)

@@ -156,6 +156,12 @@ type Source interface {
 	Close() error
 }
 
+// Given is a source that may be given the ids of its records, since it cannot list them.
+type Given interface {
+	// Given are those ids, of whichever namespaces; nil: it lists its ids itself.
+	Given() iter.Seq2[string, error]
+}
+
 // Target is a store that is written, too.
 type Target interface {
 	Source

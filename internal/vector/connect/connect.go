@@ -127,7 +127,7 @@ func Open(ctx context.Context, a address.Address, o Options) (vector.Target, err
 			p.Lists, p.Fetches, p.Upserts, p.Queries = any, any, any, any
 		}
 		if o.IDs != "" {
-			p.IDs = func(string) iter.Seq2[string, error] { return lines(o.IDs) }
+			p.IDs = lines(o.IDs)
 		}
 		return pinecone.Open(ctx, p)
 	case "qdrant":

@@ -48,9 +48,9 @@ type Options struct {
 	Cloud, Region string
 	// Namespaces are those that are described; nil: all.
 	Namespaces []string
-	// IDs yields the ids of a namespace, always in the same order, for an index
+	// IDs yields the ids of all namespaces, always in the same order, for an index
 	// that cannot list them (pods). nil: they are listed.
-	IDs func(namespace string) iter.Seq2[string, error]
+	IDs iter.Seq2[string, error]
 
 	// Lists, Fetches, Upserts and Queries are the most requests a second; 0:
 	// Pinecone's limits of an index, 200, 100, 100 and 100.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"slices"
 	"strconv"
@@ -250,7 +251,10 @@ func (s *Store) list(ctx context.Context, namespace, token string) (*listMessage
 	return &page, nil
 }
 
-// given makes units of ids that are given.
+// Given implements [vector.Given].
+func (s *Store) Given() iter.Seq2[string, error] { return s.o.IDs }
+
+// given makes units of ids that are given, each once.
 func (s *Store) given(namespace, after string, size int) iter.Seq2[vector.Unit, error] {
 	return func(yield func(vector.Unit, error) bool) {
 		skip := 0
@@ -266,12 +270,19 @@ func (s *Store) given(namespace, after string, size int) iter.Seq2[vector.Unit, 
 			return
 		}
 		u, n := vector.Unit{Namespace: namespace}, 0
-		for id, err := range s.o.IDs(namespace) {
+		seed, seen := maphash.MakeSeed(), map[uint64]struct{}{}
+		for id, err := range s.o.IDs {
 			if err != nil {
 				yield(vector.Unit{}, fmt.Errorf("ids of namespace %q, behind number %d: %w", namespace, n, err))
 				return
 			}
-			if n++; n <= skip {
+			n++
+			hash := maphash.String(seed, id)
+			if _, twice := seen[hash]; twice {
+				continue
+			}
+			seen[hash] = struct{}{}
+			if n <= skip {
 				continue
 			}
 			u.IDs = append(u.IDs, id)

@@ -3,7 +3,6 @@ package pinecone_test
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -174,12 +173,10 @@ func TestUnitsGoOn(t *testing.T) {
 func TestPods(t *testing.T) {
 	server := startSim(t, sim.Options{})
 	want := someRecords("", 1050)
-	given := func(namespace string) iter.Seq2[string, error] {
-		return func(yield func(string, error) bool) {
-			for _, r := range want {
-				if namespace == "" && !yield(r.ID.String(), nil) {
-					return
-				}
+	given := func(yield func(string, error) bool) {
+		for _, r := range want {
+			if !yield(r.ID.String(), nil) {
+				return
 			}
 		}
 	}

@@ -69,6 +69,8 @@ type Report struct {
 	Search   []SearchReport  `json:"search"`
 	Exact    []ExactReport   `json:"exact"`
 	Embedded *EmbeddedReport `json:"embedded,omitempty"`
+	// Given is of a source that does not list its ids; nil: it does.
+	Given *GivenReport `json:"given,omitempty"`
 }
 
 // NamespaceReport is what a namespace of the target has.
@@ -98,8 +100,9 @@ func (r *Report) drifts(ns string) {
 	}
 }
 
-// Same reports whether the target has what it should have, and nothing else.
-func (r *Report) Same() bool { return r.Missing+r.Altered+r.Extra == 0 }
+// Same reports whether the target has what it should have, and nothing else; and whether
+// all that the source has was looked for.
+func (r *Report) Same() bool { return r.Missing+r.Altered+r.Extra == 0 && r.Given.Whole() }
 
 type verifying struct {
 	VerifyOptions
@@ -110,6 +113,7 @@ type verifying struct {
 	want    map[string]*digest // by the target's namespace
 	queries []vector.Record    // a sample, of the source
 	seen    int64              // of which it is one
+	given   *given             // nil: the source lists its ids
 
 	questions []question // of exact neighbours
 	common    common
@@ -134,6 +138,9 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	}
 	v.report.Source, v.report.Target = *source, *v.target
 	v.target.Rounds = o.Target.Limits().Rounds
+	if v.given, err = givenOf(o.Source); err != nil {
+		return nil, err
+	}
 	if err := v.ask(ctx, source); err != nil {
 		return nil, err
 	}
@@ -144,6 +151,9 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		if err := v.namespace(ctx, ns); err != nil {
 			return nil, fmt.Errorf("namespace %q: %w", ns, err)
 		}
+	}
+	if v.report.Given, err = v.given.report(source, o.Namespaces, o.Most); err != nil {
+		return nil, err
 	}
 	if err := v.extras(ctx); err != nil {
 		return nil, err
@@ -234,6 +244,7 @@ func (v *verifying) compare(ctx context.Context, records []vector.Record) error 
 		}
 	}
 	v.note(func(r *Report) {
+		v.given.add(records)
 		r.Refused, r.Missing, r.Altered, r.Compared = r.Refused+c.known, r.Missing+c.missing, r.Altered+c.altered, r.Compared+int64(len(c.ids))
 		r.Rounded += c.rounded
 		r.Differences = append(r.Differences, c.found[:min(len(c.found), max(0, v.Most-len(r.Differences)))]...)

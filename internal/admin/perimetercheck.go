@@ -28,6 +28,17 @@ type Reach struct {
 	Forbidden   []string `json:"forbidden" doc:"that may not be asked, and why"`
 }
 
+// IndexReach is which of its stores requests of an index may reach: of one tenant or of
+// none, with one data class more than the index's own or without.
+type IndexReach struct {
+	Index     string   `json:"index"`
+	Tenant    string   `json:"tenant,omitempty"`
+	Added     string   `json:"added,omitempty" doc:"a data class that a key or a header adds"`
+	Classes   []string `json:"classes" doc:"all that then govern the request"`
+	Stores    []string `json:"stores" doc:"of from and to, those that may be asked; one that is not under stores by its address"`
+	Forbidden []string `json:"forbidden" doc:"those that may not be asked, and why"`
+}
+
 // ClassReach is where bytes of a data class may go, whatever the workload.
 type ClassReach struct {
 	Class     string   `json:"class"`
@@ -49,6 +60,7 @@ type PerimeterCheckOut struct {
 	Warnings []string     `json:"warnings"`
 	Classes  []ClassReach `json:"classes"`
 	Reach    []Reach      `json:"reach"`
+	Indexes  []IndexReach `json:"indexes"`
 }
 
 // soon is how long before a contract ends a check warns of it.
@@ -62,7 +74,7 @@ func (s *Service) perimeterCheck(_ context.Context, _ Caller, in PerimeterCheckI
 // can go nowhere, a workload that can reach nothing, unless that is expected, and a
 // difference to what is expected are problems. It asks nobody.
 func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (PerimeterCheckOut, error) {
-	out := PerimeterCheckOut{Problems: []string{}, Warnings: []string{}, Classes: []ClassReach{}, Reach: []Reach{}}
+	out := PerimeterCheckOut{Problems: []string{}, Warnings: []string{}, Classes: []ClassReach{}, Reach: []Reach{}, Indexes: []IndexReach{}}
 	before, err := expected(expect)
 	if err != nil {
 		return out, err
@@ -102,6 +114,19 @@ func CheckPerimeter(cfg *config.Config, expect json.RawMessage, now time.Time) (
 			} else if by := r.detectors(w.Workload, w.Added); len(by) > 0 {
 				out.Warnings = append(out.Warnings, text+"; what "+strings.Join(by, ", ")+" finds is refused")
 			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Indexes)) {
+		of, err := r.index(cfg.Indexes[name])
+		if err != nil {
+			return out, err
+		}
+		out.Indexes = append(out.Indexes, of...)
+	}
+	for i := range out.Indexes {
+		x := &out.Indexes[i]
+		if x.Added == "" && x.lacks() && !before.lacking(x.subject()) {
+			out.Problems = append(out.Problems, x.subject()+" may not have its stores: "+strings.Join(x.Forbidden, "; "))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Providers)) {
@@ -170,6 +195,13 @@ func (out *PerimeterCheckOut) differences(before *PerimeterCheckOut) []string {
 				set[edge{o.Reach[i].subject(), d}] = true
 			}
 		}
+		for i := range o.Indexes {
+			x := o.Indexes[i].subject()
+			set[edge{x, ""}] = true
+			for _, s := range o.Indexes[i].Stores {
+				set[edge{x, "store " + s}] = true
+			}
+		}
 		for i := range o.Classes {
 			class := "data class " + o.Classes[i].Class
 			set[edge{class, ""}] = true
@@ -180,7 +212,11 @@ func (out *PerimeterCheckOut) differences(before *PerimeterCheckOut) []string {
 		return set
 	}
 	var list []string
-	was, is := edges(before), edges(out)
+	now := *out
+	if before.Indexes == nil { // it is of a freehold that did not look at them
+		now.Indexes = nil
+	}
+	was, is := edges(before), edges(&now)
 	for e := range is {
 		switch {
 		case was[e]:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,6 @@ import (
 	"freehold/internal/config"
 	"freehold/internal/fault"
 	"freehold/internal/fleet"
-	"freehold/internal/policy"
 	"freehold/internal/server"
 	"freehold/internal/store/sqlite"
 	"freehold/internal/vector"
@@ -83,6 +83,13 @@ func (a *App) indexSpec(c *config.Config, x *config.Index) moves.Spec {
 		},
 		Target:     func(ctx context.Context) (vector.Target, error) { return openStore(ctx, to, false) },
 		Perimeter:  func() (plan.Perimeter, error) { return a.indexPerimeter(c, x) },
+		PermitSource: func() error {
+			p, err := fleet.Classes(c).Perimeter(slices.Concat(x.Data, from.Data)...)
+			if err != nil {
+				return err
+			}
+			return permitStore(&p, from, a.Clock())
+		},
 		Embeddings: models,
 		ModelOf: func(workload string) string {
 			if w := c.Workloads[workload]; w != nil {
@@ -103,12 +110,7 @@ func openStore(ctx context.Context, s *config.Store, fast bool) (vector.Target, 
 
 // indexPerimeter is whether the records of an index may be at its target.
 func (a *App) indexPerimeter(c *config.Config, x *config.Index) (plan.Perimeter, error) {
-	end := func(s *config.Store) plan.End {
-		if s.Name == "" {
-			return plan.End{Place: policy.Place{Provider: s.Address.String()}}
-		}
-		return plan.End{Place: s.Place(), Known: true}
-	}
+	end := func(s *config.Store) plan.End { return plan.End{Place: s.Where(), Known: s.Name != ""} }
 	rules := plan.Rules{Classes: fleet.Classes(c), Data: append(append([]string{}, x.Data...), x.Source.Data...), Source: end(x.Source), Target: end(x.Target), Now: a.Clock()}
 	return rules.Judge()
 }
@@ -128,7 +130,7 @@ func (i indexes) Refuse(w http.ResponseWriter, r *http.Request, v *server.Visit,
 		code = codes.InvalidArgument
 	case fault.Unauthorized:
 		code = codes.Unauthenticated
-	case fault.Denied:
+	case fault.Denied, fault.PolicyDenied:
 		code = codes.PermissionDenied
 	case fault.RateLimited, fault.Shed:
 		code = codes.ResourceExhausted

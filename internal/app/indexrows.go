@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -70,7 +71,12 @@ func (c counted) Read(b []byte) (int, error) {
 func (i indexes) Serve(w http.ResponseWriter, r *http.Request, v *server.Visit) {
 	ctx, asked := front.Watch(r.Context(), i.app.Clock)
 	out := &recorded{ResponseWriter: w}
-	in := r.WithContext(ctx)
+	bound, f := i.bound(r.WithContext(ctx), v)
+	if f != nil {
+		i.Refuse(w, r, v, f)
+		return
+	}
+	in := r.WithContext(bound)
 	if in.Body != nil {
 		in.Body = counted{in.Body, &out.in}
 	}
@@ -135,7 +141,11 @@ func (i indexes) row(r *http.Request, v *server.Visit, f *front.Facts) *ledger.R
 		return row
 	}
 	row.Workload = server.IndexScope + x.Name
-	row.DataClasses = append(append([]string{}, x.Data...), x.Source.Data...)
+	for _, class := range slices.Concat(x.Data, x.Source.Data, v.Governing) {
+		if !slices.Contains(row.DataClasses, class) {
+			row.DataClasses = append(row.DataClasses, class)
+		}
+	}
 	if f.Phase != "" {
 		row.Route = string(f.Phase) + ": " + f.Phase.About()
 	}

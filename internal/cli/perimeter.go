@@ -87,11 +87,12 @@ func (p *program) perimeterCheckCommand() *cobra.Command {
 		Short: "Prove from config.yaml where data may go",
 		Long: `check works out from config.yaml alone, without asking anybody and without its
 secrets, which deployments requests may reach: of each workload, and such that
-name a model, a vendor's model or a raw path; of each tenant, with each data
-class. It ends with 1 if a data class can go nowhere or a workload can reach
-nothing that --expect does not have as such, or if the answer differs from the
-one in --expect, which is how a review of config.yaml keeps data from going
-somewhere new unseen.`,
+name a model, a vendor's model or a raw path, and which of an index's stores; of
+each tenant, with each data class. It ends with 1 if a data class can go
+nowhere, a workload can reach nothing or an index may not have its stores, and
+--expect does not have that as such, or if the answer differs from the one in
+--expect, which is how a review of config.yaml keeps data from going somewhere
+new unseen.`,
 		Example: `  freehold perimeter check --json > perimeter.json
   freehold perimeter check --expect perimeter.json`,
 		Args: takes(0, 0),
@@ -141,6 +142,16 @@ func (p *program) printPerimeterCheck(out admin.PerimeterCheckOut) {
 	for _, r := range out.Reach {
 		if none := r.Way != "" && len(r.Deployments)+len(r.Forbidden) == 0; r.Added == "" && !none {
 			t.row(wayOut(r), orNone(r.Tenant), orNone(strings.Join(r.Classes, ", ")), orNone(strings.Join(r.Deployments, ", ")))
+		}
+	}
+	if len(t.rows) > 0 {
+		p.print(&t)
+		fmt.Fprintln(p.out)
+	}
+	t = table{columns: []column{{head: "INDEX"}, {head: "TENANT"}, {head: "CLASSES"}, {head: "MAY REACH", whole: true}, {head: "NOT", whole: true}}}
+	for _, x := range out.Indexes {
+		if x.Added == "" {
+			t.row(x.Index, orNone(x.Tenant), orNone(strings.Join(x.Classes, ", ")), orNone(strings.Join(x.Stores, ", ")), orNone(strings.Join(x.Forbidden, "; ")))
 		}
 	}
 	if len(t.rows) > 0 {

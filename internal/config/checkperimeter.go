@@ -37,8 +37,8 @@ func (c *checker) perimeter() {
 		t := c.cfg.Tenants[name]
 		at := func(key ...string) []string { return append([]string{"tenants", name}, key...) }
 		c.known("data class", t.Classes, classes, at("classes")...)
-		c.known("provider", t.Providers.Allow, providers, at("providers", "allow")...)
-		c.known("provider", t.Providers.Deny, providers, at("providers", "deny")...)
+		c.known("provider", t.Providers.Allow, c.places(), at("providers", "allow")...)
+		c.known("provider", t.Providers.Deny, c.places(), at("providers", "deny")...)
 		for i, k := range t.Keys {
 			p := c.pos(at("keys", fmt.Sprint(i))...)
 			if strings.Contains(strings.TrimSuffix(k, "*"), "*") {

@@ -48,6 +48,15 @@ func (s *Store) Place() policy.Place {
 	}
 }
 
+// Where is [Store.Place], also of a store that is not under stores, of which nothing is
+// known.
+func (s *Store) Where() policy.Place {
+	if s.Name == "" {
+		return policy.Place{Provider: s.Address.String()}
+	}
+	return s.Place()
+}
+
 // StoreAt is the store that has an address, whatever the address's options; nil: none
 // has.
 func (c *Config) StoreAt(a *address.Address) *Store {

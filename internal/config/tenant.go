@@ -25,7 +25,7 @@ type TenantHeader struct {
 
 // TenantProviders narrow the providers that may be asked for a tenant.
 type TenantProviders struct {
-	// The only providers that may be asked; absent: any that the data classes allow.
+	// The only providers and stores that may be asked; absent: any that the data classes allow.
 	Allow []string `yaml:"allow"`
 	// Providers that are never asked.
 	Deny []string `yaml:"deny"`

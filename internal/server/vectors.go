@@ -27,6 +27,9 @@ type Visit struct {
 	Received     time.Time
 	Caller       gateway.Caller
 	Tags         []string
+	// Classes are the data classes of the header. Governing are all that the request brings,
+	// by header, key and tenant, once it is known that there are such.
+	Classes, Governing []string
 	// Known: it is known who asks. Of whom it is not nothing is put on record.
 	Known bool
 	// May is of which indexes the client may know.
@@ -68,6 +71,7 @@ func (s *Server) admitVectors(settings *Settings, w http.ResponseWriter, r *http
 		return nil, f
 	}
 	v.Known = true
+	v.Classes = list(r.Header["X-Freehold-Data-Class"])
 	if key != nil {
 		v.Caller, v.Tags = Caller(key), key.Tags
 	}

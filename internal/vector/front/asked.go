@@ -113,16 +113,21 @@ func Status(code int, h http.Header) int {
 	return plane.HTTPStatus(codes.Code(n))
 }
 
-// sided is one of the stores: what is asked of it is noted. waits: all the time that it
-// takes is the store's.
+// sided is one of the stores of ix: whether it may be asked is looked at, and what is
+// asked of it is noted. waits: all the time that it takes is the store's.
 type sided struct {
 	wire.Server
+	ix    *Index
 	side  Side
 	waits bool
 }
 
 // ask asks a store.
-func ask[In, Out any](ctx context.Context, s sided, r In, do func(context.Context, In) (Out, error)) (Out, error) {
+func ask[In, Out any](ctx context.Context, s sided, op Op, r In, do func(context.Context, In) (Out, error)) (Out, error) {
+	if err := s.ix.admits(ctx, s.side, op); err != nil {
+		var none Out
+		return none, err
+	}
 	a := askedOf(ctx)
 	a.at(s.side)
 	if s.waits {
@@ -133,62 +138,62 @@ func ask[In, Out any](ctx context.Context, s sided, r In, do func(context.Contex
 
 // Upsert implements [wire.Server].
 func (s sided) Upsert(ctx context.Context, r *wire.UpsertRequest) (*wire.UpsertResponse, error) {
-	return ask(ctx, s, r, s.Server.Upsert)
+	return ask(ctx, s, Upsert, r, s.Server.Upsert)
 }
 
 // Delete implements [wire.Server].
 func (s sided) Delete(ctx context.Context, r *wire.DeleteRequest) (*wire.DeleteResponse, error) {
-	return ask(ctx, s, r, s.Server.Delete)
+	return ask(ctx, s, Delete, r, s.Server.Delete)
 }
 
 // Fetch implements [wire.Server].
 func (s sided) Fetch(ctx context.Context, r *wire.FetchRequest) (*wire.FetchResponse, error) {
-	return ask(ctx, s, r, s.Server.Fetch)
+	return ask(ctx, s, "", r, s.Server.Fetch)
 }
 
 // FetchByMetadata implements [wire.Server].
 func (s sided) FetchByMetadata(ctx context.Context, r *wire.FetchByMetadataRequest) (*wire.FetchByMetadataResponse, error) {
-	return ask(ctx, s, r, s.Server.FetchByMetadata)
+	return ask(ctx, s, "", r, s.Server.FetchByMetadata)
 }
 
 // List implements [wire.Server].
 func (s sided) List(ctx context.Context, r *wire.ListRequest) (*wire.ListResponse, error) {
-	return ask(ctx, s, r, s.Server.List)
+	return ask(ctx, s, "", r, s.Server.List)
 }
 
 // Query implements [wire.Server].
 func (s sided) Query(ctx context.Context, r *wire.QueryRequest) (*wire.QueryResponse, error) {
-	return ask(ctx, s, r, s.Server.Query)
+	return ask(ctx, s, "", r, s.Server.Query)
 }
 
 // Update implements [wire.Server].
 func (s sided) Update(ctx context.Context, r *wire.UpdateRequest) (*wire.UpdateResponse, error) {
-	return ask(ctx, s, r, s.Server.Update)
+	return ask(ctx, s, Update, r, s.Server.Update)
 }
 
 // DescribeIndexStats implements [wire.Server].
 func (s sided) DescribeIndexStats(ctx context.Context, r *wire.StatsRequest) (*wire.StatsResponse, error) {
-	return ask(ctx, s, r, s.Server.DescribeIndexStats)
+	return ask(ctx, s, "", r, s.Server.DescribeIndexStats)
 }
 
 // ListNamespaces implements [wire.Server].
 func (s sided) ListNamespaces(ctx context.Context, r *wire.ListNamespacesRequest) (*wire.ListNamespacesResponse, error) {
-	return ask(ctx, s, r, s.Server.ListNamespaces)
+	return ask(ctx, s, "", r, s.Server.ListNamespaces)
 }
 
 // CreateNamespace implements [wire.Server].
 func (s sided) CreateNamespace(ctx context.Context, r *wire.CreateNamespaceRequest) (*wire.Namespace, error) {
-	return ask(ctx, s, r, s.Server.CreateNamespace)
+	return ask(ctx, s, "", r, s.Server.CreateNamespace)
 }
 
 // DescribeNamespace implements [wire.Server].
 func (s sided) DescribeNamespace(ctx context.Context, r *wire.DescribeNamespaceRequest) (*wire.Namespace, error) {
-	return ask(ctx, s, r, s.Server.DescribeNamespace)
+	return ask(ctx, s, "", r, s.Server.DescribeNamespace)
 }
 
 // DeleteNamespace implements [wire.Server].
 func (s sided) DeleteNamespace(ctx context.Context, r *wire.DeleteNamespaceRequest) (*wire.DeleteResponse, error) {
-	return ask(ctx, s, r, s.Server.DeleteNamespace)
+	return ask(ctx, s, Delete, r, s.Server.DeleteNamespace)
 }
 
 // timed is a store whose time is noted: what it takes of a request is not freehold's.

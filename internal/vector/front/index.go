@@ -19,7 +19,8 @@ import (
 	"freehold/internal/vector/pinecone/wire"
 )
 
-// Options of [New]. All are required, but for Models, Reads, Shadow, Permit and Compared.
+// Options of [New]. All are required, but for Models, Reads, Shadow, Permit,
+// PermitSource and Compared.
 type Options struct {
 	Name     string
 	From, To string // the addresses of Pinecone and of the other store
@@ -36,6 +37,9 @@ type Options struct {
 	Reads, Shadow func() float64
 	// Permit says why records may not be sent to the other store now; nil: they may.
 	Permit func() error
+	// PermitSource says why records may not be sent to Pinecone, and asked for there, now;
+	// nil: they may.
+	PermitSource func() error
 	// Compared is told what both stores found; nil: nobody is.
 	Compared func(Comparison)
 
@@ -73,8 +77,9 @@ var _ wire.Server = (*Index)(nil)
 
 // New takes an index up where it was left.
 func New(ctx context.Context, o Options) (*Index, error) {
-	o.Pinecone = sided{o.Pinecone, AtPinecone, true}
-	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1), store: sided{o.Served, AtStore, false}, behind: sided{follows{o.Served}, AtStore, false}}
+	ix := &Index{Options: o, locks: newLocks(), filling: newLocks(), wake: make(chan struct{}, 1)}
+	ix.Pinecone = sided{o.Pinecone, ix, AtPinecone, true}
+	ix.store, ix.behind = sided{o.Served, ix, AtStore, false}, sided{follows{o.Served}, ix, AtStore, false}
 	ix.move.Store(&Move{Index: o.Name, Phase: Relay})
 	ix.old = o.Served.Contract
 	moves, err := o.Ledger.Moves(ctx)
@@ -169,7 +174,7 @@ func definite(err error) bool {
 
 // write carries a write out, so that both stores will have it or neither.
 func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []string, in proto.Message) (proto.Message, error) {
-	in, err := ix.enter(ctx, in)
+	in, err := ix.enter(ctx, op, in)
 	if err != nil {
 		return nil, err
 	}
@@ -206,9 +211,12 @@ func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []strin
 
 // enter holds turning for reading, unless it returns an error, and returns a write as
 // the store takes it that answers now.
-func (ix *Index) enter(ctx context.Context, in proto.Message) (proto.Message, error) {
+func (ix *Index) enter(ctx context.Context, op Op, in proto.Message) (proto.Message, error) {
 	for {
 		m := ix.Move()
+		if err := ix.admitsWrite(ctx, m.Phase, op); err != nil {
+			return nil, err
+		}
 		fit, err := ix.fitted(ctx, &m, in) // it may ask a model, and nobody is to wait for that
 		if err != nil {
 			return nil, err

@@ -9,11 +9,12 @@ import (
 
 // reader is who answers a read: the authority, but for the share that the follower
 // gets once it has all there is. shared: it is the follower. other is the other one; nil:
-// it cannot be asked.
-func (ix *Index) reader() (by, other wire.Server, shared bool) {
+// it cannot be asked, or may not.
+func (ix *Index) reader(ctx context.Context) (by, other wire.Server, shared bool) {
 	m := ix.Move()
 	by, other = ix.authority(m.Phase), ix.follower(m.Phase)
-	if m.Phase == Relay || m.Phase == Own || m.Phase == Sync && m.Passed.IsZero() {
+	if m.Phase == Relay || m.Phase == Own || m.Phase == Sync && m.Passed.IsZero() ||
+		ix.admits(ctx, AtPinecone, "") != nil || ix.admits(ctx, AtStore, "") != nil {
 		return by, nil, false
 	}
 	if share := ix.Reads; share != nil && ix.Random() < share() {
@@ -29,7 +30,7 @@ const shareTime = 5 * time.Second
 // read has a read answered; by is who did, and the authority does where the store
 // that follows cannot.
 func read[In, Out any](ctx context.Context, ix *Index, r In, ask func(wire.Server) func(context.Context, In) (Out, error)) (out Out, by, other wire.Server, err error) {
-	by, other, shared := ix.reader()
+	by, other, shared := ix.reader(ctx)
 	if shared {
 		within, cancel := context.WithTimeout(ctx, shareTime)
 		defer cancel()

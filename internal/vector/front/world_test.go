@@ -2,6 +2,7 @@ package front_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -46,6 +47,7 @@ type world struct {
 
 	broken  atomic.Pointer[func(op string) *sim.Fault] // of Pinecone
 	lost    atomic.Pointer[func(doing string) error]   // of the memory
+	source  atomic.Bool                                // it is forbidden
 	ledger  *sqlite.Fronts
 	copies  *sqlite.Copies
 	db      *sqlite.DB
@@ -65,6 +67,8 @@ type world struct {
 	// embeddings are those that the index is begun with.
 	embeddings *front.Embeddings
 }
+
+var errSource = errors.New("class c: Pinecone may not have it")
 
 // soon waits for no time at all, so that what is tried again is tried at once; it
 // gives others a turn.
@@ -147,6 +151,12 @@ func (w *world) start() {
 		Name: index, Pinecone: old, Ledger: w.ledger, Models: models,
 		Served: &front.Served{Index: index, Contract: plane.Contract{VectorType: "dense", Dimension: dim, Metric: "dotproduct"}, Target: target, IDs: w.ledger},
 		Source: w.store.Fetch,
+		PermitSource: func() error {
+			if w.source.Load() {
+				return errSource
+			}
+			return nil
+		},
 		Log:    slog.New(slog.DiscardHandler), Clock: w.clock, Sleep: w.sleep, Random: rand.Float64,
 		Reads: func() float64 { return w.reads }, Shadow: func() float64 { return w.shadow }, Compared: func(c front.Comparison) { w.compared <- c },
 	})

@@ -40,6 +40,9 @@ type Spec struct {
 	Target func(ctx context.Context) (vector.Target, error)
 	// Perimeter is whether the records may go there now.
 	Perimeter func() (plan.Perimeter, error)
+	// PermitSource says why Pinecone may not be asked now, by the classes that the index
+	// and its source name; nil: it may.
+	PermitSource func() error
 	// Embeddings: the new store gets vectors of another model; nil: those that there are.
 	Embeddings *Embeddings
 	// ModelOf is the model that a workload has in the configuration; empty: there is none.
@@ -315,7 +318,7 @@ func (e *entry) open(ctx context.Context) (err error) {
 	ix, err := front.New(within, front.Options{
 		Name: spec.Name, From: spec.From.String(), To: spec.To.String(), Pinecone: pinecone.Relay{Store: fast}, Served: served,
 		Ledger: o.Ledger, Models: models, Source: fast.Fetch, Log: o.Log, Clock: o.Clock, Sleep: o.Sleep, Random: rand.Float64,
-		Permit: e.permit, Reads: func() float64 { return e.share(e.now().Reads) }, Shadow: func() float64 { return e.share(e.now().Shadow) }, Compared: e.compared,
+		Permit: e.permit, PermitSource: e.permitSource, Reads: func() float64 { return e.share(e.now().Reads) }, Shadow: func() float64 { return e.share(e.now().Shadow) }, Compared: e.compared,
 	})
 	if err != nil {
 		return err

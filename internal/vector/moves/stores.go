@@ -109,6 +109,14 @@ func (e *entry) permit() error {
 	}
 }
 
+// permitSource says why Pinecone may not be asked by the rules of now.
+func (e *entry) permitSource() error {
+	if may := e.now().PermitSource; may != nil {
+		return may()
+	}
+	return nil
+}
+
 // asked is [entry.permit] where the index's plan does not allow what is forbidden.
 func (e *entry) asked() error {
 	if e.index.Move().AllowForbidden {

@@ -195,8 +195,9 @@ vectors with their metric as the store has it, how ids and types become the
 target's, what the target cannot hold and why, size, time at the source's rate
 limits, read units and egress in money, memory of the target, and whether the
 records may go there by the data classes of config.yaml. The file can be
-reviewed and edited, and is then copied by. With --embed it says, too, which
-records have no text, and what the vectors of the others will cost.
+reviewed and edited, and is then copied by. Where a target that is there has no
+place for one of the vectors the exit status is 1. With --embed it says, too,
+which records have no text, and what the vectors of the others will cost.
 
 ` + storeHelp,
 		Example: `  freehold vectors plan --from pinecone://HOST/docs --to qdrant://127.0.0.1/d \
@@ -209,18 +210,25 @@ records have no text, and what the vectors of the others will cost.
 			}
 			defer finish(&err, e.close)
 			out, err := p.makePlan(c.Context(), e, &f, sample)
-			if err != nil || p.json {
+			if err != nil {
 				return p.done(out, err)
+			}
+			var wrong error
+			if out.Found.Refused != "" {
+				wrong = fmt.Errorf("by this plan nothing can be copied: %s", out.Found.Refused)
+			}
+			if p.json {
+				return errors.Join(p.done(out, nil), wrong)
 			}
 			p.printPlan(out)
 			if file == "" {
-				return nil
+				return wrong
 			}
 			text, err := out.Write()
 			if err != nil {
 				return err
 			}
-			return p.wrote(file, text)
+			return errors.Join(p.wrote(file, text), wrong)
 		},
 	})
 	f.add(c)
@@ -245,7 +253,8 @@ or a failure, with other numbers of workers too. At the end every record is
 compared, as freehold vectors verify does.
 
 A target that the data classes of config.yaml do not admit is refused, unless
-the plan says allow_forbidden: true.
+the plan says allow_forbidden: true, and so is a collection that measures by
+another metric, unless it says allow_metric: true.
 
 With --embed records get vectors of another model in the place of theirs, made
 of the texts that they have. What that will cost is said first.

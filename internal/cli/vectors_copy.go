@@ -207,7 +207,14 @@ func (w *copyWork) job(ctx context.Context) (job transfer.Copy, resumed bool, er
 		if w.plan, err = w.make(ctx); err != nil {
 			return job, false, err
 		}
-	} else if err = w.fits(ctx); err != nil {
+		err = w.plan.Fits(&w.plan.Found.Source)
+	} else {
+		err = w.fits(ctx)
+	}
+	if err == nil {
+		err = w.plan.Measures()
+	}
+	if err != nil {
 		return job, false, err
 	}
 	if err := w.permitted(w.plan); err != nil {

@@ -23,9 +23,9 @@ type Origin struct {
 	ID        string `json:"id"`
 }
 
-// nearDirection is how far a component of a vector of length 1 may be off: what
+// NearDirection is how far a component of a vector of length 1 may be off: what
 // is lost when two stores normalise in float32, each in its own way.
-const nearDirection = 4e-6
+const NearDirection = 4e-6
 
 // Differences compares a record with what it should be. spec is of the target's
 // vectors: those that are kept by their direction are compared by that, in float16
@@ -155,7 +155,7 @@ func sameDirection(a, b []float32, half bool) bool {
 	if la == 0 || lb == 0 {
 		return la == lb
 	}
-	most := nearDirection
+	most := NearDirection
 	if half {
 		most = 1.0 / 1024
 	}

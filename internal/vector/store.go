@@ -42,6 +42,8 @@ type Spec struct {
 	Element string `json:"element,omitempty"`
 	// Normalised: the store keeps the direction only, of length 1.
 	Normalised bool `json:"normalised,omitempty"`
+	// Assumed: nothing says the metric, which is that of most.
+	Assumed bool `json:"assumed,omitempty"`
 }
 
 // Namespace is a part of a store whose ids are its own.
@@ -245,6 +247,8 @@ type Limits struct {
 	Whole     bool // each record has all vectors of the collection
 	Rounds    bool // a double may come back as the one beside it
 	Dim       int  // of a dense vector at most; 0: any number
+	// Directions reports whether it keeps the direction of a vector only; nil: of none.
+	Directions func(v *Spec) bool
 	// Column is the type of a column that is made for a field, by its name and values of
 	// it, "" of one that stays in the payload; nil: all fields do.
 	Column func(name string, values []Value) string

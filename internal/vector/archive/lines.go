@@ -117,7 +117,7 @@ func (l *lines) once(p *places) error {
 // spec learns what a vector of this name is. A file that does not say what its
 // vectors are measured by is taken for cosine, as most are.
 func spec(specs map[string]*vector.Spec, is *vector.Spec) error {
-	is.Metric, is.Element = vector.Cosine, "float32"
+	is.Metric, is.Element, is.Assumed = vector.Cosine, "float32", is.Form != vector.Sparse
 	switch is.Form {
 	case vector.Binary:
 		is.Metric, is.Element = vector.Hamming, "bit"

@@ -51,7 +51,8 @@ func (c *collection) spec() (vector.Spec, error) {
 		return out, fmt.Errorf("the collection compares by %q, which is none of l2, cosine and ip", space)
 	}
 	// By cosine, directions are kept, and what is read is computed of them.
-	out.Metric, out.Normalised = metric, metric == vector.Cosine
+	out.Metric = metric
+	out.Normalised = directions(&out)
 	return out, nil
 }
 
@@ -114,8 +115,10 @@ func (s *Store) Count(ctx context.Context, namespace string) (n int64, err error
 
 // Limits are Chroma's own; the bytes are what suits it.
 func (s *Store) Limits() vector.Limits {
-	return vector.Limits{Records: maxPage, Bytes: 4 << 20, IDs: []vector.IDKind{vector.TextID}, Integers: true, Forms: []vector.Form{vector.Dense}}
+	return vector.Limits{Records: maxPage, Bytes: 4 << 20, IDs: []vector.IDKind{vector.TextID}, Integers: true, Forms: []vector.Form{vector.Dense}, Directions: directions}
 }
+
+func directions(v *vector.Spec) bool { return v.Metric == vector.Cosine }
 
 // Create makes the collection. Of one that is there the vectors are compared.
 func (s *Store) Create(ctx context.Context, d *vector.Description) error {

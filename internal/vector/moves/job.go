@@ -228,6 +228,11 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan, most decimal.NullDecima
 	if err := spec.Embeddings.given(p, spec.Name); err != nil {
 		return err
 	}
+	if p.Embed == nil {
+		if err := e.fits(ctx, p); err != nil {
+			return err
+		}
+	}
 	var models *front.Embeddings
 	if spec.Embeddings != nil {
 		models = serveEmbedded(p, most, spec.Embeddings)
@@ -251,6 +256,19 @@ func (e *entry) begin(ctx context.Context, p *plan.Plan, most decimal.NullDecima
 		return err
 	}
 	return e.index.Begin(ctx, p.Mapping, p.AllowForbidden, models)
+}
+
+// fits refuses a collection that is there and has no place for the source's vectors, or
+// another metric.
+func (e *entry) fits(ctx context.Context, p *plan.Plan) error {
+	now, err := e.source.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.Places(now); err != nil {
+		return err
+	}
+	return p.Measures()
 }
 
 // Cutover proves that the new store has all, and makes it the authority. It begins

@@ -118,8 +118,13 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 			counts[why]++
 		}
 		for j := range r.Vectors {
-			if p.Create.Vector(r.Vectors[j].Name) == nil {
+			to := p.Create.Vector(r.Vectors[j].Name)
+			if to == nil {
 				counts[fmt.Sprintf("the target has no place for vector %q", r.Vectors[j].Name)]++
+				continue
+			}
+			if why := outside(&r.Vectors[j], to); why != "" {
+				counts[why]++
 			}
 		}
 		for j := range p.Create.Vectors {
@@ -147,34 +152,38 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 
 // create is the collection that the copy makes, or that is there.
 func (p *Plan) create(name string, source, target *vector.Description, limits *vector.Limits, sample []vector.Record) {
+	var kept []vector.Spec
+	for _, v := range source.Vectors {
+		if !slices.Contains(limits.Forms, v.Form) {
+			p.drop(&v, fmt.Sprintf("the target has no %s vectors", v.Form))
+			continue
+		}
+		v.Normalised, v.Assumed = false, false // that is the target's to say
+		kept = append(kept, v)
+	}
 	if target != nil {
 		p.Create = vector.Description{Store: target.Store, Name: target.Name, Vectors: target.Vectors, Fields: target.Fields, IDs: target.IDs}
+		if !limits.Named && len(kept) == 1 && len(target.Vectors) == 1 && target.Vector(kept[0].Name) == nil {
+			p.Mapping.Vectors = map[string]string{kept[0].Name: target.Vectors[0].Name}
+		}
 		return
 	}
-	p.Create.Name = name
+	p.Create.Name, p.Create.Vectors = name, kept
 	if scheme(p.From) == scheme(p.To) { // types of fields are in a store's own words
 		p.Create.Fields = source.Fields
 	}
 	if limits.Column != nil {
 		p.columns(limits, sample)
 	}
-	for _, v := range source.Vectors {
-		if !slices.Contains(limits.Forms, v.Form) {
-			p.drop(&v, fmt.Sprintf("the target has no %s vectors", v.Form))
-			continue
-		}
-		v.Normalised = false // that is the target's to say
-		p.Create.Vectors = append(p.Create.Vectors, v)
+	if !limits.Named && len(kept) == 1 && kept[0].Form == vector.Dense && kept[0].Name != "" {
+		p.Mapping.Vectors = map[string]string{kept[0].Name: ""}
+		kept[0].Name = ""
 	}
-	if !limits.Named && len(p.Create.Vectors) == 1 && p.Create.Vectors[0].Form == vector.Dense && p.Create.Vectors[0].Name != "" {
-		p.Mapping.Vectors = map[string]string{p.Create.Vectors[0].Name: ""}
-		p.Create.Vectors[0].Name = ""
-	}
-	if !limits.Named && len(p.Create.Vectors) > 1 {
-		for i := range p.Create.Vectors[1:] {
-			p.drop(&p.Create.Vectors[1+i], "the target has one vector for each record")
+	if !limits.Named && len(kept) > 1 {
+		for i := range kept[1:] {
+			p.drop(&kept[1+i], "the target has one vector for each record")
 		}
-		p.Create.Vectors = p.Create.Vectors[:1]
+		p.Create.Vectors = kept[:1]
 	}
 }
 

@@ -19,6 +19,8 @@ const head = `# What freehold vectors copy will do. All but what is under found 
 #                names records (ids) that are left out on purpose
 #   data         data classes of the records; none: all there are
 #   allow_forbidden  true: copy though found.perimeter forbids it
+#   allow_metric     true: copy though the collection that is there measures by
+#                another metric
 # Then: freehold vectors copy --plan THIS_FILE
 `
 

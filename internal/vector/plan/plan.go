@@ -31,8 +31,10 @@ type Plan struct {
 	// Data are the data classes of the records; none: all there are.
 	Data []string `json:"data,omitempty"`
 	// AllowForbidden: they go to the target though the perimeter forbids it.
-	AllowForbidden bool  `json:"allow_forbidden"`
-	Found          Found `json:"found"`
+	AllowForbidden bool `json:"allow_forbidden"`
+	// AllowMetric: they go into a collection that measures by another metric.
+	AllowMetric bool  `json:"allow_metric"`
+	Found       Found `json:"found"`
 }
 
 // Found is what a plan was made of, and what follows.
@@ -44,6 +46,7 @@ type Found struct {
 	// Lacking is how many of them have no vector of a name.
 	Lacking   map[string]int `json:"lacking,omitempty"`
 	Losses    []Loss         `json:"losses"`
+	Refused   string         `json:"refused,omitempty"` // why it cannot be copied so
 	Size      Size           `json:"size"`
 	Embed     *EmbedFound    `json:"embed,omitempty"`
 	Memory    []Memory       `json:"memory,omitempty"`
@@ -146,7 +149,11 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 		p.Found.Losses = append(p.Found.Losses, without...)
 		p.assume(in.Embed)
 	}
+	p.altered(made, &limits, sample)
 	p.losses(&limits, sample)
+	if err := p.Fits(source); err != nil {
+		p.Found.Refused = err.Error()
+	}
 	return p, nil
 }
 
@@ -209,7 +216,7 @@ func writers(d *vector.Description) string {
 func (p *Plan) Alike(q *Plan) bool {
 	a, b := *p, *q
 	for _, x := range []*Plan{&a, &b} {
-		x.Found, x.Made, x.Appeared, x.Data, x.AllowForbidden = Found{}, time.Time{}, nil, nil, false
+		x.Found, x.Made, x.Appeared, x.Data, x.AllowForbidden, x.AllowMetric = Found{}, time.Time{}, nil, nil, false, false
 		if x.Embed != nil { // who is left out is said of what could not be copied, too
 			e := *x.Embed
 			e.LeaveOut = nil

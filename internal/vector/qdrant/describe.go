@@ -245,9 +245,7 @@ func specsOf(params *pb.CollectionParams) []vector.Spec {
 		if p.GetMultivectorConfig() != nil {
 			spec.Form = vector.Multi
 		}
-		// Qdrant normalises what it compares by cosine when it is written, but for
-		// bytes, which have no room for it.
-		spec.Normalised = spec.Metric == vector.Cosine && spec.Element != "uint8"
+		spec.Normalised = directions(&spec)
 		out = append(out, spec)
 	}
 	for name := range params.GetSparseVectorsConfig().GetMap() {
@@ -256,6 +254,12 @@ func specsOf(params *pb.CollectionParams) []vector.Spec {
 	}
 	slices.SortFunc(out, func(a, b vector.Spec) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// directions: Qdrant normalises what it compares by cosine when it is written, but for
+// bytes, which have no room for it.
+func directions(v *vector.Spec) bool {
+	return v.Form != vector.Sparse && v.Metric == vector.Cosine && v.Element != "uint8"
 }
 
 // writable refuses servers before 1.14, which do not know the vectors that are

@@ -33,6 +33,8 @@ func (s *Store) Limits() vector.Limits {
 		Named:    true,
 		Rounds:   true, // it keeps payloads as JSON, and does not read each double as it wrote it
 		Dim:      65536,
+
+		Directions: directions,
 	}
 }
 

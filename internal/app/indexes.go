@@ -81,8 +81,8 @@ func (a *App) indexSpec(c *config.Config, x *config.Index) moves.Spec {
 			}
 			return p, nil
 		},
-		Target:     func(ctx context.Context) (vector.Target, error) { return openStore(ctx, to, false) },
-		Perimeter:  func() (plan.Perimeter, error) { return a.indexPerimeter(c, x) },
+		Target:    func(ctx context.Context) (vector.Target, error) { return openStore(ctx, to, false) },
+		Perimeter: func() (plan.Perimeter, error) { return a.indexPerimeter(c, x) },
 		PermitSource: func() error {
 			p, err := fleet.Classes(c).Perimeter(slices.Concat(x.Data, from.Data)...)
 			if err != nil {

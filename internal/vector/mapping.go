@@ -174,7 +174,13 @@ func (m *Mapping) payload(r, out *Record) error {
 	n := len(fields)
 	out.Payload = NewPayload(fields)
 	if len(out.Payload) < n {
-		return fmt.Errorf("two fields become one: the payload has a field with the name that another one gets")
+		seen := map[string]bool{}
+		for _, f := range fields {
+			if seen[f.Name] {
+				return fmt.Errorf("two fields become one: the payload has a field %q, and another one gets that name", f.Name)
+			}
+			seen[f.Name] = true
+		}
 	}
 	return nil
 }

@@ -133,7 +133,10 @@ func ask[In, Out any](ctx context.Context, s sided, op Op, r In, do func(context
 	if s.waits {
 		defer a.wait()()
 	}
-	return do(ctx, r)
+	out, err := do(ctx, r)
+	err = tell(err)
+	s.ix.log(ctx, s.side, err)
+	return out, err
 }
 
 // Upsert implements [wire.Server].

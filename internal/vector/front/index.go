@@ -201,7 +201,7 @@ func (ix *Index) write(ctx context.Context, op Op, namespace string, ids []strin
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
 	if err := ix.unstick(ctx, namespace, ids); err != nil {
-		return nil, status.Errorf(codes.Unavailable, "an earlier write has to be finished first: %v", err)
+		return nil, status.Errorf(codes.Unavailable, "an earlier write has to be finished first: %s", status.Convert(err).Message())
 	}
 	if err := ix.Ledger.Append(ctx, w); err != nil {
 		return nil, status.Errorf(codes.Unavailable, "the write cannot be put on record: %v", err)
@@ -267,7 +267,7 @@ func (ix *Index) finish(ctx context.Context, w *Write) (proto.Message, error) {
 		return nil, err
 	}
 	ix.stuck.add(w)
-	return nil, status.Errorf(codes.Unavailable, "%v", err)
+	return nil, &told{status.New(codes.Unavailable, status.Convert(err).Message()), err}
 }
 
 // without is an upsert without the records of some ids.

@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -17,7 +18,11 @@ func (ix *Index) permitted(op Op) error {
 		return nil
 	}
 	if err := ix.Permit(); err != nil {
-		return status.Error(codes.PermissionDenied, err.Error())
+		text := err.Error()
+		if ix.To != "" { // a client need not know where it is
+			text = strings.ReplaceAll(text, ix.To, "the new store")
+		}
+		return status.Error(codes.PermissionDenied, text)
 	}
 	return nil
 }

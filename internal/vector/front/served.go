@@ -70,7 +70,7 @@ func failed(err error) error {
 	case vector.Invalid:
 		code = codes.InvalidArgument
 	}
-	return status.Error(code, away.Error())
+	return &told{status.New(code, awayOf(away)), away}
 }
 
 // free is what a read costs at a store that counts no units.

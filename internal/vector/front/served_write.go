@@ -65,7 +65,9 @@ func (s *Served) put(ctx context.Context, ns string, records []vector.Record, wh
 // none is that nothing is written, since a part of it is refused.
 type none struct{ *vector.RefusedError }
 
-func (e none) Error() string { return e.RefusedError.Error() + "; nothing of the request is written" }
+const nothingWritten = "; nothing of the request is written"
+
+func (e none) Error() string { return e.RefusedError.Error() + nothingWritten }
 
 // Unwrap is what is refused.
 func (e none) Unwrap() error { return e.RefusedError }
@@ -133,7 +135,11 @@ func (s *Served) drop(ctx context.Context, ns string, ids []string) error {
 func refusals(err error) error {
 	var no *vector.RefusedError
 	if errors.As(err, &no) {
-		return status.Error(codes.InvalidArgument, err.Error())
+		text := planless(no)
+		if errors.As(err, new(none)) {
+			text += nothingWritten
+		}
+		return status.Error(codes.InvalidArgument, text)
 	}
 	return failed(err)
 }
@@ -160,7 +166,7 @@ func part(n int, err error) error {
 	for id := range no.Records {
 		out.refused[id.String()] = true
 	}
-	out.error = status.Errorf(codes.InvalidArgument, "%v; the other %d of %d records are written", no, n-len(no.Records), n)
+	out.error = status.Errorf(codes.InvalidArgument, "%s; the other %d of %d records are written", planless(no), n-len(no.Records), n)
 	return out
 }
 

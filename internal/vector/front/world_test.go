@@ -157,7 +157,7 @@ func (w *world) start() {
 			}
 			return nil
 		},
-		Log:    slog.New(slog.DiscardHandler), Clock: w.clock, Sleep: w.sleep, Random: rand.Float64,
+		Log: slog.New(slog.DiscardHandler), Clock: w.clock, Sleep: w.sleep, Random: rand.Float64,
 		Reads: func() float64 { return w.reads }, Shadow: func() float64 { return w.shadow }, Compared: func(c front.Comparison) { w.compared <- c },
 	})
 	if err != nil {

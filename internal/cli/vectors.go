@@ -318,12 +318,12 @@ func (p *program) vectorsVerifyCommand() *cobra.Command {
 		Use:   "verify (--plan FILE | --from URL --to URL)",
 		Short: "Prove that a store has what another one has, to the last record",
 		Long: `verify reads every record of the source and compares it with the target's: ids,
-vectors (to the bit; where the target keeps directions only, those), payloads
-with their types, and counts. Then both search for the neighbours of a sample,
-with and without filters: what both find, and of some records which of the exact
-neighbours, reckoned from all records of the source, each of them finds. The
-first hundred differences are shown, all are counted, and any of them makes the
-exit status 1.
+vectors (to the bit; where the target keeps directions or half precision only,
+by those, and it says so), payloads with their types, and counts. Then both
+search for the neighbours of a sample, with and without filters: what both find,
+and of some records which of the exact neighbours, reckoned from all records of
+the source, each of them finds. The first hundred differences are shown, all are
+counted, and any of them makes the exit status 1.
 
 ` + storeHelp,
 		Example: `  freehold vectors verify --plan plan.yaml --html report.html`,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"html"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -208,13 +209,16 @@ func verdict(r *transfer.Report) string {
 		}
 		return "no: " + partly(r.Given) + of
 	}
+	if r.Compared == 0 && r.Same() {
+		return "no record was there to be compared, and the target has nothing else"
+	}
 	if x := r.Embedded; x != nil && r.Same() {
 		return fmt.Sprintf("%s, with vectors of the model (%s asked once more), and nothing else", allThere(r.Compared), plural(x.Texts, "text"))
 	}
 	if r.Same() {
-		out := allThere(r.Compared) + ", to the last byte, and nothing else"
+		out := allThere(r.Compared) + exactly(r) + ", and nothing else"
 		if r.Rounded > 0 {
-			out = fmt.Sprintf("%s, and nothing else; %s", allThere(r.Compared), rounded(r.Rounded))
+			out += "; " + rounded(r.Rounded)
 		}
 		return out
 	}
@@ -223,6 +227,22 @@ func verdict(r *transfer.Report) string {
 
 func allThere(n int64) string {
 	return agree(n, "the one record is there", "all of "+plural(int(n), "record")+" are there")
+}
+
+// exactly says how closely records were compared.
+func exactly(r *transfer.Report) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(r.Near)) {
+		out = append(out, strings.TrimSpace("vector "+name)+" by its "+r.Near[name])
+	}
+	rest := "to the last byte"
+	if len(out) > 0 {
+		rest = "all else " + rest
+	}
+	if r.Rounded > 0 {
+		rest += " but for the last bit of doubles"
+	}
+	return ", " + strings.Join(append(out, rest), ", ")
 }
 
 // rounded says what a store has done to doubles, which is no difference.

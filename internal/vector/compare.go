@@ -27,6 +27,21 @@ type Origin struct {
 // is lost when two stores normalise in float32, each in its own way.
 const NearDirection = 4e-6
 
+// Near says as what [Differences] compares a vector that need not be the same to the bit,
+// "" of one that must.
+func (s *Spec) Near() string {
+	half := s.Element == "float16"
+	switch {
+	case s.Normalised && half:
+		return "direction, to half precision"
+	case s.Normalised:
+		return fmt.Sprintf("direction, to %g", NearDirection)
+	case half:
+		return "numbers, to half precision"
+	}
+	return ""
+}
+
 // Differences compares a record with what it should be. spec is of the target's
 // vectors: those that are kept by their direction are compared by that, in float16
 // as exactly as that is, all others to the bit, and doubles of a store that rounds

@@ -60,6 +60,9 @@ type Report struct {
 	Missing    int64              `json:"missing"`
 	Altered    int64              `json:"altered"`
 	Extra      int64              `json:"extra"`
+	// Near is as what vectors were compared, by the source's names, that need not be the
+	// same to the bit.
+	Near map[string]string `json:"near,omitempty"`
 	// Rounded are numbers of fields that the target keeps as the double beside, which is
 	// no difference.
 	Rounded     int64               `json:"rounded,omitempty"`
@@ -138,6 +141,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	}
 	v.report.Source, v.report.Target = *source, *v.target
 	v.target.Rounds = o.Target.Limits().Rounds
+	v.near(source)
 	if v.given, err = givenOf(o.Source); err != nil {
 		return nil, err
 	}
@@ -188,6 +192,25 @@ func (o *VerifyOptions) complete() {
 	}
 	if o.Refused == nil {
 		o.Refused = func(string, string) bool { return false }
+	}
+}
+
+// near notes which vectors are not compared to the bit.
+func (v *verifying) near(source *vector.Description) {
+	for i := range source.Vectors {
+		name := source.Vectors[i].Name
+		place, ok := v.Mapping.Vectors[name]
+		if !ok {
+			place = name
+		}
+		to := v.target.Vector(place)
+		if to == nil || to.Near() == "" || slices.Contains(v.Mapping.DropVectors, name) {
+			continue
+		}
+		if v.report.Near == nil {
+			v.report.Near = map[string]string{}
+		}
+		v.report.Near[name] = to.Near()
 	}
 }
 

@@ -85,3 +85,18 @@ func TestDirections(t *testing.T) {
 		}
 	}
 }
+
+// TestMemory: what a machine of one's own needs is not said of Pinecone.
+func TestMemory(t *testing.T) {
+	for to, want := range map[string]int{"qdrant://home:6334/docs": 3, "pinecone://api.pinecone.io/docs": 0, "file:docs.jsonl": 0} {
+		in := inputs(docs(t), flat)
+		in.To = to
+		p, err := plan.Make(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Found.Memory) != want {
+			t.Errorf("%s: %+v", to, p.Found.Memory)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -100,7 +99,7 @@ func (p *Plan) size(source *vector.Description, sample []vector.Record, prices P
 		s.Egress = prices.EgressGB.Mul(decimal.NewFromFloat(readsOfCopyAndBack * float64(s.Bytes) / gigabyte)).Round(2)
 		p.Found.Assumed = append(p.Found.Assumed, fmt.Sprintf("%s USD for each GB that leaves the source's cloud, for the copy and for verify", prices.EgressGB))
 	}
-	if !strings.HasPrefix(p.To, "file:") {
+	if to := scheme(p.To); to != "file" && to != "pinecone" { // whose memory is not the user's to size
 		p.memory(n, payload, prices)
 	}
 }

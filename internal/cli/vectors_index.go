@@ -417,9 +417,9 @@ func differenceOf(d *vector.Difference) string {
 	if d.Source != nil {
 		ns, id = d.Source.Namespace, d.Source.ID
 	}
-	out := fmt.Sprintf("  %s %s: %s", cmp.Or(ns, front.DefaultNamespace), id, d.What)
+	out := fmt.Sprintf("  %s %s: %s", cmp.Or(ns, front.DefaultNamespace), id, strings.TrimSpace(d.What)) // a vector may have no name
 	if d.Want != "" || d.Got != "" {
-		out += fmt.Sprintf(": Pinecone has %s, the new store %s", d.Want, d.Got)
+		out += fmt.Sprintf(": the new store should have %s, and has %s", d.Want, d.Got)
 	}
 	return out
 }

@@ -5,8 +5,17 @@ import (
 	"time"
 
 	"freehold/internal/admin"
+	"freehold/internal/vector"
 	"freehold/internal/vector/front"
 )
+
+// TestDifferenceOf: what should be there need not be what Pinecone has.
+func TestDifferenceOf(t *testing.T) {
+	d := vector.Difference{ID: "a", What: "vector ", Want: "[1 2]", Got: "[3 4]"}
+	if got := differenceOf(&d); got != "  __default__ a: vector: the new store should have [1 2], and has [3 4]" {
+		t.Error(got)
+	}
+}
 
 // TestUnreached: work that is gone without an error has not been done.
 func TestUnreached(t *testing.T) {

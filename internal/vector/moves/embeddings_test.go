@@ -199,7 +199,7 @@ func TestLeftOut(t *testing.T) {
 	err := w.keeper.Cutover(t.Context(), "docs", "test", tester, "")
 	w.must(err)
 	var drift *DriftError
-	if err := w.work(); !errors.As(err, &drift) || drift.Report.Missing != 1 || !strings.Contains(drift.Report.Differences[0].What, "there is no field text") {
+	if err := w.work(); !errors.As(err, &drift) || drift.Report.Missing != 1 || !strings.HasSuffix(err.Error(), ", in __default__") || !strings.Contains(drift.Report.Differences[0].What, "there is no field text") {
 		t.Errorf("cut over: %v", err)
 	}
 	_, err = w.index().Delete(t.Context(), &wire.DeleteRequest{Ids: []string{"bare"}})

@@ -308,8 +308,11 @@ type DriftError struct {
 }
 
 func (e *DriftError) Error() string {
-	r := e.Report
-	return fmt.Sprintf("the stores differ: %d missing, %d altered, %d extra, in %s", r.Missing, r.Altered, r.Extra, strings.Join(e.Namespaces, ", "))
+	r, names := e.Report, make([]string, len(e.Namespaces))
+	for i, ns := range e.Namespaces {
+		names[i] = cmp.Or(ns, front.DefaultNamespace)
+	}
+	return fmt.Sprintf("the stores differ: %d missing, %d altered, %d extra, in %s", r.Missing, r.Altered, r.Extra, strings.Join(names, ", "))
 }
 
 func (e *entry) prove(ctx context.Context, j *Job) error {

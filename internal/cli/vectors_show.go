@@ -250,6 +250,39 @@ func rounded(n int64) string {
 	return fmt.Sprintf("%s of fields %s kept as the double beside, and a filter by the exact value does not find %s", plural(int(n), "number"), agree(n, "is", "are"), agree(n, "it", "them"))
 }
 
+// whose is a record by the source's id and namespace, with the target's id where that is
+// another one.
+func whose(d *vector.Difference) (id, namespace string) {
+	switch of := d.Source; {
+	case of == nil:
+		return d.ID, d.Namespace
+	case of.ID == d.ID:
+		return of.ID, of.Namespace
+	default:
+		return fmt.Sprintf("%s (%s)", of.ID, d.ID), of.Namespace
+	}
+}
+
+// countsOf are the namespaces of the source, where the target has them in one, with what
+// that has in all.
+func countsOf(r *transfer.Report) (out [][]string) {
+	row := func(name string, ns *transfer.NamespaceReport) {
+		out = append(out, []string{name, count(ns.Want), count(ns.Have), ns.Digest})
+	}
+	for i := range r.Folded {
+		row(orDefault(r.Folded[i].Name), &r.Folded[i])
+	}
+	for i := range r.Namespaces {
+		ns := &r.Namespaces[i]
+		name := orDefault(ns.Name)
+		if len(r.Folded) > 0 && ns.Name == "" {
+			name = "(all)"
+		}
+		row(name, ns)
+	}
+	return out
+}
+
 func (p *program) printDifferences(r *transfer.Report) {
 	if len(r.Differences) == 0 {
 		return
@@ -257,7 +290,8 @@ func (p *program) printDifferences(r *transfer.Report) {
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "ID", keep: true}, {head: "NAMESPACE"}, {head: "DIFFERS IN", keep: true}, {head: "SHOULD BE", below: true}, {head: "IS", below: true}}}
 	for _, d := range r.Differences {
-		t.row(d.ID, orDefault(d.Namespace), strings.TrimSpace(d.What), d.Want, d.Got)
+		id, ns := whose(&d)
+		t.row(id, orDefault(ns), strings.TrimSpace(d.What), d.Want, d.Got)
 	}
 	p.print(&t)
 }
@@ -272,8 +306,8 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 	}
 	fmt.Fprintln(p.out)
 	t := table{columns: []column{{head: "NAMESPACE", keep: true}, {head: "SHOULD HAVE", right: true, keep: true}, {head: "HAS", right: true, keep: true}, {head: "IDS", below: true}}}
-	for _, ns := range r.Namespaces {
-		t.row(orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest)
+	for _, row := range countsOf(r) {
+		t.row(row...)
 	}
 	p.print(&t)
 	if x := r.Embedded; x != nil {
@@ -340,10 +374,7 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 		}
 		b.WriteString("</table>\n")
 	}
-	var spaces, searches, exact, differences, given, nowhere [][]string
-	for _, ns := range r.Namespaces {
-		spaces = append(spaces, []string{orDefault(ns.Name), count(ns.Want), count(ns.Have), ns.Digest})
-	}
+	var searches, exact, differences, given, nowhere [][]string
 	for _, s := range r.Search {
 		searches = append(searches, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure})
 	}
@@ -351,7 +382,8 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 		exact = append(exact, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), s.Failure})
 	}
 	for _, d := range r.Differences {
-		differences = append(differences, []string{d.ID, orDefault(d.Namespace), d.What, d.Want, d.Got})
+		id, ns := whose(&d)
+		differences = append(differences, []string{id, orDefault(ns), d.What, d.Want, d.Got})
 	}
 	if !r.Given.Whole() {
 		for _, s := range r.Given.Short {
@@ -363,7 +395,7 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 	}
 	rows("Records whose ids were not given", []string{"namespace", "read", "the source says it has"}, given)
 	rows("Ids that are in no namespace", []string{"id"}, nowhere)
-	rows("Counts", []string{"namespace", "should have", "has", "digest of the ids"}, spaces)
+	rows("Counts", []string{"namespace", "should have", "has", "digest of the ids"}, countsOf(r))
 	rows("Neighbours", []string{"of", "queries", "found by both", "worst", "failed"}, searches)
 	rows("Exact neighbours", []string{"of", "queries", "source finds", "target finds", "worst", "failed"}, exact)
 	rows("Differences", []string{"id", "namespace", "differs in", "should be", "is"}, differences)

@@ -77,7 +77,8 @@ func Differences(want, got *Record, target *Description) []Difference {
 			j++
 		default:
 			if w, g := &want.Payload[i].Value, &got.Payload[j].Value; !w.Equal(g) && !(target.Rounds && w.beside(g)) {
-				add("field "+want.Payload[i].Name, typed(w), typed(g))
+				wt, gt := apart(w, g)
+				add("field "+want.Payload[i].Name, wt, gt)
 			}
 			i, j = i+1, j+1
 		}
@@ -139,7 +140,51 @@ func (v *Value) beside(w *Value) bool {
 	return v.Equal(w)
 }
 
-func typed(v *Value) string { return v.kind.String() + " " + v.String() }
+// typed shows a value with its kind, a nested one as JSON.
+func typed(v *Value) string { return v.kind.String() + " " + v.shown(0) }
+
+// apart shows two values that differ: of long JSON the part in which they do.
+func apart(v, w *Value) (string, string) {
+	from := 0
+	if v.kind == w.kind && (v.kind == List || v.kind == Map) {
+		const before = 20
+		a, b := v.runes(), w.runes()
+		for from < min(len(a), len(b)) && a[from] == b[from] {
+			from++
+		}
+		from = max(0, from-before)
+	}
+	return v.kind.String() + " " + v.shown(from), w.kind.String() + " " + w.shown(from)
+}
+
+// shown is the value for people, of a nested one the JSON from a place on, if that does
+// not fit as a whole.
+func (v *Value) shown(from int) string {
+	const most = 80
+	if v.kind != List && v.kind != Map {
+		return v.String()
+	}
+	text := v.runes()
+	if len(text) <= most {
+		return string(text)
+	}
+	out := ""
+	if from > 0 {
+		out, text = "...", text[from:]
+	}
+	if len(text) > most {
+		return out + string(text[:most]) + "..."
+	}
+	return out + string(text)
+}
+
+func (v *Value) runes() []rune {
+	text, err := v.AppendJSON(nil)
+	if err != nil { // NaN and infinities have no JSON
+		return []rune(v.String())
+	}
+	return []rune(string(text))
+}
 
 func (v *Vector) same(w *Vector, spec *Spec) bool {
 	if !slices.Equal(v.Indices, w.Indices) || !slices.Equal(v.Bits, w.Bits) || v.Rows != w.Rows || len(v.Dense) != len(w.Dense) || len(v.Values) != len(w.Values) {

@@ -10,11 +10,16 @@ import (
 	"freehold/internal/vector"
 )
 
-// digest is a set of ids in little room: how many they are and the sum of their
-// hashes, which is the same in whatever order they come, in all and by buckets.
+// sum is a set of ids in very little room: how many they are and the sum of their
+// hashes, which is the same in whatever order they come.
+type sum struct {
+	n   int64
+	sum [4]uint64 // of 256 bits
+}
+
+// digest is a sum, in all and by buckets.
 type digest struct {
-	n       int64
-	sum     [4]uint64 // of 256 bits
+	sum
 	buckets [1 << 12]struct {
 		n   int64
 		sum uint64
@@ -27,13 +32,17 @@ func hashOf(id vector.ID) (h [32]byte, bucket int, number uint64) {
 	return h, int(binary.LittleEndian.Uint16(h[:])) % (1 << 12), binary.LittleEndian.Uint64(h[8:])
 }
 
+func (s *sum) add(h [32]byte) {
+	s.n++
+	var carry uint64
+	for i := range s.sum {
+		s.sum[i], carry = bits.Add64(s.sum[i], binary.LittleEndian.Uint64(h[8*i:]), carry)
+	}
+}
+
 func (d *digest) add(id vector.ID) {
 	h, bucket, number := hashOf(id)
-	d.n++
-	var carry uint64
-	for i := range d.sum {
-		d.sum[i], carry = bits.Add64(d.sum[i], binary.LittleEndian.Uint64(h[8*i:]), carry)
-	}
+	d.sum.add(h)
 	b := &d.buckets[bucket]
 	b.n, b.sum = b.n+1, b.sum+number
 }
@@ -46,10 +55,10 @@ func (d *digest) apart(e *digest) (differ [1 << 12]bool) {
 	return differ
 }
 
-// String is the digest as text, the same for the same set of ids.
-func (d *digest) String() string {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(d.n))
-	for _, x := range d.sum {
+// String is the sum as text, the same for the same set of ids.
+func (s *sum) String() string {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(s.n))
+	for _, x := range s.sum {
 		b = binary.LittleEndian.AppendUint64(b, x)
 	}
 	h := sha256.Sum256(b)

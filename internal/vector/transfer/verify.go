@@ -55,11 +55,13 @@ type Report struct {
 	Source     vector.Description `json:"source"`
 	Target     vector.Description `json:"target"`
 	Namespaces []NamespaceReport  `json:"namespaces"` // of the target
-	Compared   int64              `json:"compared"`
-	Refused    int64              `json:"refused"` // known not to be there
-	Missing    int64              `json:"missing"`
-	Altered    int64              `json:"altered"`
-	Extra      int64              `json:"extra"`
+	// Folded are the namespaces of the source, where the target has them in one.
+	Folded   []NamespaceReport `json:"source_namespaces,omitempty"`
+	Compared int64             `json:"compared"`
+	Refused  int64             `json:"refused"` // known not to be there
+	Missing  int64             `json:"missing"`
+	Altered  int64             `json:"altered"`
+	Extra    int64             `json:"extra"`
 	// Near is as what vectors were compared, by the source's names, that need not be the
 	// same to the bit.
 	Near map[string]string `json:"near,omitempty"`
@@ -76,7 +78,7 @@ type Report struct {
 	Given *GivenReport `json:"given,omitempty"`
 }
 
-// NamespaceReport is what a namespace of the target has.
+// NamespaceReport is what the target has of a namespace.
 type NamespaceReport struct {
 	Name   string `json:"name"`
 	Want   int64  `json:"want"`
@@ -116,6 +118,7 @@ type verifying struct {
 	want    map[string]*digest // by the target's namespace
 	queries []vector.Record    // a sample, of the source
 	seen    int64              // of which it is one
+	folded  map[string]*space  // by the source's namespace
 	given   *given             // nil: the source lists its ids
 
 	questions []question // of exact neighbours
@@ -125,12 +128,30 @@ type verifying struct {
 	seenTexts int64
 }
 
+// space is what should be in the target of a namespace of the source, and is not, or is
+// there beside it.
+type space struct {
+	want           sum
+	missing, extra int64
+}
+
+// space is that of a namespace of the source, where the mapping folds them. mu is held,
+// or nobody else is at work.
+func (v *verifying) space(ns string) *space {
+	s := v.folded[ns]
+	if s == nil {
+		s = &space{}
+		v.folded[ns] = s
+	}
+	return s
+}
+
 // Verify reads every record of the source and fetches the one that should be of it
 // in the target, compares counts, and has both stores find neighbours. Differences
 // are no error.
 func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	o.complete()
-	v := &verifying{VerifyOptions: o, want: map[string]*digest{}, common: common{}}
+	v := &verifying{VerifyOptions: o, want: map[string]*digest{}, folded: map[string]*space{}, common: common{}}
 	v.report = Report{Started: o.Clock(), Differences: []vector.Difference{}, Search: []SearchReport{}, Exact: []ExactReport{}, Namespaces: []NamespaceReport{}}
 	source, err := o.Source.Describe(ctx)
 	if err != nil {
@@ -152,6 +173,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 		if v.want[o.Mapping.Namespace(ns)] == nil {
 			v.want[o.Mapping.Namespace(ns)] = &digest{}
 		}
+		v.space(ns) // an empty one is told, too
 		if err := v.namespace(ctx, ns); err != nil {
 			return nil, fmt.Errorf("namespace %q: %w", ns, err)
 		}
@@ -162,6 +184,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	if err := v.extras(ctx); err != nil {
 		return nil, err
 	}
+	v.fold()
 	v.search(ctx, source)
 	v.recall(ctx, source)
 	if err := v.embeddings(ctx); err != nil {
@@ -274,8 +297,14 @@ func (v *verifying) compare(ctx context.Context, records []vector.Record) error 
 		if c.missing+c.altered > 0 {
 			r.drifts(records[0].Namespace)
 		}
+		of := v.space(records[0].Namespace)
+		of.missing += c.missing
 		for _, id := range c.ids {
 			v.want[c.namespace].add(id)
+			if v.Mapping.Flat {
+				h, _, _ := hashOf(id)
+				of.want.add(h)
+			}
 		}
 		for i := range records {
 			v.sample(&records[i])
@@ -431,6 +460,19 @@ func (v *verifying) extras(ctx context.Context) error {
 	return nil
 }
 
+// fold counts what the target has of each namespace of the source, where they are one
+// there: each of its records was looked for by its id, and what is there beside them was
+// read.
+func (v *verifying) fold() {
+	if !v.Mapping.Flat {
+		return
+	}
+	for _, ns := range slices.Sorted(maps.Keys(v.folded)) {
+		s := v.folded[ns]
+		v.report.Folded = append(v.report.Folded, NamespaceReport{Name: ns, Want: s.want.n, Have: s.want.n - s.missing + s.extra, Digest: s.want.String()})
+	}
+}
+
 // look finds the records of a namespace of the target that should not be there: by
 // the buckets in which the ids differ, so that few must be remembered.
 func (v *verifying) look(ctx context.Context, name string, want *digest) error {
@@ -469,6 +511,7 @@ func (v *verifying) look(ctx context.Context, name string, want *digest) error {
 		}
 		was := v.Mapping.Back(r)
 		v.report.Extra++
+		v.space(was.Namespace).extra++
 		v.report.drifts(was.Namespace)
 		if len(v.report.Differences) < v.Most {
 			v.report.Differences = append(v.report.Differences, vector.Difference{Namespace: name, ID: r.ID.String(), Source: &vector.Origin{Namespace: was.Namespace, ID: was.ID.String()}, What: "extra"})

@@ -283,3 +283,46 @@ func TestDriftNamesAll(t *testing.T) {
 		t.Errorf("%d differences, in %v: %d missing, %d altered, %d extra: %+v", len(r.Differences), r.Drift, r.Missing, r.Altered, r.Extra, r.Differences)
 	}
 }
+
+// TestVerifyFolded: where the target has all namespaces in one, counts and differences
+// are of the source's.
+func TestVerifyFolded(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	m := vector.Mapping{Index: "i", IDs: vector.UUIDs, Flat: true, KeepID: "_id", KeepNamespace: "_ns"}
+	from, to := filled(t, r, 50, "", "a"), filled(t, r, 0)
+	o := options(t, from, to, open(t))
+	o.Mapping = m
+	if _, err := transfer.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	counts := func(r *transfer.Report) string {
+		var out []string
+		for _, ns := range append(slices.Clone(r.Folded), r.Namespaces...) {
+			out = append(out, fmt.Sprintf("%s %d/%d", ns.Name, ns.Want, ns.Have))
+		}
+		return strings.Join(out, ", ")
+	}
+	if s := counts(verify(t, from, to, m, nil)); s != " 50/50, a 50/50,  100/100" {
+		t.Errorf("the same: %q", s)
+	}
+	gone, other := m.ID("a", vector.IDOf("id-00003")), m.ID("", vector.IDOf("more"))
+	if err := to.Delete(t.Context(), "", []vector.ID{gone}); err != nil {
+		t.Fatal(err)
+	}
+	more := vector.Record{ID: other, Payload: vector.NewPayload([]vector.Field{{Name: "_id", Value: vector.TextOf("more")}, {Name: "_ns", Value: vector.TextOf("")}})}
+	if err := to.Put(t.Context(), "", []vector.Record{more}); err != nil {
+		t.Fatal(err)
+	}
+	report := verify(t, from, to, m, nil)
+	if s := counts(report); s != " 50/51, a 50/49,  100/100" {
+		t.Errorf("%q", s)
+	}
+	for _, d := range report.Differences {
+		if got := fmt.Sprint(d.What, " ", d.ID, " ", *d.Source); got != fmt.Sprint("missing ", gone, " {a id-00003}") && got != fmt.Sprint("extra ", other, " { more}") {
+			t.Errorf("%q", got)
+		}
+	}
+	if len(report.Differences) != 2 {
+		t.Errorf("%+v", report.Differences)
+	}
+}

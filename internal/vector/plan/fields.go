@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -148,6 +149,33 @@ func (p *Plan) losses(limits *vector.Limits, sample []vector.Record) {
 	slices.SortFunc(p.Found.Losses, func(a, b Loss) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.What, b.What), cmp.Compare(a.Why, b.Why))
 	})
+}
+
+// collisions names records of the sample whose ids become one with others of the source.
+func (p *Plan) collisions(ctx context.Context, s vector.Source, kinds []vector.IDKind, sample []vector.Record) error {
+	n, first := 0, ""
+	for len(sample) > 0 { // which is by namespaces
+		end := 1
+		for end < len(sample) && sample[end].Namespace == sample[0].Namespace {
+			end++
+		}
+		of := sample[:end]
+		sample = sample[end:]
+		found, err := p.Mapping.Collisions(ctx, s, kinds, of)
+		if err != nil {
+			return fmt.Errorf("the source: %w", err)
+		}
+		n += len(found)
+		for i := range of {
+			if first == "" {
+				first = found[of[i].ID]
+			}
+		}
+	}
+	if n > 0 {
+		p.Found.Losses = slices.Insert(p.Found.Losses, 0, Loss{What: "records with colliding ids", Why: "neither of two is copied; the first: " + first, Share: float64(n) / float64(p.Found.Sampled), Refused: true})
+	}
+	return nil
 }
 
 // create is the collection that the copy makes, or that is there.

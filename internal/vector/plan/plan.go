@@ -154,7 +154,7 @@ func Make(ctx context.Context, in Inputs) (*Plan, error) {
 	if err := p.Fits(source); err != nil {
 		p.Found.Refused = err.Error()
 	}
-	return p, nil
+	return p, p.collisions(ctx, in.Source, source.IDs, sample)
 }
 
 // lack counts records without one of the source's vectors.

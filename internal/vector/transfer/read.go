@@ -104,6 +104,11 @@ func (c *copying) lookAgain(ctx context.Context, u *unit) error {
 func (c *copying) pass(ctx context.Context, u *unit, records []vector.Record) bool {
 	s := sending{c: c, ctx: ctx, u: u, room: min(len(records), 1000)}
 	defer s.told()
+	records, err := c.apart(ctx, records, &s)
+	if err != nil {
+		c.cancel(err)
+		return false
+	}
 	if c.Embedding != nil {
 		if err := c.embed(ctx, records, &s); err != nil {
 			c.cancel(err)
@@ -119,6 +124,32 @@ func (c *copying) pass(ctx context.Context, u *unit, records []vector.Record) bo
 		}
 	}
 	return s.flush()
+}
+
+// apart refuses those of some records whose ids become one with others of the source:
+// all of them, for none is more than the others.
+func (c *copying) apart(ctx context.Context, records []vector.Record, s *sending) (out []vector.Record, err error) {
+	var collide map[vector.ID]string
+	err = c.Again(ctx, "read", func() (err error) {
+		collide, err = c.Mapping.Collisions(ctx, c.Source, c.kinds, records)
+		return err
+	})
+	if err != nil || len(collide) == 0 {
+		return records, err
+	}
+	for i := range records {
+		why := collide[records[i].ID]
+		if why == "" {
+			out = append(out, records[i])
+			continue
+		}
+		no := refusal(&records[i], why)
+		if kind := records[i].ID.Kind(); kind != vector.TextID { // refusals go by the id as a text, which the other one has
+			no.ID += " (" + kind.String() + ")"
+		}
+		s.refused = append(s.refused, no)
+	}
+	return out, nil
 }
 
 // sending makes batches of records of a unit.

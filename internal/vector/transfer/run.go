@@ -72,6 +72,7 @@ func (o *Options) complete() {
 type copying struct {
 	Options
 	limits vector.Limits
+	kinds  []vector.IDKind // that the source's ids can be of, where they become others
 	units  chan Work
 	writes chan batch
 	done   chan Finished
@@ -133,6 +134,18 @@ func run(ctx context.Context, o Options) (Tally, error) {
 	var err error
 	if c.tally, err = o.Journal.Tally(ctx, o.ID); err != nil {
 		return c.tally, err
+	}
+	if o.Mapping.IDs != vector.KeepIDs {
+		err := o.Again(ctx, "describe", func() error {
+			d, err := o.Source.Describe(ctx)
+			if err == nil {
+				c.kinds = d.IDs
+			}
+			return err
+		})
+		if err != nil {
+			return c.tally, err
+		}
 	}
 	// Each stage ends when the one before it has ended, and closes what the next one reads.
 	c.stage(1, func() error { return c.list(ctx) }, func() { close(c.units) })

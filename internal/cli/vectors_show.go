@@ -155,6 +155,10 @@ func (p *program) printCopied(out *copied) {
 		p.printGiven(out.Verify.Given)
 		for i := range out.Verify.Exact {
 			x := &out.Verify.Exact[i]
+			if x.Queries == 0 {
+				p.wrapped("recall", fmt.Sprintf("%s: %s", asked(x.Vector, x.K, x.Filtered), unasked(0, x.Failure)))
+				continue
+			}
 			p.wrapped("recall", fmt.Sprintf("%s: the target finds %s of the exact neighbours", asked(x.Vector, x.K, x.Filtered), recalled(x.Queries, &x.Target)))
 		}
 		p.printDifferences(out.Verify)
@@ -318,7 +322,7 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "NEIGHBOURS OF", keep: true}, {head: "QUERIES", right: true, keep: true}, {head: "FOUND BY BOTH", right: true, keep: true}, {head: "WORST", right: true, keep: true}, {head: "FAILED", below: true}}}
 		for _, s := range r.Search {
-			t.row(asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure)
+			t.row(asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, &s.Overlap), recalled(s.Queries, &s.Worst), unasked(s.Queries, s.Failure))
 		}
 		p.print(&t)
 	}
@@ -326,7 +330,7 @@ func (p *program) printVerified(r *transfer.Report, e *ends) {
 		fmt.Fprintln(p.out)
 		t := table{columns: []column{{head: "EXACT NEIGHBOURS OF", keep: true}, {head: "QUERIES", right: true, keep: true}, {head: "SOURCE FINDS", right: true, keep: true}, {head: "TARGET FINDS", right: true, keep: true}, {head: "WORST", right: true, keep: true}, {head: "FAILED", below: true}}}
 		for _, s := range r.Exact {
-			t.row(asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), s.Failure)
+			t.row(asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), unasked(s.Queries, s.Failure))
 		}
 		p.print(&t)
 	}
@@ -340,6 +344,14 @@ func asked(name string, k int, filtered bool) string {
 		out += ", with a filter"
 	}
 	return out
+}
+
+// unasked says of neighbours that nothing could be asked for, and why; else what failed.
+func unasked(queries int, failure string) string {
+	if queries == 0 && failure != "" {
+		return "not measured, every query failed: " + failure
+	}
+	return failure
 }
 
 // recalled is a share of what was asked for, - where it was not.
@@ -376,10 +388,10 @@ func verifyHTML(r *transfer.Report, e *ends) string {
 	}
 	var searches, exact, differences, given, nowhere [][]string
 	for _, s := range r.Search {
-		searches = append(searches, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), percent(s.Overlap), percent(s.Worst), s.Failure})
+		searches = append(searches, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, &s.Overlap), recalled(s.Queries, &s.Worst), unasked(s.Queries, s.Failure)})
 	}
 	for _, s := range r.Exact {
-		exact = append(exact, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), s.Failure})
+		exact = append(exact, []string{asked(s.Vector, s.K, s.Filtered), count(int64(s.Queries)), recalled(s.Queries, s.Source), recalled(s.Queries, &s.Target), recalled(s.Queries, &s.Worst), unasked(s.Queries, s.Failure)})
 	}
 	for _, d := range r.Differences {
 		id, ns := whose(&d)

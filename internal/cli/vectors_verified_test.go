@@ -29,3 +29,20 @@ func TestPrintVerifiedFolded(t *testing.T) {
 		}
 	}
 }
+
+// TestPrintNotMeasured: where no query could be asked that is said, and no share shown.
+func TestPrintNotMeasured(t *testing.T) {
+	const why = "the source: no such query"
+	r := &transfer.Report{
+		Search: []transfer.SearchReport{{Vector: "sparse", K: 10, Worst: 1, Failed: 3, Failure: why}},
+		Exact:  []transfer.ExactReport{{Vector: "sparse", K: 10, Worst: 1, Failed: 3, Failure: why}},
+	}
+	var out, text bytes.Buffer
+	(&program{out: &out}).printVerified(r, &ends{})
+	(&program{out: &text}).printCopied(&copied{Verify: r})
+	for where, text := range map[string]string{"text": out.String(), "page": verifyHTML(r, &ends{}), "copy": text.String()} {
+		if flat := strings.Join(strings.Fields(text), " "); !strings.Contains(flat, "not measured, every query failed: "+why) || strings.Contains(flat, " 100 %") || strings.Contains(flat, " 0 %") {
+			t.Errorf("%s: %s", where, text)
+		}
+	}
+}

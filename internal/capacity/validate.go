@@ -13,6 +13,7 @@ type Scored struct {
 	Row      Measured
 	Said     Outcome
 	Excluded string // the hardware and model that were left out
+	By       Calibration
 }
 
 // Error is that of throughput, as a share.
@@ -63,7 +64,7 @@ func Validate(ctx context.Context, rows []Measured, progress func(done, of int))
 			if err != nil {
 				return nil, err
 			}
-			out[i] = Scored{Row: rows[i], Said: said, Excluded: group}
+			out[i] = Scored{Row: rows[i], Said: said, Excluded: group, By: c}
 		}
 	}
 	if progress != nil {

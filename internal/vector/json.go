@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 )
 
 // The JSON of a record has the types that payloads have: a whole number that is a
@@ -198,53 +197,6 @@ func (v *Value) AppendJSON(b []byte) ([]byte, error) {
 		return v.fields.AppendJSON(b)
 	}
 	return append(b, "null"...), nil
-}
-
-// ReadRecord reads one record.
-func ReadRecord(d *jsontext.Decoder) (Record, error) {
-	var r Record
-	var uuids, named bool
-	err := object(d, func(name string) (err error) {
-		switch name {
-		case "id":
-			r.ID, err = readID(d)
-			named = true
-		case "id_type":
-			var t string
-			if t, err = readText(d); err == nil && t != "uuid" {
-				err = fmt.Errorf("id_type is %q, and only uuid is known", t)
-			}
-			uuids = true
-		case "namespace":
-			r.Namespace, err = readText(d)
-		case "vector":
-			v := Vector{}
-			if v.Dense, err = readFloats(d); err == nil {
-				r.Vectors = append(r.Vectors, v)
-			}
-		case "vectors":
-			err = object(d, func(name string) error {
-				v, err := readVector(d, name)
-				r.Vectors = append(r.Vectors, v)
-				return err
-			})
-		case "payload":
-			r.Payload, err = ReadPayload(d)
-		default:
-			err = fmt.Errorf("there is no member %q in a record", name)
-		}
-		return err
-	})
-	if err == nil && !named {
-		err = errors.New("the record has no id")
-	}
-	if err == nil && uuids {
-		var u uuid.UUID
-		if u, err = uuid.Parse(r.ID.String()); err == nil {
-			r.ID = UUIDOf(u)
-		}
-	}
-	return r, err
 }
 
 var decoders = sync.Pool{New: func() any { return &jsontext.Decoder{} }}

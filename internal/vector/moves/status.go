@@ -1,14 +1,11 @@
 package moves
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"freehold/internal/vector"
 	"freehold/internal/vector/front"
@@ -123,7 +120,7 @@ func (k *Keeper) left(ctx context.Context, out *Status) error {
 			return err
 		}
 		// The store that refused it had it by the mapping; people know it by its own id.
-		if rec, err := vector.ReadRecord(jsontext.NewDecoder(bytes.NewReader(r.Record))); err == nil {
+		if rec, err := vector.ParseRecord(r.Record); err == nil {
 			was := out.Move.Mapping.Back(&rec)
 			r.Namespace, r.ID = was.Namespace, was.ID.String()
 		}
